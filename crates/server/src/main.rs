@@ -1,0 +1,2 @@
+//! The Waxwing server.
+fn main() {}
