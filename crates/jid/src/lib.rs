@@ -1,1 +1,20 @@
-//! Waxwing: jid.
+//! Addresses of XMPP entities (RFC 7622).
+//!
+//! A [`Jid`] holds its text in prepared form only, so two addresses are the same
+//! entity exactly when their texts are equal. [`BareJid`] is the same without a
+//! resource: the type says which one a function wants.
+//!
+//! Preparation follows PRECIS (RFC 8264, RFC 8265) and IDNA2008. Plain ASCII, which
+//! is nearly every address on the wire, is checked against a table of bytes and costs
+//! one allocation: the text of the address itself.
+
+mod address;
+mod ascii;
+mod bare;
+mod error;
+mod prepare;
+
+pub use address::Jid;
+pub use bare::BareJid;
+pub use error::{JidError, Part, Reason};
+pub use prepare::{prepare_domain, prepare_local, prepare_password, prepare_resource};
