@@ -27,7 +27,7 @@ pub fn prepare_local(text: &str) -> Result<Cow<'_, str>, JidError> {
         Scan::Ready => Ok(Cow::Borrowed(text)),
         Scan::Fold => Ok(Cow::Owned(text.to_ascii_lowercase())),
         Scan::Slow => {
-            measure(text, Part::Local)?;
+            bound(text, Part::Local)?;
             let local = settle(text, Part::Local, |text| UsernameCaseMapped::enforce(text))?;
             // Looked for after the width mapping, which turns U+FF20 into `@`.
             match local.chars().find(|&c| c.is_ascii() && is_excluded(c as u8)) {
@@ -44,13 +44,13 @@ pub fn prepare_local(text: &str) -> Result<Cow<'_, str>, JidError> {
 /// RFC 7622 §3.2: "If the domainpart includes a final character considered to be a label
 /// separator … this character MUST be stripped".
 pub fn prepare_domain(text: &str) -> Result<Cow<'_, str>, JidError> {
-    let text = text.strip_suffix('.').unwrap_or(text);
-    match ascii::scan_domain(text) {
-        Scan::Ready => Ok(Cow::Borrowed(text)),
-        Scan::Fold => Ok(Cow::Owned(text.to_ascii_lowercase())),
+    let plain = text.strip_suffix('.').unwrap_or(text);
+    match ascii::scan_domain(plain) {
+        Scan::Ready => Ok(Cow::Borrowed(plain)),
+        Scan::Fold => Ok(Cow::Owned(plain.to_ascii_lowercase())),
         Scan::Slow => {
-            measure(text, Part::Domain)?;
-            match text.strip_prefix('[') {
+            bound(plain, Part::Domain)?;
+            match plain.strip_prefix('[') {
                 Some(rest) => ipv6(rest),
                 None => internationalized(text),
             }
@@ -72,7 +72,7 @@ fn opaque(text: &str, part: Part) -> Result<Cow<'_, str>, JidError> {
     if ascii::scan_resource(text) == Scan::Ready {
         return Ok(Cow::Borrowed(text));
     }
-    measure(text, part)?;
+    bound(text, part)?;
     settle(text, part, enforce_opaque)
 }
 
@@ -102,8 +102,9 @@ fn is_pictograph(c: char) -> bool {
 
 /// Applies a profile until the text no longer changes.
 ///
-/// RFC 8264 §7: "if applying the rules … does not result in a stable string after applying
-/// the rules three additional times, then … reject".
+/// RFC 8264 §7: "if the output string does not stabilize after reapplying the rules three (3)
+/// additional times after the first application, the application SHOULD terminate
+/// application of the rules and reject the input string as invalid."
 fn settle<'a>(
     text: &'a str,
     part: Part,
@@ -149,7 +150,7 @@ fn internationalized(text: &str) -> Result<Cow<'_, str>, JidError> {
     let (unicode, outcome) =
         idna.to_unicode(text.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
     outcome.map_err(|_| broken("is not a valid domain name"))?;
-    // UTS #46 maps other full stops, such as U+3002, to the ASCII one.
+    // Stripped only now: UTS #46 maps other full stops, such as U+3002, to the ASCII one.
     let unicode = match unicode.strip_suffix('.') {
         Some(stripped) => Cow::Owned(stripped.to_owned()),
         None => unicode,
@@ -165,6 +166,16 @@ fn internationalized(text: &str) -> Result<Cow<'_, str>, JidError> {
         }
     }
     Ok(unicode)
+}
+
+/// Keeps the work on hostile text small. The limit itself is for the prepared text, which
+/// the mapping of full-width forms makes up to three times shorter.
+fn bound(text: &str, part: Part) -> Result<(), JidError> {
+    match text.len() {
+        0 => Err(JidError::Empty(part)),
+        length if length > 4 * MAX_OCTETS => Err(JidError::TooLong(part)),
+        _ => Ok(()),
+    }
 }
 
 fn measure(text: &str, part: Part) -> Result<(), JidError> {
