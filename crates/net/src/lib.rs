@@ -1,1 +1,3 @@
-//! Waxwing: net.
+//! The only sockets of Waxwing: listeners, TLS, WebSocket and HTTP.
+
+pub mod websocket;

@@ -1,0 +1,376 @@
+//! The RFC 6455 frame codec of a server, free of IO.
+//!
+//! Own code, because an idle connection of the usual libraries keeps a read buffer (up to 137 KB
+//! measured) where this one keeps none: frames are unmasked in place in the reader's buffer, and
+//! a message that is neither fragmented nor cut by a read is handed over without a copy.
+
+use std::mem;
+
+/// The size of the longest frame header: 2 bytes, 8 of length, 4 of mask.
+const HEADER_BYTES_MAX: usize = 14;
+/// §5.5 "All control frames MUST have a payload length of 125 bytes or less".
+const CONTROL_BYTES_MAX: usize = 125;
+
+/// What a frame carries (§11.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Opcode {
+    /// The next fragment of a message.
+    Continuation = 0x0,
+    /// A text message, or its first fragment.
+    Text = 0x1,
+    /// A binary message, which XMPP does not use.
+    Binary = 0x2,
+    /// The closing handshake.
+    Close = 0x8,
+    /// A question whether the peer is there.
+    Ping = 0x9,
+    /// The answer to a ping.
+    Pong = 0xA,
+}
+
+impl Opcode {
+    fn read(byte: u8) -> Option<Self> {
+        Some(match byte & 0x0F {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xA => Self::Pong,
+            _ => return None,
+        })
+    }
+
+    fn is_control(self) -> bool {
+        self as u8 & 0x8 != 0
+    }
+}
+
+/// One thing the peer said, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A whole text message, valid UTF-8.
+    Text(&'a [u8]),
+    /// A fragment that does not end its message.
+    Fragment,
+    /// A ping, to be answered with the same payload.
+    Ping(&'a [u8]),
+    /// A pong, asked for or not.
+    Pong,
+    /// The peer closes, with its status code if it gave one. Nothing follows.
+    Close(Option<u16>),
+    /// The peer broke the protocol. Nothing follows.
+    Fault(Fault),
+}
+
+/// Why a connection has to be failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Framing rules were broken; the text says which. Close code 1002.
+    Protocol(&'static str),
+    /// A binary message (RFC 7395 §3.2 allows text only). Close code 1003.
+    Binary,
+    /// Text that is not UTF-8. Close code 1007.
+    NotUtf8,
+    /// A message longer than the limit. Close code 1009.
+    TooBig,
+}
+
+/// Takes frames apart as they arrive. Owns memory only while a message or frame is incomplete.
+#[derive(Debug)]
+pub struct Decoder {
+    /// The longest message, reassembled, in bytes.
+    limit: usize,
+    header: [u8; HEADER_BYTES_MAX],
+    header_len: u8,
+    frame: Option<Frame>,
+    is_fragmented: bool,
+    is_done: bool,
+    message: Vec<u8>,
+    control: Vec<u8>,
+}
+
+/// A frame whose payload is being read.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    opcode: Opcode,
+    is_final: bool,
+    left: usize,
+    mask: [u8; 4],
+}
+
+impl Decoder {
+    /// A decoder that refuses messages of more than `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            header: [0; HEADER_BYTES_MAX],
+            header_len: 0,
+            frame: None,
+            is_fragmented: false,
+            is_done: false,
+            message: Vec::new(),
+            control: Vec::new(),
+        }
+    }
+
+    /// Takes all of `input`, unmasking it in place, and tells `sink` what it held.
+    pub fn decode(&mut self, mut input: &mut [u8], sink: &mut dyn FnMut(Piece<'_>)) {
+        while !self.is_done && !input.is_empty() {
+            let mut frame = match self.frame.take() {
+                Some(frame) => frame,
+                None => match self.read_header(&mut input) {
+                    Ok(Some(frame)) => frame,
+                    Ok(None) => return,
+                    Err(fault) => return self.fail(fault, sink),
+                },
+            };
+            let (chunk, rest) = input.split_at_mut(frame.left.min(input.len()));
+            input = rest;
+            unmask(chunk, &mut frame.mask);
+            frame.left -= chunk.len();
+            let taken = if frame.opcode.is_control() {
+                self.take_control(frame, chunk, sink)
+            } else {
+                self.take_data(frame, chunk, sink)
+            };
+            match taken {
+                Err(fault) => return self.fail(fault, sink),
+                Ok(()) if frame.left > 0 => self.frame = Some(frame),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Bytes held for a message or frame that is not complete.
+    pub fn held(&self) -> usize {
+        self.message.capacity() + self.control.capacity()
+    }
+
+    fn fail(&mut self, fault: Fault, sink: &mut dyn FnMut(Piece<'_>)) {
+        self.finish();
+        sink(Piece::Fault(fault));
+    }
+
+    fn finish(&mut self) {
+        self.is_done = true;
+        self.message = Vec::new();
+        self.control = Vec::new();
+    }
+
+    /// Collects a header from the front of `input`; None while it is incomplete.
+    fn read_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Frame>, Fault> {
+        loop {
+            let have = usize::from(self.header_len);
+            if have >= 2 {
+                let need = header_size(&self.header);
+                if have == 2 {
+                    self.check_start()?;
+                }
+                if have == need {
+                    self.header_len = 0;
+                    return self.begin(need).map(Some);
+                }
+            }
+            let Some((byte, rest)) = mem::take(input).split_first_mut() else { return Ok(None) };
+            *input = rest;
+            self.header[have] = *byte;
+            self.header_len += 1;
+        }
+    }
+
+    /// Judges the first two bytes, before the rest of the header has come.
+    fn check_start(&self) -> Result<(), Fault> {
+        let [first, second] = [self.header[0], self.header[1]];
+        // §5.2 "MUST be 0 unless an extension is negotiated that defines meanings".
+        if first & 0x70 != 0 {
+            return Err(Fault::Protocol("a reserved bit is set"));
+        }
+        let opcode = Opcode::read(first).ok_or(Fault::Protocol("reserved opcode"))?;
+        // §5.1 "The server MUST close the connection upon receiving a frame that is not masked."
+        if second & 0x80 == 0 {
+            return Err(Fault::Protocol("a client's frame is not masked"));
+        }
+        if opcode.is_control() {
+            if first & 0x80 == 0 {
+                return Err(Fault::Protocol("a control frame is fragmented"));
+            }
+            if usize::from(second & 0x7F) > CONTROL_BYTES_MAX {
+                return Err(Fault::Protocol("a control frame is longer than 125 bytes"));
+            }
+            return Ok(());
+        }
+        match opcode {
+            Opcode::Binary => Err(Fault::Binary),
+            Opcode::Continuation if !self.is_fragmented => {
+                Err(Fault::Protocol("a continuation of no message"))
+            }
+            Opcode::Text if self.is_fragmented => {
+                Err(Fault::Protocol("a new message inside a fragmented one"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads length and mask of a complete header of `size` bytes.
+    fn begin(&mut self, size: usize) -> Result<Frame, Fault> {
+        let header = &self.header[..size];
+        let (middle, mask) = header.split_at(size - 4);
+        // §5.2 "the minimal number of bytes MUST be used to encode the length".
+        let (length, least) = match middle.len() {
+            2 => (u64::from(middle[1] & 0x7F), 0),
+            4 => (u64::from(u16::from_be_bytes([middle[2], middle[3]])), 126),
+            _ => (middle[2..].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 1 << 16),
+        };
+        if length < least {
+            return Err(Fault::Protocol("a frame length is not in its shortest form"));
+        }
+        if length > i64::MAX as u64 {
+            return Err(Fault::Protocol("a frame length has its highest bit set"));
+        }
+        let opcode = Opcode::read(header[0]).expect("check_start has seen the opcode");
+        let room = self.limit - self.message.len();
+        if !opcode.is_control() && length > room as u64 {
+            return Err(Fault::TooBig);
+        }
+        Ok(Frame {
+            opcode,
+            is_final: header[0] & 0x80 != 0,
+            left: length as usize,
+            mask: [mask[0], mask[1], mask[2], mask[3]],
+        })
+    }
+
+    fn take_data(
+        &mut self,
+        frame: Frame,
+        chunk: &[u8],
+        sink: &mut dyn FnMut(Piece<'_>),
+    ) -> Result<(), Fault> {
+        self.is_fragmented = !frame.is_final;
+        let is_complete = frame.is_final && frame.left == 0;
+        if is_complete && self.message.is_empty() {
+            sink(Piece::Text(valid(chunk)?));
+            return Ok(());
+        }
+        self.keep(chunk);
+        if is_complete {
+            let message = mem::take(&mut self.message);
+            sink(Piece::Text(valid(&message)?));
+        } else if frame.left == 0 {
+            sink(Piece::Fragment);
+        }
+        Ok(())
+    }
+
+    /// Appends to the message under way; its buffer never grows past the limit.
+    fn keep(&mut self, chunk: &[u8]) {
+        let message = &mut self.message;
+        let need = message.len() + chunk.len();
+        if need > message.capacity() {
+            let capacity = (message.capacity() * 2).min(self.limit).max(need);
+            message.reserve_exact(capacity - message.len());
+        }
+        message.extend_from_slice(chunk);
+    }
+
+    fn take_control(
+        &mut self,
+        frame: Frame,
+        chunk: &[u8],
+        sink: &mut dyn FnMut(Piece<'_>),
+    ) -> Result<(), Fault> {
+        if frame.left > 0 {
+            self.control.extend_from_slice(chunk);
+            return Ok(());
+        }
+        let mut whole = mem::take(&mut self.control);
+        let payload = if whole.is_empty() {
+            chunk
+        } else {
+            whole.extend_from_slice(chunk);
+            &whole
+        };
+        match frame.opcode {
+            Opcode::Ping => sink(Piece::Ping(payload)),
+            Opcode::Pong => sink(Piece::Pong),
+            _ => {
+                let code = close_code(payload)?;
+                self.finish();
+                sink(Piece::Close(code));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The size of a header whose first two bytes are known.
+fn header_size(header: &[u8; HEADER_BYTES_MAX]) -> usize {
+    match header[1] & 0x7F {
+        126 => 8,
+        127 => 14,
+        _ => 6,
+    }
+}
+
+fn valid(text: &[u8]) -> Result<&[u8], Fault> {
+    std::str::from_utf8(text).map(str::as_bytes).map_err(|_| Fault::NotUtf8)
+}
+
+/// §5.5.1 and §7.4: an empty payload, or a code that may be sent followed by a UTF-8 reason.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Fault> {
+    let (code, reason) = match payload {
+        [] => return Ok(None),
+        [_] => return Err(Fault::Protocol("a close frame with half a status code")),
+        [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
+    };
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(Fault::Protocol("a status code that must not be sent"));
+    }
+    valid(reason)?;
+    Ok(Some(code))
+}
+
+/// XORs `bytes` with the mask, and turns the mask so that the next call goes on where this ends.
+fn unmask(bytes: &mut [u8], mask: &mut [u8; 4]) {
+    let key = u64::from(u32::from_ne_bytes(*mask));
+    let wide = key << 32 | key;
+    let mut chunks = bytes.chunks_exact_mut(8);
+    for chunk in &mut chunks {
+        let word: [u8; 8] = (&*chunk).try_into().expect("a chunk has eight bytes");
+        chunk.copy_from_slice(&(u64::from_ne_bytes(word) ^ wide).to_ne_bytes());
+    }
+    for (byte, key) in chunks.into_remainder().iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= key;
+    }
+    mask.rotate_left(bytes.len() % 4);
+}
+
+/// Appends one unfragmented, unmasked frame to `out` (§5.1 "A server MUST NOT mask any frames").
+pub fn encode(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
+    out.push(0x80 | opcode as u8);
+    match payload.len() {
+        length @ 0..=125 => out.push(length as u8),
+        length @ 126..=0xFFFF => {
+            out.push(126);
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        length => {
+            out.push(127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(payload);
+}
+
+/// Appends a close frame; without a code its payload is empty.
+pub fn encode_close(out: &mut Vec<u8>, code: Option<u16>) {
+    match code {
+        Some(code) => encode(out, Opcode::Close, &code.to_be_bytes()),
+        None => encode(out, Opcode::Close, &[]),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! The opening handshake of a WebSocket that speaks XMPP (RFC 6455 §4.2, RFC 7395 §3.1).
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::{Method, Version};
+
+/// RFC 6455 §1.3.
+const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// RFC 7395 §3.1.
+pub const SUBPROTOCOL: &str = "xmpp";
+
+/// Which web pages may connect. Clients that are not browsers send no `Origin` and always may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
+    /// Every page: right where each login proves itself with SASL.
+    #[default]
+    Any,
+    /// Only pages of these origins, such as `https://chat.example.org`.
+    Only(Vec<String>),
+}
+
+impl Origins {
+    fn admit(&self, headers: &HeaderMap) -> bool {
+        let Self::Only(listed) = self else { return true };
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        listed.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+    }
+}
+
+/// Why a request does not become a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not a GET: 405.
+    Method,
+    /// A plain visit, with no sign of a WebSocket in it: a page for people.
+    Visit,
+    /// `Upgrade` came without `Connection: Upgrade` or in HTTP/1.0, as a proxy does that is not
+    /// set up for it: 400.
+    Connection,
+    /// `Sec-WebSocket-Version` is not 13: 426.
+    Version,
+    /// `Sec-WebSocket-Key` is missing or not 16 bytes in base64: 400.
+    Key,
+    /// The client did not offer `xmpp`: 400.
+    Subprotocol,
+    /// The page's origin is not listed: 403.
+    Origin,
+}
+
+impl Refusal {
+    /// The HTTP status that says it.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Method => 405,
+            Self::Visit | Self::Version => 426,
+            Self::Connection | Self::Key | Self::Subprotocol => 400,
+            Self::Origin => 403,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Method => "Only GET opens a WebSocket.",
+            Self::Visit => "This address speaks XMPP over WebSocket (RFC 7395).",
+            Self::Connection => {
+                "The request asks for a WebSocket but lacks 'Connection: Upgrade' over HTTP/1.1. \
+                 If a proxy stands in between, let it forward upgrades (nginx: \
+                 proxy_http_version 1.1 and the Upgrade and Connection headers)."
+            }
+            Self::Version => "Only WebSocket version 13 (RFC 6455) is spoken here.",
+            Self::Key => "Sec-WebSocket-Key must be 16 bytes in base64.",
+            Self::Subprotocol => {
+                "XMPP clients offer the subprotocol 'xmpp' in Sec-WebSocket-Protocol (RFC 7395)."
+            }
+            Self::Origin => "Pages of this origin may not connect here.",
+        })
+    }
+}
+
+/// Judges a request; gives the value of `Sec-WebSocket-Accept`.
+pub fn judge(
+    method: &Method,
+    version: Version,
+    headers: &HeaderMap,
+    origins: &Origins,
+) -> Result<String, Refusal> {
+    if method != Method::GET {
+        return Err(Refusal::Method);
+    }
+    if !lists(headers, header::UPGRADE, "websocket") {
+        return Err(Refusal::Visit);
+    }
+    if version < Version::HTTP_11 || !lists(headers, header::CONNECTION, "upgrade") {
+        return Err(Refusal::Connection);
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Refusal::Version);
+    }
+    let key = single(headers, header::SEC_WEBSOCKET_KEY).ok_or(Refusal::Key)?;
+    if STANDARD.decode(key).map_or(0, |bytes| bytes.len()) != 16 {
+        return Err(Refusal::Key);
+    }
+    // RFC 7395 §3.1 "the client MUST include the value 'xmpp' in the list of protocols". Naming it
+    // to a client that did not offer it would make a browser drop the connection.
+    if !lists(headers, header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
+        return Err(Refusal::Subprotocol);
+    }
+    if !origins.admit(headers) {
+        return Err(Refusal::Origin);
+    }
+    Ok(accept_key(key.as_bytes()))
+}
+
+/// Whether one of the comma-separated values of all `name` headers is `wanted`, in any case.
+fn lists(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim().eq_ignore_ascii_case(wanted))
+}
+
+fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then(|| value.trim())
+}
+
+/// RFC 6455 §4.2.2: SHA-1 of the key and a fixed text, in base64.
+fn accept_key(key: &[u8]) -> String {
+    let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    hash.update(key);
+    hash.update(ACCEPT_GUID);
+    STANDARD.encode(hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &[(&str, &str)] = &[
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-protocol", "xmpp"),
+    ];
+
+    /// The good request with one header replaced, or removed when the value is empty.
+    fn with(name: &'static str, values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (key, value) in GOOD.iter().filter(|(key, _)| *key != name) {
+            headers.insert(*key, value.parse().unwrap());
+        }
+        for value in values {
+            headers.append(name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn answer(headers: &HeaderMap) -> Result<String, Refusal> {
+        judge(&Method::GET, Version::HTTP_11, headers, &Origins::Any)
+    }
+
+    #[test]
+    fn accept_key_is_that_of_rfc_6455_section_1_3() {
+        assert_eq!(answer(&with("none", &[])), Ok("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned()));
+    }
+
+    #[test]
+    fn each_rule_of_the_request_is_judged() {
+        type Row = (&'static str, &'static [&'static str], Option<Refusal>);
+        let table: &[Row] = &[
+            ("upgrade", &["WebSocket"], None),
+            ("upgrade", &["h2c, websocket"], None),
+            ("upgrade", &[], Some(Refusal::Visit)),
+            ("upgrade", &["h2c"], Some(Refusal::Visit)),
+            ("connection", &["keep-alive, Upgrade"], None),
+            ("connection", &["keep-alive", "upgrade"], None),
+            ("connection", &["close"], Some(Refusal::Connection)),
+            ("sec-websocket-version", &["8"], Some(Refusal::Version)),
+            ("sec-websocket-version", &[], Some(Refusal::Version)),
+            ("sec-websocket-key", &[], Some(Refusal::Key)),
+            ("sec-websocket-key", &["c2hvcnQ="], Some(Refusal::Key)),
+            ("sec-websocket-key", &["!!"], Some(Refusal::Key)),
+            ("sec-websocket-protocol", &["foo, xmpp"], None),
+            ("sec-websocket-protocol", &["foo", "xmpp"], None),
+            ("sec-websocket-protocol", &[], Some(Refusal::Subprotocol)),
+            ("sec-websocket-protocol", &["xmpp2"], Some(Refusal::Subprotocol)),
+        ];
+        for (name, values, refusal) in table {
+            assert_eq!(answer(&with(name, values)).err(), *refusal, "{name}: {values:?}");
+        }
+    }
+
+    #[test]
+    fn method_and_http_version_are_judged() {
+        let headers = with("none", &[]);
+        let post = judge(&Method::POST, Version::HTTP_11, &headers, &Origins::Any);
+        assert_eq!(post, Err(Refusal::Method));
+        let old = judge(&Method::GET, Version::HTTP_10, &headers, &Origins::Any);
+        assert_eq!(old, Err(Refusal::Connection));
+    }
+
+    #[test]
+    fn only_listed_origins_are_admitted() {
+        let listed = Origins::Only(vec!["https://chat.example".to_owned()]);
+        let ask = |origin: &[&str]| {
+            judge(&Method::GET, Version::HTTP_11, &with("origin", origin), &listed).err()
+        };
+        assert_eq!(ask(&["https://chat.example"]), None);
+        assert_eq!(ask(&[]), None);
+        assert_eq!(ask(&["https://evil.example"]), Some(Refusal::Origin));
+        assert_eq!(ask(&["null"]), Some(Refusal::Origin));
+    }
+}
