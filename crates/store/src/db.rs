@@ -1,0 +1,247 @@
+//! The handle: the same few verbs over both engines.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::postgres::Postgres;
+use crate::queue::{Pulse, Queue, Work};
+use crate::sqlite::{Durability, Sqlite};
+use crate::value::Rows;
+use crate::{Commit, OpenError, Row, Statement, StoreError, Table, table};
+
+/// Where the rows live.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// An embedded SQLite file. Its folder is made when missing; beside it live `-wal`, `-shm` and
+    /// `.lock`.
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+        /// What a commit survives.
+        durability: Durability,
+    },
+    /// An embedded database that ends with its handle. For tests.
+    Memory,
+    /// A PostgreSQL server.
+    Postgres {
+        /// `postgres://user:password@host:port/database`. Without TLS: `sslmode=require` is
+        /// refused.
+        url: String,
+        /// The schema to keep the tables in, made when missing: lower-case letters, digits and
+        /// `_`. `None` takes the server's default.
+        schema: Option<String>,
+    },
+}
+
+/// The URL may carry a password, so only the kind is shown.
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path, .. } => write!(f, "Sqlite({})", path.display()),
+            Self::Memory => f.write_str("Memory"),
+            Self::Postgres { .. } => f.write_str("Postgres"),
+        }
+    }
+}
+
+/// Bounds of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Batches that may wait for the writer. More are refused with [`StoreError::Busy`].
+    pub queue_batches: usize,
+    /// Bytes of arguments that may wait for the writer. More are refused likewise.
+    pub queue_bytes: usize,
+    /// Batches folded into one commit at most.
+    pub group_batches: usize,
+    /// Reads that may wait. More are refused with [`StoreError::Busy`].
+    pub queue_reads: usize,
+    /// Reading connections.
+    pub readers: usize,
+    /// How long a lock held by another program is waited for, and how long PostgreSQL may take to
+    /// answer, in seconds.
+    pub wait_seconds: u64,
+    /// Pages a SQLite database may grow to (4096 bytes each); 0 for no bound.
+    pub pages_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_batches: 16_384,
+            queue_bytes: 64 * 1024 * 1024,
+            group_batches: 512,
+            queue_reads: 16_384,
+            readers: 4,
+            wait_seconds: 20,
+            pages_max: 0,
+        }
+    }
+}
+
+/// How the store is doing.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// What keeps it from writing, if anything does.
+    pub fault: Option<StoreError>,
+    /// Bytes that wait to be written.
+    pub waiting_bytes: usize,
+}
+
+/// What one table holds for one owner.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// The table's name.
+    pub table: String,
+    /// The names of the columns.
+    pub columns: Arc<[String]>,
+    /// The rows, values in the order of `columns`.
+    pub rows: Vec<Row>,
+}
+
+/// A handle on the store. Clones share the same engine, queue and order.
+#[derive(Clone)]
+pub struct Db {
+    engine: Engine,
+    /// Every migrated table, for erasure and export.
+    tables: Arc<Mutex<Vec<Table>>>,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(Arc<Sqlite>),
+    Postgres(Arc<Postgres>),
+}
+
+impl Db {
+    /// Opens the store and checks that it can be written.
+    pub async fn open(location: &Location, limits: Limits) -> Result<Self, OpenError> {
+        let engine = match location {
+            Location::Sqlite { path, durability } => {
+                Engine::Sqlite(Arc::new(Sqlite::open(path, *durability, limits).await?))
+            }
+            Location::Memory => Engine::Sqlite(Arc::new(Sqlite::memory(limits).await?)),
+            Location::Postgres { url, schema } => {
+                let postgres = Postgres::open(url, schema.as_deref(), limits).await?;
+                Engine::Postgres(Arc::new(postgres))
+            }
+        };
+        Ok(Self { engine, tables: Arc::default() })
+    }
+
+    /// Brings `tables` to the versions known here, each in one transaction. Give every table of
+    /// the program, used or not: erasure and export follow from this list.
+    pub async fn migrate(&self, tables: &[&Table]) -> Result<(), OpenError> {
+        let list: Vec<Table> = tables.iter().map(|table| **table).collect();
+        let (reply, answer) = oneshot::channel();
+        self.queue().send(Work::Migrate(list.clone(), reply)).await?;
+        answer.await.map_err(|_| StoreError::Closed)??;
+        let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        for table in list {
+            if !known.iter().any(|other| other.name == table.name) {
+                known.push(table);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads rows. Sees every batch whose commit was reported before.
+    pub async fn query(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
+        Ok(self.read(statement).await?.rows)
+    }
+
+    /// Reads at most one row: the first.
+    pub async fn query_one(&self, statement: Statement) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(statement).await?.into_iter().next())
+    }
+
+    /// Writes `statements`, all or nothing, and returns when they are durable: the number of rows
+    /// each changed.
+    pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<u64>, StoreError> {
+        self.queue().submit(statements).await
+    }
+
+    /// Queues `statements`, all or nothing, behind everything queued before, without waiting.
+    pub fn submit(&self, statements: Vec<Statement>) -> Commit {
+        Commit(self.queue().submit(statements))
+    }
+
+    /// The statements that erase every row of `owner`, whichever table it is in.
+    pub fn erasure(&self, owner: &str) -> Vec<Statement> {
+        let erase = |(name, column): (&str, &str)| {
+            let sql = format!("DELETE FROM {name} WHERE {column} = ?1");
+            Statement::derived(sql.into()).with(owner)
+        };
+        self.owned().into_iter().map(erase).collect()
+    }
+
+    /// Every row of `owner`, table by table; tables without one are left out. Credentials are
+    /// among them.
+    pub async fn export(&self, owner: &str) -> Result<Vec<Export>, StoreError> {
+        let mut exports = Vec::new();
+        for (name, column) in self.owned() {
+            let sql = format!("SELECT * FROM {name} WHERE {column} = ?1");
+            let Rows { columns, rows } =
+                self.read(Statement::derived(sql.into()).with(owner)).await?;
+            if !rows.is_empty() {
+                exports.push(Export { table: name.to_owned(), columns, rows });
+            }
+        }
+        Ok(exports)
+    }
+
+    /// Writes what waits, then closes the database in order. Other clones fail from now on.
+    pub async fn close(self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+
+    /// How the store is doing. While it is failing, asking makes it try a harmless write, so that
+    /// a later answer is up to date even when nobody writes.
+    pub fn health(&self) -> Health {
+        let fault = self.pulse().fault();
+        if fault.is_some() {
+            drop(self.submit(vec![Statement::new(table::PROBE)]));
+        }
+        Health { fault, waiting_bytes: self.queue().waiting() }
+    }
+
+    async fn read(&self, statement: Statement) -> Result<Rows, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read(statement).await,
+            Engine::Postgres(postgres) => postgres.read(statement).await,
+        }
+    }
+
+    fn owned(&self) -> Vec<(&'static str, &'static str)> {
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.iter().filter_map(|table| Some((table.name, table.owner?))).collect()
+    }
+
+    fn queue(&self) -> &Queue {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => &sqlite.queue,
+            Engine::Postgres(postgres) => &postgres.queue,
+        }
+    }
+
+    fn pulse(&self) -> &Pulse {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => &sqlite.pulse,
+            Engine::Postgres(postgres) => &postgres.pulse,
+        }
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.engine {
+            Engine::Sqlite(_) => "Db(SQLite)",
+            Engine::Postgres(_) => "Db(PostgreSQL)",
+        })
+    }
+}

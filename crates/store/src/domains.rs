@@ -1,0 +1,5 @@
+//! Rows that several features share, as structs over [`Db`](crate::Db) with their own tables.
+
+pub mod accounts;
+pub mod offline;
+pub mod roster;

@@ -1,0 +1,251 @@
+//! Accounts: who may sign in, and how that is checked without knowing a password.
+
+use std::fmt;
+
+use crate::{Db, Export, Row, Statement, StoreError, Table};
+
+/// The accounts. Keyed by the prepared bare address as text; instants are milliseconds since 1970.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    db: Db,
+}
+
+/// What is known of an account besides its credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The bare address.
+    pub jid: String,
+    /// When it was made.
+    pub created: i64,
+    /// When a session of it was last seen, if ever.
+    pub last_seen: Option<i64>,
+    /// Why it may not sign in, if so.
+    pub disabled: Option<String>,
+}
+
+/// The keys that check one SCRAM mechanism (RFC 5802 §3). Never a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The hash function, as in the mechanism's name: `SHA-256`.
+    pub hash: String,
+    /// The salt.
+    pub salt: Vec<u8>,
+    /// Rounds of the key derivation.
+    pub iterations: u32,
+    /// StoredKey.
+    pub stored_key: Vec<u8>,
+    /// ServerKey.
+    pub server_key: Vec<u8>,
+}
+
+/// Whoever knows ServerKey can pose as the server, so keys stay out of logs.
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({}, {} iterations)", self.hash, self.iterations)
+    }
+}
+
+/// Which accounts a list shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'a> {
+    /// The domain they belong to.
+    pub domain: &'a str,
+    /// What their address begins with; empty for all.
+    pub prefix: &'a str,
+    /// The last address of the page before; empty for the first page.
+    pub after: &'a str,
+    /// The most accounts on a page.
+    pub limit: u32,
+}
+
+const ACCOUNT: Table = Table {
+    name: "account",
+    owner: Some("jid"),
+    steps: &["CREATE TABLE account (jid {text} PRIMARY KEY, domain {text} NOT NULL, \
+                created {instant} NOT NULL, last_seen {instant}, disabled {text}); \
+              CREATE INDEX account_domain ON account (domain, jid)"],
+};
+
+const CREDENTIAL: Table = Table {
+    name: "credential",
+    owner: Some("owner"),
+    steps: &["CREATE TABLE credential (owner {text} NOT NULL, hash {text} NOT NULL, \
+                salt {blob} NOT NULL, iterations {int} NOT NULL, stored_key {blob} NOT NULL, \
+                server_key {blob} NOT NULL, PRIMARY KEY (owner, hash))"],
+};
+
+const CREATE: &str = "INSERT INTO account (jid, domain, created) VALUES (?1, ?2, ?3) \
+     ON CONFLICT (jid) DO NOTHING";
+const KEEP_CREDENTIAL: &str = "INSERT INTO credential (owner, hash, salt, iterations, stored_key, server_key) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const DROP_CREDENTIALS: &str = "DELETE FROM credential WHERE owner = ?1";
+/// Changes nothing; asserts that the account exists.
+const TOUCH: &str = "UPDATE account SET jid = jid WHERE jid = ?1";
+const CREDENTIALS: &str = "SELECT hash, salt, iterations, stored_key, server_key FROM credential \
+     WHERE owner = ?1 ORDER BY hash";
+const FIND: &str = "SELECT jid, created, last_seen, disabled FROM account WHERE jid = ?1";
+const LIST: &str = "SELECT jid, created, last_seen, disabled FROM account \
+     WHERE domain = ?1 AND jid > ?2 AND jid >= ?3 AND jid < ?4 ORDER BY jid LIMIT ?5";
+const COUNT: &str = "SELECT COUNT(*) FROM account WHERE domain = ?1";
+const SET_DISABLED: &str = "UPDATE account SET disabled = ?2 WHERE jid = ?1";
+const SEEN: &str = "UPDATE account SET last_seen = ?2 WHERE jid = ?1";
+const REMOVE: &str = "DELETE FROM account WHERE jid = ?1";
+
+impl Accounts {
+    /// The tables to migrate.
+    pub const TABLES: &'static [&'static Table] = &[&ACCOUNT, &CREDENTIAL];
+
+    /// Every statement used here, so that both engines can be asked whether they understand it.
+    pub const STATEMENTS: &'static [&'static str] = &[
+        CREATE,
+        KEEP_CREDENTIAL,
+        DROP_CREDENTIALS,
+        TOUCH,
+        CREDENTIALS,
+        FIND,
+        LIST,
+        COUNT,
+        SET_DISABLED,
+        SEEN,
+        REMOVE,
+    ];
+
+    /// The accounts in `db`.
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Makes an account. Fails with [`StoreError::Conflict`] when it exists.
+    pub async fn create(
+        &self,
+        jid: &str,
+        created: i64,
+        credentials: &[Credential],
+    ) -> Result<(), StoreError> {
+        let domain = jid.rsplit_once('@').map_or(jid, |(_, domain)| domain);
+        let create = Statement::new(CREATE).with(jid).with(domain).with(created).must_change(1);
+        let mut batch = vec![create];
+        batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
+        match self.db.batch(batch).await {
+            Err(StoreError::Conflict(_)) => {
+                Err(StoreError::Conflict(format!("the account {jid} exists already")))
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// The keys of an account, by hash; empty when there is no such account.
+    pub async fn credentials(&self, jid: &str) -> Result<Vec<Credential>, StoreError> {
+        let rows = self.db.query(Statement::new(CREDENTIALS).with(jid)).await?;
+        rows.iter().map(read_credential).collect()
+    }
+
+    /// Replaces all keys of an account. False when there is no such account.
+    pub async fn set_credentials(
+        &self,
+        jid: &str,
+        credentials: &[Credential],
+    ) -> Result<bool, StoreError> {
+        let mut batch = vec![
+            Statement::new(TOUCH).with(jid).must_change(1),
+            Statement::new(DROP_CREDENTIALS).with(jid),
+        ];
+        batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
+        match self.db.batch(batch).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One account.
+    pub async fn find(&self, jid: &str) -> Result<Option<Account>, StoreError> {
+        let row = self.db.query_one(Statement::new(FIND).with(jid)).await?;
+        row.as_ref().map(read_account).transpose()
+    }
+
+    /// A page of accounts, ordered by address.
+    pub async fn list(&self, listing: Listing<'_>) -> Result<Vec<Account>, StoreError> {
+        // U+10FFFF is in no address and sorts behind every character that is.
+        let end = format!("{}\u{10FFFF}", listing.prefix);
+        let statement = Statement::new(LIST)
+            .with(listing.domain)
+            .with(listing.after)
+            .with(listing.prefix)
+            .with(end)
+            .with(listing.limit);
+        self.db.query(statement).await?.iter().map(read_account).collect()
+    }
+
+    /// How many accounts a domain has.
+    pub async fn count(&self, domain: &str) -> Result<u64, StoreError> {
+        let row = self.db.query_one(Statement::new(COUNT).with(domain)).await?;
+        let count = row.map_or(Ok(0), |row| row.int(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Forbids signing in, for a reason. False when there is no such account.
+    pub async fn disable(&self, jid: &str, reason: &str) -> Result<bool, StoreError> {
+        self.change(Statement::new(SET_DISABLED).with(jid).with(reason)).await
+    }
+
+    /// Allows signing in again. False when there is no such account.
+    pub async fn enable(&self, jid: &str) -> Result<bool, StoreError> {
+        self.change(Statement::new(SET_DISABLED).with(jid).with(None::<&str>)).await
+    }
+
+    /// Notes when an account was last seen. False when there is no such account.
+    pub async fn seen(&self, jid: &str, at: i64) -> Result<bool, StoreError> {
+        self.change(Statement::new(SEEN).with(jid).with(at)).await
+    }
+
+    /// Erases the account and every row it owns, whichever table it is in, in one batch. False
+    /// when there was no such account; what it left behind is erased all the same.
+    pub async fn remove(&self, jid: &str) -> Result<bool, StoreError> {
+        let mut batch = vec![Statement::new(REMOVE).with(jid)];
+        batch.extend(self.db.erasure(jid));
+        let changed = self.db.batch(batch).await?;
+        Ok(changed.first().is_some_and(|rows| *rows > 0))
+    }
+
+    /// Everything the store holds of an account, credentials included.
+    pub async fn export(&self, jid: &str) -> Result<Vec<Export>, StoreError> {
+        self.db.export(jid).await
+    }
+
+    async fn change(&self, statement: Statement) -> Result<bool, StoreError> {
+        let changed = self.db.batch(vec![statement]).await?;
+        Ok(changed.first().is_some_and(|rows| *rows > 0))
+    }
+}
+
+fn keep(owner: &str, credential: &Credential) -> Statement {
+    Statement::new(KEEP_CREDENTIAL)
+        .with(owner)
+        .with(credential.hash.as_str())
+        .with(credential.salt.as_slice())
+        .with(credential.iterations)
+        .with(credential.stored_key.as_slice())
+        .with(credential.server_key.as_slice())
+}
+
+fn read_credential(row: &Row) -> Result<Credential, StoreError> {
+    let iterations = row.int(2)?;
+    Ok(Credential {
+        hash: row.text(0)?.to_owned(),
+        salt: row.blob(1)?.to_vec(),
+        iterations: u32::try_from(iterations)
+            .map_err(|_| StoreError::Corrupt(format!("{iterations} iterations")))?,
+        stored_key: row.blob(3)?.to_vec(),
+        server_key: row.blob(4)?.to_vec(),
+    })
+}
+
+fn read_account(row: &Row) -> Result<Account, StoreError> {
+    Ok(Account {
+        jid: row.text(0)?.to_owned(),
+        created: row.int(1)?,
+        last_seen: row.int_or_null(2)?,
+        disabled: row.text_or_null(3)?.map(str::to_owned),
+    })
+}

@@ -1,0 +1,282 @@
+//! The embedded engine: one writer thread, several reader threads, one file.
+
+mod fault;
+mod lock;
+mod reader;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use std::{fs, thread};
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
+use tokio::sync::{mpsc, oneshot};
+
+use self::fault::store_error;
+use self::lock::Lock;
+use self::writer::Writer;
+use crate::queue::{Errand, Pulse, Queue, Read, Waiting, Work};
+use crate::value::Rows;
+use crate::{Limits, OpenError, Row, Statement, StoreError, Value};
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A loss of power: every commit reaches the disk (`synchronous=FULL`).
+    #[default]
+    PowerLoss,
+    /// The death of this process only; a loss of power may cost the last commits, never the
+    /// database (`synchronous=NORMAL`).
+    ProcessCrash,
+}
+
+/// Pages in the log that start a checkpoint, 4096 bytes each.
+const CHECKPOINT_PAGES: u32 = 4_000;
+/// Bytes of the file that are read through memory mapping.
+const MAPPED_BYTES: i64 = 256 * 1024 * 1024;
+/// Statements each connection keeps prepared.
+const PREPARED_STATEMENTS: usize = 256;
+
+/// The handle's side of the threads.
+pub(crate) struct Sqlite {
+    pub(crate) queue: Queue,
+    pub(crate) pulse: Pulse,
+    /// `None` in memory: there the writer's connection is the only one.
+    readers: Option<mpsc::Sender<Errand>>,
+    reader_count: usize,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(
+        path: &Path,
+        durability: Durability,
+        limits: Limits,
+    ) -> Result<Self, OpenError> {
+        let file = File { path: path.to_owned(), durability, limits };
+        let (queue, waiting) = Queue::new(limits.queue_batches, limits.queue_bytes);
+        let pulse = start(move || file.open_writer(), waiting, limits).await?;
+        let file = File { path: path.to_owned(), durability, limits };
+        let readers = start_readers(&file)?;
+        Ok(Self { queue, pulse, readers: Some(readers), reader_count: limits.readers.max(1) })
+    }
+
+    pub(crate) async fn memory(limits: Limits) -> Result<Self, OpenError> {
+        let (queue, waiting) = Queue::new(limits.queue_batches, limits.queue_bytes);
+        let open = move || {
+            let connection = Connection::open_in_memory().map_err(store_error)?;
+            bound(&connection, &limits).map_err(store_error)?;
+            Ok((connection, None))
+        };
+        let pulse = start(open, waiting, limits).await?;
+        Ok(Self { queue, pulse, readers: None, reader_count: 0 })
+    }
+
+    pub(crate) async fn read(&self, statement: Statement) -> Result<Rows, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let read = Read { statement, reply };
+        match &self.readers {
+            None => self.queue.send(Work::Read(read)).await?,
+            Some(readers) => {
+                readers.try_send(Errand::Read(read)).map_err(|refused| match refused {
+                    mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+                    mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+                })?;
+            }
+        }
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Readers first, so that the writer's connection is the last and empties the log.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        if let Some(readers) = &self.readers {
+            for _ in 0..self.reader_count {
+                let (reply, answer) = oneshot::channel();
+                if readers.send(Errand::Close(reply)).await.is_ok() {
+                    // A reader that is gone already is closed as well.
+                    let _ = answer.await;
+                }
+            }
+        }
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Work::Close(reply)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// A connection and the lock that must outlive it.
+type Opened = (Connection, Option<Lock>);
+
+/// Starts the writer's thread, which opens the database itself: opening may block for a while.
+async fn start(
+    open: impl FnOnce() -> Result<Opened, OpenError> + Send + 'static,
+    waiting: Waiting,
+    limits: Limits,
+) -> Result<Pulse, OpenError> {
+    let pulse = Pulse::default();
+    let (reply, opened) = oneshot::channel();
+    let seen = pulse.clone();
+    let work = move || match open() {
+        Ok((connection, lock)) => {
+            let _ = reply.send(Ok(()));
+            Writer::new(connection, lock, seen).run(waiting, limits.group_batches.max(1));
+        }
+        Err(error) => {
+            let _ = reply.send(Err(error));
+        }
+    };
+    spawn("store-writer", work)?;
+    opened.await.map_err(|_| StoreError::Closed)??;
+    Ok(pulse)
+}
+
+fn start_readers(file: &File) -> Result<mpsc::Sender<Errand>, OpenError> {
+    let (sender, receiver) = mpsc::channel(file.limits.queue_reads.max(1));
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _ in 0..file.limits.readers.max(1) {
+        let connection = file.open_reader()?;
+        let receiver = Arc::clone(&receiver);
+        spawn("store-reader", move || reader::run(connection, &receiver))?;
+    }
+    Ok(sender)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| StoreError::Other(format!("no thread for the store: {error}")).into())
+}
+
+/// A database file to be opened.
+struct File {
+    path: PathBuf,
+    durability: Durability,
+    limits: Limits,
+}
+
+impl File {
+    fn open_writer(&self) -> Result<Opened, OpenError> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder)
+                .map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        }
+        let lock = Lock::take(&self.path)?;
+        let connection = self.connect(OpenFlags::SQLITE_OPEN_CREATE)?;
+        if connection.is_readonly("main").map_err(|error| self.refusal(error))? {
+            return Err(OpenError::ReadOnly(self.path.clone()));
+        }
+        self.prepare_writer(&connection).map_err(|error| self.refusal(error))?;
+        Ok((connection, Some(lock)))
+    }
+
+    fn open_reader(&self) -> Result<Connection, OpenError> {
+        let connection = self.connect(OpenFlags::empty())?;
+        connection.pragma_update(None, "query_only", true).map_err(|error| self.refusal(error))?;
+        Ok(connection)
+    }
+
+    fn connect(&self, more: OpenFlags) -> Result<Connection, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+        let connection =
+            Connection::open_with_flags(&self.path, flags).map_err(|error| self.refusal(error))?;
+        self.prepare(&connection).map_err(|error| self.refusal(error))?;
+        Ok(connection)
+    }
+
+    fn prepare(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.busy_timeout(Duration::from_secs(self.limits.wait_seconds))?;
+        connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
+        connection.pragma_update(None, "temp_store", "memory")?;
+        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        Ok(())
+    }
+
+    fn prepare_writer(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let synchronous = match self.durability {
+            Durability::PowerLoss => "FULL",
+            Durability::ProcessCrash => "NORMAL",
+        };
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", MAPPED_BYTES)?;
+        bound(connection, &self.limits)
+    }
+
+    /// The sentence for a failure to open this file.
+    fn refusal(&self, error: rusqlite::Error) -> OpenError {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotADatabase(self.path.clone()),
+            Some(rusqlite::ErrorCode::ReadOnly) => OpenError::ReadOnly(self.path.clone()),
+            Some(rusqlite::ErrorCode::CannotOpen) => {
+                OpenError::Folder(self.path.clone(), std::io::Error::other(error.to_string()))
+            }
+            _ => OpenError::Store(store_error(error)),
+        }
+    }
+}
+
+/// Sets the bound on the file's growth, if there is one.
+fn bound(connection: &Connection, limits: &Limits) -> rusqlite::Result<()> {
+    if limits.pages_max > 0 {
+        connection.pragma_update(None, "max_page_count", limits.pages_max)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(int) => ValueRef::Integer(*int),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// Runs one read on `connection`.
+fn read(connection: &Connection, statement: &Statement) -> Result<Rows, StoreError> {
+    let mut prepared = connection.prepare_cached(&statement.sql).map_err(store_error)?;
+    let columns: Arc<[String]> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let rows = collect(&mut prepared, statement, columns.len())?;
+    Ok(Rows { columns, rows })
+}
+
+fn collect(
+    prepared: &mut CachedStatement<'_>,
+    statement: &Statement,
+    width: usize,
+) -> Result<Vec<Row>, StoreError> {
+    let mut rows = Vec::new();
+    let mut found =
+        prepared.query(rusqlite::params_from_iter(&statement.args)).map_err(store_error)?;
+    while let Some(row) = found.next().map_err(store_error)? {
+        let mut values = Vec::with_capacity(width);
+        for column in 0..width {
+            values.push(value(row.get_ref(column).map_err(store_error)?)?);
+        }
+        rows.push(Row::new(values));
+    }
+    Ok(rows)
+}
+
+fn value(found: ValueRef<'_>) -> Result<Value, StoreError> {
+    Ok(match found {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(int) => Value::Int(int),
+        ValueRef::Real(_) => {
+            return Err(StoreError::Other("a fraction where none is stored".into()));
+        }
+        ValueRef::Text(bytes) => {
+            let text = std::str::from_utf8(bytes);
+            let text = text.map_err(|_| StoreError::Corrupt("text is not UTF-8".into()))?;
+            Value::Text(text.to_owned())
+        }
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    })
+}

@@ -1,0 +1,163 @@
+//! The one thread that writes: folds what waits into one commit.
+
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use super::fault::store_error;
+use super::lock::Lock;
+use crate::queue::{Batch, Outcome, Pulse, Waiting, Work};
+use crate::table::{self, Spelling};
+use crate::{OpenError, Statement, StoreError, Table};
+
+const SPELLING: Spelling = Spelling { int: "INTEGER", text: "TEXT", blob: "BLOB" };
+
+/// The writing connection. Field order is drop order: the lock goes last.
+pub(super) struct Writer {
+    connection: Connection,
+    lock: Option<Lock>,
+    pulse: Pulse,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, lock: Option<Lock>, pulse: Pulse) -> Self {
+        Self { connection, lock, pulse }
+    }
+
+    /// Serves the queue, in order, until told to close or nobody is left to ask.
+    pub(super) fn run(self, mut waiting: Waiting, group_max: usize) {
+        let mut taken = Vec::new();
+        let mut group = Vec::new();
+        while waiting.take_blocking(&mut taken, group_max) > 0 {
+            for work in taken.drain(..) {
+                match work {
+                    Work::Batch(batch) => group.push(batch),
+                    Work::Read(read) => {
+                        self.commit(&mut group);
+                        let _ = read.reply.send(super::read(&self.connection, &read.statement));
+                    }
+                    Work::Migrate(tables, reply) => {
+                        self.commit(&mut group);
+                        let _ = reply.send(self.migrate(&tables));
+                    }
+                    Work::Close(reply) => {
+                        self.commit(&mut group);
+                        let _ = reply.send(self.close());
+                        return;
+                    }
+                }
+            }
+            self.commit(&mut group);
+        }
+    }
+
+    /// Applies the group in one transaction, then tells every caller. When the transaction as a
+    /// whole fails, every batch of it fails.
+    fn commit(&self, group: &mut Vec<Batch>) {
+        if group.is_empty() {
+            return;
+        }
+        match self.apply(group) {
+            Ok(outcomes) => {
+                self.pulse.set(outcomes.iter().find_map(|outcome| fault(outcome.as_ref().err()?)));
+                group.drain(..).zip(outcomes).for_each(|(batch, outcome)| batch.finish(outcome));
+            }
+            Err(error) => {
+                if !self.connection.is_autocommit() {
+                    // Nothing more can be done when this fails too: the next BEGIN will say so.
+                    let _ = self.execute("ROLLBACK");
+                }
+                self.pulse.set(Some(error.clone()));
+                group.drain(..).for_each(|batch| batch.finish(Err(error.clone())));
+            }
+        }
+    }
+
+    fn apply(&self, group: &[Batch]) -> Result<Vec<Outcome>, StoreError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for batch in group {
+            let outcome = self.apply_alone(&batch.statements);
+            if self.connection.is_autocommit() {
+                // Some failures end the whole transaction, and with it the batches before.
+                return Err(outcome.err().unwrap_or(StoreError::Busy));
+            }
+            outcomes.push(outcome);
+        }
+        self.execute("COMMIT")?;
+        Ok(outcomes)
+    }
+
+    /// Runs one batch so that its failure leaves no trace in the transaction around it.
+    fn apply_alone(&self, statements: &[Statement]) -> Outcome {
+        if let [only] = statements
+            && only.changes.is_none()
+        {
+            // SQLite undoes a single failing statement by itself.
+            return Ok(vec![self.change(only)?]);
+        }
+        self.execute("SAVEPOINT batch")?;
+        let outcome: Outcome = statements.iter().map(|statement| self.change(statement)).collect();
+        if outcome.is_err() && !self.connection.is_autocommit() {
+            self.execute("ROLLBACK TO batch")?;
+        }
+        if !self.connection.is_autocommit() {
+            self.execute("RELEASE batch")?;
+        }
+        outcome
+    }
+
+    /// Runs one statement and returns how many rows it changed.
+    fn change(&self, statement: &Statement) -> Result<u64, StoreError> {
+        let mut prepared = self.connection.prepare_cached(&statement.sql).map_err(store_error)?;
+        let changed = prepared.execute(params_from_iter(&statement.args)).map_err(store_error)?;
+        let changed = u64::try_from(changed).expect("a count of rows fits");
+        if statement.admits(changed) { Ok(changed) } else { Err(statement.surprise(changed)) }
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        let mut prepared = self.connection.prepare_cached(sql).map_err(store_error)?;
+        prepared.execute([]).map(drop).map_err(store_error)
+    }
+
+    fn migrate(&self, tables: &[Table]) -> Result<(), OpenError> {
+        self.connection.execute_batch(table::SCHEMA).map_err(store_error)?;
+        tables.iter().try_for_each(|table| self.migrate_one(table))
+    }
+
+    fn migrate_one(&self, table: &Table) -> Result<(), OpenError> {
+        let recorded = self
+            .connection
+            .query_row(table::RECORDED, [table.name], |row| row.get(0))
+            .optional()
+            .map_err(store_error)?;
+        let missing = table.missing(recorded)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let fail = |error| OpenError::Migration {
+            table: table.name.to_owned(),
+            cause: store_error(error),
+        };
+        let transaction = self.connection.unchecked_transaction().map_err(fail)?;
+        for step in missing {
+            transaction.execute_batch(&SPELLING.spell(step)).map_err(fail)?;
+        }
+        transaction.execute(table::RECORD, params![table.name, table.version()]).map_err(fail)?;
+        transaction.commit().map_err(fail)
+    }
+
+    /// Empties the log into the database and closes it; the lock is freed after that.
+    fn close(self) -> Result<(), StoreError> {
+        let Self { connection, lock, .. } = self;
+        let closed = connection.close().map_err(|(_, error)| store_error(error));
+        drop(lock);
+        closed
+    }
+}
+
+/// Failures that concern the engine and not one batch.
+fn fault(error: &StoreError) -> Option<StoreError> {
+    match error {
+        StoreError::Conflict(_) | StoreError::Other(_) => None,
+        _ => Some(error.clone()),
+    }
+}

@@ -1,0 +1,9 @@
+//! What every engine must do, run on a SQLite file, SQLite in memory, and PostgreSQL.
+//!
+//! PostgreSQL is used when `WAXWING_TEST_POSTGRES` holds the URL of a server that may be written
+//! to; each test makes a schema of its own there.
+
+mod batches;
+mod domains;
+mod ground;
+mod schema;
