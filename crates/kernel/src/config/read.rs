@@ -1,0 +1,245 @@
+//! Reads a whole configuration file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::error::{ConfigError, Errors, Source};
+use super::host::{DomainName, Host, HostConfig, ModuleSettings};
+use super::section::{Section, SectionAbout};
+use super::sections::{
+    HttpConfig, LimitsConfig, ListenConfig, SECTIONS, ServerConfig, StorageConfig, TlsConfig,
+};
+use super::table::Table;
+use super::value::Value;
+
+/// Everything the operator decided.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[listen]`
+    pub listen: ListenConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
+    /// `[http]`
+    pub http: HttpConfig,
+    /// `[storage]`
+    pub storage: StorageConfig,
+    /// `[limits]`
+    pub limits: LimitsConfig,
+    /// `[[host]]`, with the settings of every module; at least one.
+    pub hosts: Vec<Host>,
+}
+
+/// The key that switches a module on or off, beside the module's own settings.
+const ENABLED: &str = "enabled";
+
+impl Config {
+    /// Reads a file, knowing the sections of these modules. Reports everything wrong with it, in
+    /// the order of the file.
+    pub fn read(source: Source<'_>, modules: &[&'static SectionAbout]) -> Result<Self, Errors> {
+        let (document, syntax) = DeTable::parse_recoverable(source.text);
+        if !syntax.is_empty() {
+            let at_end = source.text.len()..source.text.len();
+            let flaw = |error: &toml::de::Error| {
+                let span = error.span().unwrap_or(at_end.clone());
+                source.flaw(span, String::new(), error.message())
+            };
+            return Err(syntax.iter().map(flaw).collect());
+        }
+        let root = Table::root(source, &document);
+        let mut errors = unknown_sections(&root, modules);
+        let config = Self {
+            server: section(&root, &mut errors),
+            listen: section(&root, &mut errors),
+            tls: section(&root, &mut errors),
+            http: section(&root, &mut errors),
+            storage: section(&root, &mut errors),
+            limits: section(&root, &mut errors),
+            hosts: hosts(&root, modules, &mut errors),
+        };
+        config.check_addresses(&root, &mut errors);
+        errors.sort_by_key(|error| (error.place.line, error.place.column));
+        errors.dedup();
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// What holds without a file.
+    pub fn defaults(modules: &[&'static SectionAbout]) -> Self {
+        let source = Source { name: "defaults", text: "" };
+        Self::read(source, modules).expect("the defaults are within their own ranges")
+    }
+
+    /// Lets relative paths begin at `folder`, where the file lies, and the database at the data
+    /// folder.
+    pub fn settle(&mut self, folder: &Path) {
+        let settle = |path: &mut PathBuf| *path = folder.join(&*path);
+        settle(&mut self.server.data);
+        self.tls.client_authorities.iter_mut().for_each(settle);
+        for host in &mut self.hosts {
+            host.config.certificate.iter_mut().for_each(settle);
+            host.config.key.iter_mut().for_each(settle);
+        }
+    }
+
+    /// One address can be listened on once.
+    fn check_addresses(&self, root: &Table<'_>, errors: &mut Errors) {
+        let mut seen = BTreeMap::new();
+        for address in self.listen.addresses(self.server.public) {
+            let Some(other) = seen.insert(address.address, address.port) else { continue };
+            let key = if address.is_asked { address.port.key() } else { other.key() };
+            let problem = format!(
+                "{} is taken twice, for `{}` and for `{}`",
+                address.address,
+                other.key(),
+                address.port.key()
+            );
+            if let Ok(listen) = root.table(ListenConfig::NAME) {
+                errors.push(listen.flaw(key, problem));
+            }
+        }
+    }
+}
+
+fn section<S: Section>(root: &Table<'_>, errors: &mut Errors) -> S {
+    match root.table(S::NAME).and_then(|table| S::read(&table)) {
+        Ok(section) => section,
+        Err(found) => {
+            errors.extend(found);
+            S::default()
+        }
+    }
+}
+
+/// Refuses what stands at the top of the file and is not known.
+fn unknown_sections(root: &Table<'_>, modules: &[&'static SectionAbout]) -> Errors {
+    let names = || SECTIONS.iter().map(|section| section.name).chain(["modules"]);
+    let mut errors = Vec::new();
+    for (key, item) in root.items() {
+        if names().any(|name| name == key) {
+            continue;
+        }
+        let is_table = item.table().is_ok();
+        let what = if is_table { "no such section" } else { "no such setting outside a section" };
+        let error = item.key_flaw(what);
+        errors.push(match home_of(key, is_table, modules) {
+            Some(home) => error.hint(home),
+            None => error.suggest(key, names()),
+        });
+    }
+    errors
+}
+
+/// Where a key that stands at the top of the file belongs.
+fn home_of(key: &str, is_table: bool, modules: &[&'static SectionAbout]) -> Option<String> {
+    if is_table {
+        let module = modules.iter().find(|module| module.name == key)?;
+        return Some(format!("did you mean [modules.{}]?", module.name));
+    }
+    let has = |about: &&SectionAbout| (about.fields)().iter().any(|field| field.key == key);
+    let home = SECTIONS.iter().find(has)?;
+    Some(format!("it belongs below {}", home.header()))
+}
+
+fn hosts(root: &Table<'_>, modules: &[&'static SectionAbout], errors: &mut Errors) -> Vec<Host> {
+    let global = table_or_absent(root, "modules", errors);
+    errors.extend(unknown_modules(&global, modules));
+    for about in modules {
+        module(&global, None, about, errors);
+    }
+    let tables = root.tables(HostConfig::NAME).unwrap_or_else(|found| {
+        errors.extend(found);
+        Vec::new()
+    });
+    let mut hosts: Vec<Host> = Vec::new();
+    for table in tables {
+        let host = host(table.clone(), &global, modules, errors);
+        let is_twice = hosts.iter().any(|other| other.config.domain == host.config.domain);
+        if is_twice && table.item("domain").is_some() {
+            errors.push(table.flaw("domain", "another [[host]] has this domain already"));
+        }
+        hosts.push(host);
+    }
+    if hosts.is_empty() {
+        let table = Table::absent(root.source(), HostConfig::NAME);
+        let settings = settings(&global, &table, modules, errors);
+        let config = HostConfig { domain: DomainName::default(), ..HostConfig::default() };
+        hosts.push(Host { config, modules: settings });
+    }
+    hosts
+}
+
+fn host(
+    table: Table<'_>,
+    global: &Table<'_>,
+    modules: &[&'static SectionAbout],
+    errors: &mut Errors,
+) -> Host {
+    let settings = settings(global, &table, modules, errors);
+    let own = table.hide("modules");
+    let config = HostConfig::read(&own).unwrap_or_else(|found| {
+        errors.extend(found);
+        HostConfig::default()
+    });
+    Host { config, modules: settings }
+}
+
+fn settings(
+    global: &Table<'_>,
+    host: &Table<'_>,
+    modules: &[&'static SectionAbout],
+    errors: &mut Errors,
+) -> BTreeMap<&'static str, ModuleSettings> {
+    let local = table_or_absent(host, "modules", errors);
+    errors.extend(unknown_modules(&local, modules));
+    let read = |about: &&'static SectionAbout| {
+        Some((about.name, module(global, Some(&local), about, errors)?))
+    };
+    modules.iter().filter_map(read).collect()
+}
+
+/// Reads the section of one module; `None` after an error.
+fn module(
+    global: &Table<'_>,
+    local: Option<&Table<'_>>,
+    about: &'static SectionAbout,
+    errors: &mut Errors,
+) -> Option<ModuleSettings> {
+    let mut table = table_or_absent(global, about.name, errors);
+    if let Some(local) = local {
+        table = table.under(table_or_absent(local, about.name, errors));
+    }
+    let is_on = match table.item(ENABLED).map(|item| bool::read(&item)) {
+        Some(Ok(is_on)) => is_on,
+        Some(Err(found)) => {
+            errors.extend(found);
+            about.is_on
+        }
+        None => about.is_on,
+    };
+    match about.read(&table.hide(ENABLED)) {
+        Ok(section) => Some(ModuleSettings { is_on, section, about }),
+        Err(found) => {
+            errors.extend(found);
+            None
+        }
+    }
+}
+
+fn unknown_modules(table: &Table<'_>, modules: &[&'static SectionAbout]) -> Vec<ConfigError> {
+    let names = || modules.iter().map(|module| module.name);
+    table
+        .items()
+        .filter(|(key, _)| !names().any(|name| name == *key))
+        .map(|(key, item)| item.key_flaw("no such module").suggest(key, names()))
+        .collect()
+}
+
+fn table_or_absent<'a>(parent: &Table<'a>, key: &str, errors: &mut Errors) -> Table<'a> {
+    parent.table(key).unwrap_or_else(|found| {
+        errors.extend(found);
+        Table::absent(parent.source(), key)
+    })
+}

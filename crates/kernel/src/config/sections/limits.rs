@@ -1,0 +1,64 @@
+//! How much anybody may ask of the server.
+
+use crate::config::Bytes;
+use crate::config::section::Flaw;
+
+crate::section! {
+    /// How much anybody may ask of the server. Whoever asks for more gets the error that the
+    /// standard has for it, and nobody else notices.
+    pub struct LimitsConfig("limits", check = LimitsConfig::check) {
+        /// The largest stanza from a client that has signed in. RFC 6120 §13.12 demands at least
+        /// 10000 bytes.
+        pub stanza_bytes: Bytes = "256 KiB" in "10000 B"..="16 MiB",
+        /// The largest element from a client that has not signed in yet.
+        pub early_bytes: Bytes = "16 KiB" in "10000 B"..="1 MiB",
+        /// How deep elements may be nested.
+        pub depth: usize = 64 in 8..=512,
+        /// How many attributes one element may have.
+        pub attributes: usize = 64 in 16..=1024,
+        /// How many elements may stand directly inside a stanza.
+        pub children: usize = 512 in 16..=65536,
+        /// Connections at a time, all together. Others are not accepted until one ends.
+        pub connections: u32 = 100_000 in 1..=10_000_000,
+        /// Connections at a time from one address (from one /64 for IPv6).
+        pub connections_per_address: u32 = 1000 in 1..=10_000_000,
+        /// Sessions at a time of one account.
+        pub sessions_per_account: u32 = 32 in 1..=1000,
+        /// How long a client may take from connecting to having signed in (seconds).
+        pub handshake_seconds: u32 = 60 in 5..=600,
+        /// How many times a client may try to sign in on one connection.
+        pub auth_attempts: u32 = 5 in 2..=20,
+        /// How long a connection may be silent before the client is asked whether it is still
+        /// there (seconds).
+        pub idle_seconds: u32 = 300 in 10..=7200,
+        /// How long the answer to that may take (seconds).
+        pub answer_seconds: u32 = 60 in 5..=600,
+        /// How long a client may take to close its half of a closing connection (seconds).
+        pub close_seconds: u32 = 5 in 1..=60,
+        /// How long a lost session waits for its client to resume it (seconds); 0: not at all
+        /// (XEP-0198).
+        pub resume_seconds: u32 = 600 in 0..=86400,
+        /// Stanzas kept for one client that has not acknowledged them. A session with more ends,
+        /// and what was not acknowledged is stored.
+        pub unacked_stanzas: u32 = 2000 in 16..=65536,
+        /// The same in bytes.
+        pub unacked_bytes: Bytes = "4 MiB" in "64 KiB"..="256 MiB",
+        /// Stanzas waiting for one session to take them.
+        pub mailbox_stanzas: u32 = 1000 in 16..=65536,
+        /// Accounts kept in memory for their next use.
+        pub cached_accounts: u32 = 50_000 in 100..=10_000_000,
+    }
+}
+
+impl LimitsConfig {
+    fn check(&self) -> Result<(), Flaw> {
+        if self.early_bytes > self.stanza_bytes {
+            let problem = format!(
+                "a stranger may not send more than a client: `stanza_bytes` is {}",
+                self.stanza_bytes
+            );
+            return Err(Flaw { key: "early_bytes", problem });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! Where the server listens.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+crate::section! {
+    /// Addresses to listen on. A kind that is not mentioned listens on its usual port: on
+    /// loopback, or on every interface with `server.public`. An empty list switches it off.
+    pub struct ListenConfig("listen") {
+        /// XMPP for clients; encryption begins with STARTTLS. Usually port 5222: on every
+        /// interface that is `xmpp = ["0.0.0.0:5222", "[::]:5222"]`.
+        [restart] pub xmpp: Option<Vec<SocketAddr>> = None,
+        /// XMPP for clients inside TLS (XEP-0368). Usually port 5223:
+        /// `xmpp_tls = ["0.0.0.0:5223", "[::]:5223"]`.
+        [restart] pub xmpp_tls: Option<Vec<SocketAddr>> = None,
+        /// HTTP without encryption, for a proxy on this machine: WebSocket, metrics, pages.
+        /// Usually port 5280, and on loopback even with `server.public`:
+        /// `http = ["127.0.0.1:5280", "[::1]:5280"]`.
+        [restart] pub http: Option<Vec<SocketAddr>> = None,
+        /// HTTPS: WebSocket and pages. Usually port 5443:
+        /// `https = ["0.0.0.0:5443", "[::]:5443"]`.
+        [restart] pub https: Option<Vec<SocketAddr>> = None,
+    }
+}
+
+/// What is spoken on an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Port {
+    /// XMPP with STARTTLS.
+    Xmpp,
+    /// XMPP inside TLS.
+    XmppTls,
+    /// HTTP.
+    Http,
+    /// HTTPS.
+    Https,
+}
+
+/// One address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// What is spoken there.
+    pub port: Port,
+    /// Where. An IPv6 address means IPv6 only: IPv4 has an entry of its own.
+    pub address: SocketAddr,
+    /// Whether the operator asked for it; a usual address may be missing on this machine
+    /// (no IPv6), an asked one may not.
+    pub is_asked: bool,
+}
+
+impl Port {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Xmpp, Self::XmppTls, Self::Http, Self::Https];
+
+    /// Its key in `[listen]`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Xmpp => "xmpp",
+            Self::XmppTls => "xmpp_tls",
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    fn usual(self) -> u16 {
+        match self {
+            Self::Xmpp => 5222,
+            Self::XmppTls => 5223,
+            Self::Http => 5280,
+            Self::Https => 5443,
+        }
+    }
+}
+
+impl ListenConfig {
+    /// Every address to listen on. `is_public` is `server.public`.
+    pub fn addresses(&self, is_public: bool) -> Vec<Address> {
+        Port::ALL.into_iter().flat_map(|port| self.of_port(port, is_public)).collect()
+    }
+
+    fn of_port(&self, port: Port, is_public: bool) -> Vec<Address> {
+        let asked = match port {
+            Port::Xmpp => &self.xmpp,
+            Port::XmppTls => &self.xmpp_tls,
+            Port::Http => &self.http,
+            Port::Https => &self.https,
+        };
+        if let Some(asked) = asked {
+            return asked
+                .iter()
+                .map(|address| Address { port, address: *address, is_asked: true })
+                .collect();
+        }
+        let is_open = is_public && port != Port::Http;
+        let hosts: [IpAddr; 2] = if is_open {
+            [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
+        } else {
+            [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+        };
+        hosts
+            .into_iter()
+            .map(|host| Address {
+                port,
+                address: SocketAddr::new(host, port.usual()),
+                is_asked: false,
+            })
+            .collect()
+    }
+}

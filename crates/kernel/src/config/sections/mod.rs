@@ -1,0 +1,95 @@
+//! The sections of the server itself; modules declare their own.
+
+mod http;
+mod limits;
+mod listen;
+mod storage;
+
+pub use http::{HttpConfig, Network, PublicUrl};
+pub use limits::LimitsConfig;
+pub use listen::{Address, ListenConfig, Port};
+pub use storage::{Durability, StorageConfig, StorageUrl};
+
+use std::path::PathBuf;
+
+use super::host::HostConfig;
+use super::section::SectionAbout;
+
+/// The sections that stand at the top of the file, in the order of the reference.
+pub(crate) const SECTIONS: &[SectionAbout] = &[
+    SectionAbout::of::<ServerConfig>(),
+    SectionAbout::of::<HostConfig>(),
+    SectionAbout::of::<ListenConfig>(),
+    SectionAbout::of::<TlsConfig>(),
+    SectionAbout::of::<HttpConfig>(),
+    SectionAbout::of::<StorageConfig>(),
+    SectionAbout::of::<LimitsConfig>(),
+];
+
+crate::section! {
+    /// The server as a whole.
+    pub struct ServerConfig("server") {
+        /// The folder for everything the server keeps. A relative path begins at the folder of
+        /// this file. `--data` on the command line wins.
+        [restart] pub data: PathBuf = "waxwing-data",
+        /// Whether to listen on every network interface. As long as this is false the server is
+        /// reachable from this machine only, except on addresses named in `[listen]`.
+        [restart] pub public: bool = false,
+        /// How much is logged. No level writes passwords or the text of messages.
+        pub log_level: LogLevel = "info",
+        /// How a line of the log looks.
+        [restart] pub log_format: LogFormat = "text",
+        /// How long a stopping server waits for its clients to take their leave (seconds).
+        pub drain_seconds: u32 = 10 in 0..=300,
+    }
+}
+
+crate::choice! {
+    /// How much is logged.
+    pub enum LogLevel {
+        /// What an operator may want to know: starts, stops, changes.
+        Info = "info",
+        /// Only what went wrong.
+        Error = "error",
+        /// Also what looks wrong.
+        Warn = "warn",
+        /// Also what every session does.
+        Debug = "debug",
+    }
+}
+
+crate::choice! {
+    /// How a line of the log looks.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object per line, for programs.
+        Json = "json",
+    }
+}
+
+crate::section! {
+    /// Encryption of connections.
+    pub struct TlsConfig("tls") {
+        /// The oldest version of TLS spoken.
+        pub minimum: TlsVersion = "1.2",
+        /// Whether clients must encrypt before they sign in. Connections from this machine are
+        /// no exception.
+        pub required: bool = true,
+        /// Certificates (PEM) of the authorities whose client certificates are accepted for
+        /// signing in (SASL EXTERNAL). Without it, client certificates are not asked for.
+        pub client_authorities: Option<PathBuf> = None,
+        /// How often certificate files are looked at for changes (seconds).
+        pub watch_seconds: u32 = 60 in 1..=86400,
+    }
+}
+
+crate::choice! {
+    /// A version of TLS.
+    pub enum TlsVersion {
+        /// RFC 5246, with forward secrecy only.
+        V12 = "1.2",
+        /// RFC 8446.
+        V13 = "1.3",
+    }
+}
