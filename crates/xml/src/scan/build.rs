@@ -1,0 +1,44 @@
+//! Making the element out of a finished scan.
+
+use super::Scan;
+use crate::{
+    Limits, XmlError,
+    element::{Doc, Element},
+    namespaces::{Bound, Outer},
+    rewrite,
+};
+
+impl Scan {
+    /// The piece that ends at `pos`: an element, or the start tag of the root.
+    pub(crate) fn into_element(
+        mut self,
+        bytes: &[u8],
+        outer: &Outer,
+        limits: &Limits,
+    ) -> Result<Element, XmlError> {
+        let text = utf8(&bytes[..self.pos])?;
+        if self.rewrite {
+            return rewrite::element(text, outer, limits);
+        }
+        let bound = match self.bound {
+            Bound::Outer(index) => {
+                self.extra.decoded.push(outer.name(index).into());
+                Bound::Decoded(self.extra.decoded.len() as u32 - 1)
+            }
+            bound => bound,
+        };
+        let is_plain = self.extra.declarations.is_empty() && self.extra.decoded.is_empty();
+        let doc = Doc {
+            text: text.into(),
+            content: outer.content.clone(),
+            children: self.children,
+            extra: if is_plain { None } else { Some(Box::new(self.extra)) },
+        };
+        Ok(Element { doc, name_start: self.name_start, name_len: self.name_len, bound })
+    }
+}
+
+/// RFC 6120 §11.6: "If a server detects that … the data is not UTF-8 … unsupported-encoding".
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, XmlError> {
+    simdutf8::basic::from_utf8(bytes).map_err(|_| XmlError::Encoding("not UTF-8"))
+}
