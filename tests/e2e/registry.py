@@ -1,0 +1,23 @@
+"""The list of scenarios: a function says its title and its time, and is on it."""
+
+from dataclasses import dataclass
+from typing import Awaitable, Callable
+
+SCENARIOS = []
+
+
+@dataclass(frozen=True)
+class Scenario:
+    title: str
+    seconds: float
+    play: Callable[..., Awaitable[None]]
+
+
+def scenario(title, seconds=30):
+    """Registers `async def play(world)` under this title; it fails after so many seconds."""
+
+    def register(play):
+        SCENARIOS.append(Scenario(title, seconds, play))
+        return play
+
+    return register

@@ -1,0 +1,251 @@
+"""The servers that the tests can run, one class each.
+
+A server gets an empty folder and free loopback ports, and promises what `Server` lists. Everything
+that is particular to one server stands in its class, so the scenarios know none of it.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOMAIN = "localhost"
+READY_SECONDS = 20
+STOP_SECONDS = 20
+
+
+def free_ports(count):
+    """Ports on loopback that were free a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+class Server:
+    """One server under test: `start`, `stop`, `kill`, `add_account`, and where it listens."""
+
+    name = "server"
+    host = "127.0.0.1"
+    # How fast messages that were acknowledged must be durable is the server's promise:
+    # False for a server that acknowledges before it stores.
+    is_durable = True
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.data = self.folder / "data"
+        self.data.mkdir(parents=True)
+        self.log_path = self.folder / f"{self.name}.log"
+        self.tcp_port, self.tls_port, self.http_port, self.https_port = free_ports(4)
+        self.process = None
+
+    @property
+    def ws_url(self):
+        return f"ws://{DOMAIN}:{self.http_port}{self.ws_path}"
+
+    @property
+    def wss_url(self):
+        return f"wss://{DOMAIN}:{self.https_port}{self.ws_path}"
+
+    @property
+    def certificate(self):
+        """The PEM file that clients are told to trust."""
+        raise NotImplementedError
+
+    def command(self):
+        raise NotImplementedError
+
+    def add_account(self, name, password):
+        raise NotImplementedError
+
+    async def start(self):
+        """Starts the process and waits until every listener answers."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder
+            )
+        limit = time.monotonic() + READY_SECONDS
+        for port in (self.tcp_port, self.tls_port, self.http_port, self.https_port):
+            while not await self._answers(port):
+                if self.process.poll() is not None:
+                    raise RuntimeError(f"{self.name} ended with {self.process.returncode}")
+                if time.monotonic() > limit:
+                    raise RuntimeError(f"{self.name} does not listen on port {port}")
+                await asyncio.sleep(0.02)
+
+    async def _answers(self, port):
+        try:
+            _, writer = await asyncio.open_connection(self.host, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def stop(self):
+        """SIGTERM, and the exit code. A server that does not end in time is killed and fails."""
+        return await self._end(signal.SIGTERM)
+
+    async def kill(self):
+        """SIGKILL: the process gets no chance to write anything."""
+        return await self._end(signal.SIGKILL)
+
+    async def _end(self, how):
+        if self.process is None:
+            return None
+        self.process.send_signal(how)
+        limit = time.monotonic() + STOP_SECONDS
+        while self.process.poll() is None:
+            if time.monotonic() > limit:
+                self.process.kill()
+                self.process.wait()
+                self.process = None
+                raise RuntimeError(f"{self.name} did not end within {STOP_SECONDS} s of {how.name}")
+            await asyncio.sleep(0.01)
+        code, self.process = self.process.returncode, None
+        return code
+
+    def log_tail(self, lines=40):
+        if not self.log_path.exists():
+            return "(no log)"
+        text = self.log_path.read_text(errors="replace").splitlines()
+        return "\n".join(text[-lines:])
+
+    def tls_context(self):
+        """A client context that trusts this server's certificate and nothing else."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.certificate)
+        return context
+
+
+class Waxwing(Server):
+    """Waxwing's release binary, with the certificate that it made for itself at first start."""
+
+    name = "waxwing"
+    ws_path = "/ws"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        binary = os.environ.get("WAXWING_BIN", str(ROOT / "target/release/waxwing"))
+        if not Path(binary).exists():
+            raise SystemExit(f"{binary} is missing: cargo build --release")
+        self.binary = binary
+        self.config = self.folder / "waxwing.toml"
+        self.config.write_text(self._config_text())
+
+    def _config_text(self):
+        return f"""\
+domain = "{DOMAIN}"
+
+[listen]
+tcp = ["{self.host}:{self.tcp_port}"]
+tls = ["{self.host}:{self.tls_port}"]
+http = ["{self.host}:{self.http_port}"]
+https = ["{self.host}:{self.https_port}"]
+"""
+
+    @property
+    def certificate(self):
+        found = sorted(self.data.rglob("*.crt")) + sorted(self.data.rglob("*cert*.pem"))
+        if not found:
+            raise RuntimeError(f"no certificate below {self.data}")
+        return str(found[0])
+
+    def _base(self):
+        return ["--config", str(self.config), "--data", str(self.data)]
+
+    def command(self):
+        return [self.binary, "serve", *self._base()]
+
+    def add_account(self, name, password):
+        subprocess.run(
+            [self.binary, "user", "add", *self._base(), f"{name}@{DOMAIN}", "--password-stdin"],
+            input=password + "\n",
+            text=True,
+            check=True,
+            capture_output=True,
+            timeout=20,
+        )
+
+
+class Prosody(Server):
+    """Debian's Prosody: proves that a failing scenario is the server's fault and not its own."""
+
+    name = "prosody"
+    ws_path = "/xmpp-websocket"
+    is_durable = False
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        if shutil.which("prosody") is None:
+            raise SystemExit("prosody is missing: apt-get install prosody")
+        self._make_certificate()
+        (self.folder / "prosody.cfg.lua").write_text(self._config_text())
+
+    def _make_certificate(self):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", f"/CN={DOMAIN}",
+             "-addext", f"subjectAltName=DNS:{DOMAIN}",
+             "-keyout", str(self.folder / "key.pem"), "-out", str(self.folder / "cert.pem")],
+            check=True, capture_output=True,
+        )
+
+    @property
+    def certificate(self):
+        return str(self.folder / "cert.pem")
+
+    def _config_text(self):
+        ssl_table = f'{{ key = "{self.folder}/key.pem"; certificate = "{self.folder}/cert.pem" }}'
+        return f"""\
+run_as_root = true
+prosody_user = "root"
+prosody_group = "root"
+pidfile = "{self.folder}/prosody.pid"
+data_path = "{self.data}"
+interfaces = {{ "{self.host}" }}
+modules_enabled = {{
+  "roster"; "saslauth"; "tls"; "disco"; "private"; "vcard_legacy"; "pep"; "version"; "uptime";
+  "time"; "ping"; "carbons"; "smacks"; "blocklist"; "csi"; "websocket"; "bosh"; "lastactivity";
+}}
+modules_disabled = {{ "s2s" }}
+c2s_ports = {{ {self.tcp_port} }}
+c2s_direct_tls_ports = {{ {self.tls_port} }}
+http_ports = {{ {self.http_port} }}
+https_ports = {{ {self.https_port} }}
+http_default_host = "{DOMAIN}"
+consider_websocket_secure = true
+c2s_require_encryption = true
+smacks_hibernation_time = 30
+ssl = {ssl_table}
+c2s_direct_tls_ssl = {ssl_table}
+https_ssl = {ssl_table}
+authentication = "internal_hashed"
+storage = "internal"
+log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
+VirtualHost "{DOMAIN}"
+"""
+
+    def _config(self):
+        return ["--config", str(self.folder / "prosody.cfg.lua")]
+
+    def command(self):
+        return ["prosody", *self._config(), "-F"]
+
+    def add_account(self, name, password):
+        subprocess.run(
+            ["prosodyctl", "--root", *self._config(), "register", name, DOMAIN, password],
+            check=True, capture_output=True, timeout=20,
+        )
+
+
+SERVERS = {"waxwing": Waxwing, "prosody": Prosody}
