@@ -39,7 +39,7 @@ pub fn attribute(out: &mut String, name: &str, value: &str) {
 }
 
 fn escape(out: &mut String, s: &str, entity: fn(char) -> Option<&'static str>) {
-    let special = |c: char| matches!(c, '<' | '>' | '&' | '\'') || c < ' ' || c >= '\u{FFFE}';
+    let special = |c: char| matches!(c, '<' | '>' | '&' | '\'') || !(' '..'\u{FFFE}').contains(&c);
     let mut rest = s;
     while let Some(at) = rest.find(special) {
         out.push_str(&rest[..at]);

@@ -11,7 +11,7 @@ use crate::{
 impl Scan {
     /// The piece that ends at `pos`: an element, or the start tag of the root.
     pub(crate) fn into_element(
-        mut self,
+        self,
         bytes: &[u8],
         outer: &Outer,
         limits: &Limits,
@@ -20,6 +20,12 @@ impl Scan {
         if self.rewrite {
             return rewrite::element(text, outer, limits);
         }
+        Ok(self.build(text, outer))
+    }
+
+    /// The element with this text, whose children can be forwarded as they are written.
+    pub(crate) fn build(mut self, text: &str, outer: &Outer) -> Element {
+        debug_assert!(!self.rewrite, "children are in their final form");
         let bound = match self.bound {
             Bound::Outer(index) => {
                 self.extra.decoded.push(outer.name(index).into());
@@ -34,7 +40,7 @@ impl Scan {
             children: self.children,
             extra: if is_plain { None } else { Some(Box::new(self.extra)) },
         };
-        Ok(Element { doc, name_start: self.name_start, name_len: self.name_len, bound })
+        Element { doc, name_start: self.name_start, name_len: self.name_len, bound }
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct Scan {
     in_cdata: bool,
     /// A child cannot be forwarded as it is written.
     rewrite: bool,
+    /// Children are read as if the content namespace were the default one around them.
+    content_for_granted: bool,
     open: SmallVec<[Open; 6]>,
     bindings: SmallVec<[Binding; 4]>,
     attributes: Attributes,
@@ -113,6 +115,7 @@ impl Scan {
             quote: 0,
             in_cdata: false,
             rewrite: false,
+            content_for_granted: false,
             open: SmallVec::new(),
             bindings: SmallVec::new(),
             attributes: SmallVec::new(),
@@ -123,6 +126,11 @@ impl Scan {
             children: SmallVec::new(),
             extra: Extra::default(),
         }
+    }
+
+    /// For text in which the children are in their final form already.
+    pub(crate) fn take_content_for_granted(&mut self) {
+        self.content_for_granted = true;
     }
 
     /// How many bytes are done.

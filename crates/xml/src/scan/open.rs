@@ -24,6 +24,9 @@ impl Scan {
             return Err(XmlError::TooLarge("elements are nested too deeply"));
         }
         let (default, declaration) = match self.open.last() {
+            Some(open) if depth == 2 && self.content_for_granted => {
+                (Bound::Content, open.declaration)
+            }
             Some(open) => (open.default, open.declaration),
             None => (around.outer.default, NO_DECLARATION),
         };
