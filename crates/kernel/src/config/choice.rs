@@ -77,6 +77,14 @@ macro_rules! choice {
             }
         }
 
+        impl $crate::command::Field for $Choice {
+            const KIND: $crate::command::FieldKind = $crate::command::FieldKind::Choice;
+            const OPTIONS: &'static [(&'static str, &'static str)] = Self::WORDS;
+            fn read(values: &[&str]) -> Result<Self, String> {
+                $crate::command::read_choice(values, Self::WORDS, Self::from_word)
+            }
+        }
+
         impl $crate::config::Preset<&str> for $Choice {
             fn preset(written: &str) -> Self {
                 Self::from_word(written).expect("a preset is one of the words")

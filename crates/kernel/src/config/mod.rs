@@ -27,6 +27,7 @@ pub use error::{ConfigError, Errors, Place, Source};
 pub use host::{DomainName, Host, HostConfig, ModuleSettings};
 pub use near::closest;
 pub use read::Config;
+pub(crate) use reference::paragraph;
 pub use reference::{example, reference};
 pub use section::{AnySection, FieldDoc, Flaw, NoConfig, Reader, Section, SectionAbout};
 pub use table::{Item, Table};

@@ -72,6 +72,11 @@ impl Config {
         Self::read(source, modules).expect("the defaults are within their own ranges")
     }
 
+    /// The host that serves a domain.
+    pub fn host(&self, domain: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.config.domain.as_str() == domain)
+    }
+
     /// Lets relative paths begin at `folder`, where the file lies, and the database at the data
     /// folder.
     pub fn settle(&mut self, folder: &Path) {

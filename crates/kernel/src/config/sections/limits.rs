@@ -23,15 +23,17 @@ crate::section! {
         /// Connections at a time from one address (from one /64 for IPv6).
         pub connections_per_address: u32 = 1000 in 1..=10_000_000,
         /// Sessions at a time of one account.
-        pub sessions_per_account: u32 = 32 in 1..=1000,
+        pub sessions_per_account: u32 = 50 in 1..=1000,
         /// How long a client may take from connecting to having signed in (seconds).
         pub handshake_seconds: u32 = 60 in 5..=600,
-        /// How many times a client may try to sign in on one connection.
-        pub auth_attempts: u32 = 5 in 2..=20,
+        /// How many times a client may fail to sign in on one connection. RFC 6120 §6.4.5 asks
+        /// for 2 to 5.
+        pub auth_attempts: u32 = 3 in 2..=5,
         /// How long a connection may be silent before the client is asked whether it is still
         /// there (seconds).
-        pub idle_seconds: u32 = 300 in 10..=7200,
-        /// How long the answer to that may take (seconds).
+        pub idle_seconds: u32 = 60 in 10..=7200,
+        /// How long the answer to that may take (seconds). Pages in the background of a browser
+        /// wake up once a minute only.
         pub answer_seconds: u32 = 60 in 5..=600,
         /// How long a client may take to close its half of a closing connection (seconds).
         pub close_seconds: u32 = 5 in 1..=60,
@@ -40,13 +42,21 @@ crate::section! {
         pub resume_seconds: u32 = 600 in 0..=86400,
         /// Stanzas kept for one client that has not acknowledged them. A session with more ends,
         /// and what was not acknowledged is stored.
-        pub unacked_stanzas: u32 = 2000 in 16..=65536,
+        pub unacked_stanzas: usize = 1000 in 16..=65536,
         /// The same in bytes.
-        pub unacked_bytes: Bytes = "4 MiB" in "64 KiB"..="256 MiB",
+        pub unacked_bytes: Bytes = "2 MiB" in "64 KiB"..="256 MiB",
         /// Stanzas waiting for one session to take them.
-        pub mailbox_stanzas: u32 = 1000 in 16..=65536,
+        pub mailbox_stanzas: usize = 4096 in 16..=65536,
+        /// Contacts in the roster of one account.
+        pub roster_contacts: usize = 5000 in 10..=100_000,
+        /// Subscription requests waiting for the answer of one account.
+        pub subscription_requests: usize = 1000 in 10..=100_000,
+        /// Addresses that one session may have sent directed presence to.
+        pub directed_presences: usize = 2000 in 10..=100_000,
         /// Accounts kept in memory for their next use.
-        pub cached_accounts: u32 = 50_000 in 100..=10_000_000,
+        pub cached_accounts: usize = 10_000 in 100..=10_000_000,
+        /// Passwords checked or hashed at the same time; others wait.
+        pub password_checks: usize = 2 in 1..=64,
     }
 }
 

@@ -1,0 +1,167 @@
+//! Commands: what an operator can ask for, declared once.
+//!
+//! A form is declared with [`form!`](crate::form), a command is a form with a name and a
+//! handler. From the declaration follow the ad-hoc command (XEP-0050 with XEP-0133's nodes), the
+//! words and flags of the command line, and JSON. Nothing here knows a stanza or a terminal:
+//! forms and answers are plain data, which others write as XML, text or JSON.
+
+mod data;
+mod field;
+mod form;
+mod refusal;
+mod said;
+mod table;
+mod values;
+
+pub use data::{DataField, DataForm, FormKind};
+pub use field::{Field, FieldKind, Secret, read_choice};
+pub use form::{FieldAbout, Form, read_field};
+pub use refusal::{Refusal, RefusalKind};
+pub use said::{Column, Fact, Grid, Said};
+pub use table::Commands;
+pub use values::Values;
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use waxwing_jid::Jid;
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody with access to the control socket: the operator of this machine.
+    Operator,
+    /// A session of an account.
+    Account(Jid),
+}
+
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The operator, and the admins of the host.
+    Admin,
+    /// Everybody with an account.
+    Anyone,
+}
+
+/// What a handler is given.
+#[derive(Clone, Debug)]
+pub struct Order<F> {
+    /// Who asks.
+    pub caller: Caller,
+    /// What for.
+    pub form: F,
+}
+
+/// A command as it is declared.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandAbout {
+    /// The node of the ad-hoc command: one of XEP-0133, or one of our own.
+    pub node: &'static str,
+    /// How it is called on the command line, such as `["user", "add"]`.
+    pub words: &'static [&'static str],
+    /// What it does: the doc comment of its form.
+    pub about: &'static str,
+    /// What it asks for.
+    pub fields: &'static [FieldAbout],
+    /// Who may ask.
+    pub access: Access,
+    /// Whether it destroys something, so that a person should be asked once more.
+    pub is_danger: bool,
+}
+
+impl CommandAbout {
+    /// Declares the command of a form, for admins.
+    pub const fn of<F: Form>(node: &'static str, words: &'static [&'static str]) -> Self {
+        let (about, fields) = (F::ABOUT, F::FIELDS);
+        Self { node, words, about, fields, access: Access::Admin, is_danger: false }
+    }
+
+    /// Lets everybody with an account ask.
+    pub const fn anyone(mut self) -> Self {
+        self.access = Access::Anyone;
+        self
+    }
+
+    /// Says that it destroys something.
+    pub const fn danger(mut self) -> Self {
+        self.is_danger = true;
+        self
+    }
+
+    /// Its title: the first sentence of its doc comment.
+    pub fn title(&self) -> String {
+        form::first_sentence(self.about)
+    }
+
+    /// Whether this caller may ask. `is_admin`: the caller is an admin of the host asked.
+    pub fn allows(&self, caller: &Caller, is_admin: bool) -> bool {
+        matches!(caller, Caller::Operator) || is_admin || self.access == Access::Anyone
+    }
+}
+
+/// An answer under way.
+pub type Running = Pin<Box<dyn Future<Output = Result<Said, Refusal>> + Send>>;
+
+/// A handler with its form and module forgotten.
+pub type Run = Arc<dyn Fn(Caller, Values) -> Running + Send + Sync>;
+
+/// A command that can be run: its declaration, and a handler.
+#[derive(Clone)]
+pub struct Command {
+    about: &'static CommandAbout,
+    run: Run,
+}
+
+impl Command {
+    /// Lets `handler`, a method of `module`, answer the command.
+    pub fn new<M, F, Answer>(
+        about: &'static CommandAbout,
+        module: Arc<M>,
+        handler: fn(Arc<M>, Order<F>) -> Answer,
+    ) -> Self
+    where
+        M: Send + Sync + 'static,
+        F: Form,
+        Answer: Future<Output = Result<Said, Refusal>> + Send + 'static,
+    {
+        let run = move |caller, values: Values| -> Running {
+            match F::read(&values) {
+                Ok(form) => Box::pin(handler(Arc::clone(&module), Order { caller, form })),
+                Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
+            }
+        };
+        Self { about, run: Arc::new(run) }
+    }
+
+    /// Its declaration.
+    pub fn about(&self) -> &'static CommandAbout {
+        self.about
+    }
+
+    /// Answers a caller, if that caller may ask.
+    pub fn run(&self, caller: Caller, is_admin: bool, values: Values) -> Running {
+        if self.about.allows(&caller, is_admin) {
+            (self.run)(caller, values)
+        } else {
+            Box::pin(std::future::ready(Err(Refusal::forbidden())))
+        }
+    }
+}
+
+impl Deref for Command {
+    type Target = CommandAbout;
+
+    fn deref(&self) -> &CommandAbout {
+        self.about
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Command({})", self.about.words.join(" "))
+    }
+}
