@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::postgres::Postgres;
-use crate::queue::{Pulse, Queue, Work};
-use crate::sqlite::{Durability, Sqlite};
+use crate::engine::Engine;
+use crate::queue::Work;
+use crate::sqlite::Durability;
 use crate::value::Rows;
-use crate::{Commit, OpenError, Row, Statement, StoreError, Table, table};
+use crate::{Commit, OpenError, Row, Statement, StoreError, Table, postgres, sqlite, table};
 
 /// Where the rows live.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,15 +104,9 @@ pub struct Export {
 /// A handle on the store. Clones share the same engine, queue and order.
 #[derive(Clone)]
 pub struct Db {
-    engine: Engine,
+    engine: Arc<Engine>,
     /// Every migrated table, for erasure and export.
     tables: Arc<Mutex<Vec<Table>>>,
-}
-
-#[derive(Clone)]
-enum Engine {
-    Sqlite(Arc<Sqlite>),
-    Postgres(Arc<Postgres>),
 }
 
 impl Db {
@@ -120,15 +114,14 @@ impl Db {
     pub async fn open(location: &Location, limits: Limits) -> Result<Self, OpenError> {
         let engine = match location {
             Location::Sqlite { path, durability } => {
-                Engine::Sqlite(Arc::new(Sqlite::open(path, *durability, limits).await?))
+                sqlite::open(path, *durability, limits).await?
             }
-            Location::Memory => Engine::Sqlite(Arc::new(Sqlite::memory(limits).await?)),
+            Location::Memory => sqlite::memory(limits).await?,
             Location::Postgres { url, schema } => {
-                let postgres = Postgres::open(url, schema.as_deref(), limits).await?;
-                Engine::Postgres(Arc::new(postgres))
+                postgres::open(url, schema.as_deref(), limits).await?
             }
         };
-        Ok(Self { engine, tables: Arc::default() })
+        Ok(Self { engine: Arc::new(engine), tables: Arc::default() })
     }
 
     /// Brings `tables` to the versions known here, each in one transaction. Give every table of
@@ -136,7 +129,7 @@ impl Db {
     pub async fn migrate(&self, tables: &[&Table]) -> Result<(), OpenError> {
         let list: Vec<Table> = tables.iter().map(|table| **table).collect();
         let (reply, answer) = oneshot::channel();
-        self.queue().send(Work::Migrate(list.clone(), reply)).await?;
+        self.engine.queue.send(Work::Migrate(list.clone(), reply)).await?;
         answer.await.map_err(|_| StoreError::Closed)??;
         let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         for table in list {
@@ -149,7 +142,7 @@ impl Db {
 
     /// Reads rows. Sees every batch whose commit was reported before.
     pub async fn query(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
-        Ok(self.read(statement).await?.rows)
+        Ok(self.engine.read(statement).await?.rows)
     }
 
     /// Reads at most one row: the first.
@@ -160,12 +153,12 @@ impl Db {
     /// Writes `statements`, all or nothing, and returns when they are durable: the number of rows
     /// each changed.
     pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<u64>, StoreError> {
-        self.queue().submit(statements).await
+        self.engine.queue.submit(statements).await
     }
 
     /// Queues `statements`, all or nothing, behind everything queued before, without waiting.
     pub fn submit(&self, statements: Vec<Statement>) -> Commit {
-        Commit(self.queue().submit(statements))
+        Commit(self.engine.queue.submit(statements))
     }
 
     /// The statements that erase every row of `owner`, whichever table it is in.
@@ -184,7 +177,7 @@ impl Db {
         for (name, column) in self.owned() {
             let sql = format!("SELECT * FROM {name} WHERE {column} = ?1");
             let Rows { columns, rows } =
-                self.read(Statement::derived(sql.into()).with(owner)).await?;
+                self.engine.read(Statement::derived(sql.into()).with(owner)).await?;
             if !rows.is_empty() {
                 exports.push(Export { table: name.to_owned(), columns, rows });
             }
@@ -194,54 +187,27 @@ impl Db {
 
     /// Writes what waits, then closes the database in order. Other clones fail from now on.
     pub async fn close(self) -> Result<(), StoreError> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.close().await,
-            Engine::Postgres(postgres) => postgres.close().await,
-        }
+        self.engine.close().await
     }
 
     /// How the store is doing. While it is failing, asking makes it try a harmless write, so that
     /// a later answer is up to date even when nobody writes.
     pub fn health(&self) -> Health {
-        let fault = self.pulse().fault();
+        let fault = self.engine.pulse.fault();
         if fault.is_some() {
             drop(self.submit(vec![Statement::new(table::PROBE)]));
         }
-        Health { fault, waiting_bytes: self.queue().waiting() }
-    }
-
-    async fn read(&self, statement: Statement) -> Result<Rows, StoreError> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.read(statement).await,
-            Engine::Postgres(postgres) => postgres.read(statement).await,
-        }
+        Health { fault, waiting_bytes: self.engine.queue.waiting() }
     }
 
     fn owned(&self) -> Vec<(&'static str, &'static str)> {
         let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         tables.iter().filter_map(|table| Some((table.name, table.owner?))).collect()
     }
-
-    fn queue(&self) -> &Queue {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => &sqlite.queue,
-            Engine::Postgres(postgres) => &postgres.queue,
-        }
-    }
-
-    fn pulse(&self) -> &Pulse {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => &sqlite.pulse,
-            Engine::Postgres(postgres) => &postgres.pulse,
-        }
-    }
 }
 
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.engine {
-            Engine::Sqlite(_) => "Db(SQLite)",
-            Engine::Postgres(_) => "Db(PostgreSQL)",
-        })
+        write!(f, "Db({})", self.engine.name)
     }
 }

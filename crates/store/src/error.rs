@@ -31,6 +31,13 @@ pub enum StoreError {
     Other(String),
 }
 
+impl StoreError {
+    /// Whether the engine as a whole is concerned, and not one batch.
+    pub(crate) fn is_fault(&self) -> bool {
+        !matches!(self, Self::Conflict(_) | Self::Other(_))
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

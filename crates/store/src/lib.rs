@@ -12,6 +12,7 @@
 
 mod db;
 pub mod domains;
+mod engine;
 mod error;
 mod postgres;
 mod queue;

@@ -118,6 +118,20 @@ impl Waiting {
         taken
     }
 
+    /// Refuses what was left when the store closed: `taken` already, or waiting still.
+    pub(crate) fn end(&mut self, taken: impl Iterator<Item = Work>) {
+        self.receiver.close();
+        let refuse = |work| {
+            if let Work::Batch(batch) = work {
+                batch.finish(Err(StoreError::Closed));
+            }
+        };
+        taken.for_each(refuse);
+        while let Ok(work) = self.receiver.try_recv() {
+            refuse(work);
+        }
+    }
+
     fn release(&self, work: &[Work]) {
         let weights = work.iter().map(|work| match work {
             Work::Batch(batch) => batch.weight,
@@ -167,6 +181,12 @@ impl Pulse {
             _ => {}
         }
         *held = fault;
+    }
+
+    /// Draws the conclusion from a group's outcomes.
+    pub(crate) fn observe(&self, outcomes: &[Outcome]) {
+        let errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        self.set(errors.cloned().find(StoreError::is_fault));
     }
 
     pub(crate) fn fault(&self) -> Option<StoreError> {

@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 use self::fault::store_error;
 use self::lock::Lock;
 use self::writer::Writer;
-use crate::queue::{Errand, Pulse, Queue, Read, Waiting, Work};
+use crate::engine::{Engine, Readers};
+use crate::queue::{Pulse, Queue, Waiting};
 use crate::value::Rows;
 use crate::{Limits, OpenError, Row, Statement, StoreError, Value};
 
@@ -39,70 +40,30 @@ const MAPPED_BYTES: i64 = 256 * 1024 * 1024;
 /// Statements each connection keeps prepared.
 const PREPARED_STATEMENTS: usize = 256;
 
-/// The handle's side of the threads.
-pub(crate) struct Sqlite {
-    pub(crate) queue: Queue,
-    pub(crate) pulse: Pulse,
-    /// `None` in memory: there the writer's connection is the only one.
-    readers: Option<mpsc::Sender<Errand>>,
-    reader_count: usize,
+/// Opens or makes the database file at `path`.
+pub(crate) async fn open(
+    path: &Path,
+    durability: Durability,
+    limits: Limits,
+) -> Result<Engine, OpenError> {
+    let file = Arc::new(File { path: path.to_owned(), durability, limits });
+    let (queue, waiting) = Queue::new(limits.queue_batches, limits.queue_bytes);
+    let opening = Arc::clone(&file);
+    let pulse = start(move || opening.open_writer(), waiting, limits).await?;
+    let readers = Some(start_readers(&file)?);
+    Ok(Engine { name: "SQLite", queue, pulse, readers })
 }
 
-impl Sqlite {
-    pub(crate) async fn open(
-        path: &Path,
-        durability: Durability,
-        limits: Limits,
-    ) -> Result<Self, OpenError> {
-        let file = File { path: path.to_owned(), durability, limits };
-        let (queue, waiting) = Queue::new(limits.queue_batches, limits.queue_bytes);
-        let pulse = start(move || file.open_writer(), waiting, limits).await?;
-        let file = File { path: path.to_owned(), durability, limits };
-        let readers = start_readers(&file)?;
-        Ok(Self { queue, pulse, readers: Some(readers), reader_count: limits.readers.max(1) })
-    }
-
-    pub(crate) async fn memory(limits: Limits) -> Result<Self, OpenError> {
-        let (queue, waiting) = Queue::new(limits.queue_batches, limits.queue_bytes);
-        let open = move || {
-            let connection = Connection::open_in_memory().map_err(store_error)?;
-            bound(&connection, &limits).map_err(store_error)?;
-            Ok((connection, None))
-        };
-        let pulse = start(open, waiting, limits).await?;
-        Ok(Self { queue, pulse, readers: None, reader_count: 0 })
-    }
-
-    pub(crate) async fn read(&self, statement: Statement) -> Result<Rows, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let read = Read { statement, reply };
-        match &self.readers {
-            None => self.queue.send(Work::Read(read)).await?,
-            Some(readers) => {
-                readers.try_send(Errand::Read(read)).map_err(|refused| match refused {
-                    mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-                    mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-                })?;
-            }
-        }
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
-
-    /// Readers first, so that the writer's connection is the last and empties the log.
-    pub(crate) async fn close(&self) -> Result<(), StoreError> {
-        if let Some(readers) = &self.readers {
-            for _ in 0..self.reader_count {
-                let (reply, answer) = oneshot::channel();
-                if readers.send(Errand::Close(reply)).await.is_ok() {
-                    // A reader that is gone already is closed as well.
-                    let _ = answer.await;
-                }
-            }
-        }
-        let (reply, answer) = oneshot::channel();
-        self.queue.send(Work::Close(reply)).await?;
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
+/// Opens a database in memory, with one connection for everything.
+pub(crate) async fn memory(limits: Limits) -> Result<Engine, OpenError> {
+    let (queue, waiting) = Queue::new(limits.queue_batches, limits.queue_bytes);
+    let open = move || {
+        let connection = Connection::open_in_memory().map_err(store_error)?;
+        bound(&connection, &limits).map_err(store_error)?;
+        Ok((connection, None))
+    };
+    let pulse = start(open, waiting, limits).await?;
+    Ok(Engine { name: "SQLite in memory", queue, pulse, readers: None })
 }
 
 /// A connection and the lock that must outlive it.
@@ -131,15 +92,16 @@ async fn start(
     Ok(pulse)
 }
 
-fn start_readers(file: &File) -> Result<mpsc::Sender<Errand>, OpenError> {
-    let (sender, receiver) = mpsc::channel(file.limits.queue_reads.max(1));
+fn start_readers(file: &File) -> Result<Readers, OpenError> {
+    let (queue, receiver) = mpsc::channel(file.limits.queue_reads.max(1));
     let receiver = Arc::new(Mutex::new(receiver));
-    for _ in 0..file.limits.readers.max(1) {
+    let count = file.limits.readers.max(1);
+    for _ in 0..count {
         let connection = file.open_reader()?;
         let receiver = Arc::clone(&receiver);
         spawn("store-reader", move || reader::run(connection, &receiver))?;
     }
-    Ok(sender)
+    Ok(Readers { queue, count })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {

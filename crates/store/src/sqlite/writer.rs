@@ -27,8 +27,9 @@ impl Writer {
         let mut taken = Vec::new();
         let mut group = Vec::new();
         while waiting.take_blocking(&mut taken, group_max) > 0 {
-            for work in taken.drain(..) {
-                match work {
+            let mut work = taken.drain(..);
+            for piece in work.by_ref() {
+                match piece {
                     Work::Batch(batch) => group.push(batch),
                     Work::Read(read) => {
                         self.commit(&mut group);
@@ -41,6 +42,7 @@ impl Writer {
                     Work::Close(reply) => {
                         self.commit(&mut group);
                         let _ = reply.send(self.close());
+                        waiting.end(work);
                         return;
                     }
                 }
@@ -57,7 +59,7 @@ impl Writer {
         }
         match self.apply(group) {
             Ok(outcomes) => {
-                self.pulse.set(outcomes.iter().find_map(|outcome| fault(outcome.as_ref().err()?)));
+                self.pulse.observe(&outcomes);
                 group.drain(..).zip(outcomes).for_each(|(batch, outcome)| batch.finish(outcome));
             }
             Err(error) => {
@@ -151,13 +153,5 @@ impl Writer {
         let closed = connection.close().map_err(|(_, error)| store_error(error));
         drop(lock);
         closed
-    }
-}
-
-/// Failures that concern the engine and not one batch.
-fn fault(error: &StoreError) -> Option<StoreError> {
-    match error {
-        StoreError::Conflict(_) | StoreError::Other(_) => None,
-        _ => Some(error.clone()),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! PostgreSQL is used when `WAXWING_TEST_POSTGRES` holds the URL of a server that may be written
 //! to; each test makes a schema of its own there.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod batches;
 mod domains;
