@@ -7,6 +7,16 @@
 //! Preparation follows PRECIS (RFC 8264, RFC 8265) and IDNA2008. Plain ASCII, which
 //! is nearly every address on the wire, is checked against a table of bytes and costs
 //! one allocation: the text of the address itself.
+//!
+//! ```
+//! use waxwing_jid::{BareJid, Jid};
+//!
+//! let jid = Jid::new("Juliet@Example.COM/Balcony")?;
+//! assert_eq!(jid.as_str(), "juliet@example.com/Balcony");
+//! assert_eq!(jid.bare(), BareJid::new("juliet@example.com")?);
+//! assert!(Jid::new("juliet capulet@example.com").is_err());
+//! # Ok::<(), waxwing_jid::JidError>(())
+//! ```
 
 mod address;
 mod ascii;

@@ -5,6 +5,26 @@
 //! addresses and the id. The [`Body`] holds the children as they arrived plus what the server
 //! added; it is shared between all copies of a stanza. A child is parsed into a type only when
 //! someone asks for it ([`Body::payload`]).
+//!
+//! ```
+//! use waxwing_jid::Jid;
+//! use waxwing_stanza::{MessageType, Stanza, StanzaError};
+//!
+//! let message = Stanza::parse(
+//!     "<message xmlns='jabber:client' from='romeo@example.net/o' to='juliet@example.com' \
+//!      id='1' type='chat'><body>Art thou not Romeo?</body></message>",
+//! )?;
+//! assert_eq!(message.body.text_of("body").as_deref(), Some("Art thou not Romeo?"));
+//!
+//! let error = StanzaError::service_unavailable().text("nobody is here");
+//! let mut out = String::new();
+//! message.error_reply(&error).expect("a message may be answered").write(&mut out, None);
+//! assert!(out.starts_with("<message from='juliet@example.com' to='romeo@example.net/o' id='1'"));
+//!
+//! let greeting = Stanza::message(MessageType::Chat).to(Jid::new("juliet@example.com")?);
+//! let greeting = greeting.with("<body>hello</body>");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod body;
 mod condition;

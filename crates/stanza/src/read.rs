@@ -39,25 +39,8 @@ impl Stanza {
     /// When the element is no stanza, an address is none, an iq has no id, no type, or as a
     /// request not exactly one child, or the type of a presence is unknown.
     pub fn read(element: Element) -> Result<Stanza, Malformed> {
-        let (kind, unknown_type) = kind(&element).ok_or(Malformed::UnknownElement)?;
-        let mut mistake = unknown_type.then(|| StanzaError::bad_request().text("unknown type"));
-        let mut note = |error: StanzaError| {
-            mistake.get_or_insert(error);
-        };
-        let mut head = Head::new(kind);
-        head.id = element.attribute("id").map(Arc::from);
-        head.lang = element.lang().map(Arc::from);
-        match address(&element, "from") {
-            Ok(from) => head.from = from,
-            Err(error) => note(error),
-        }
-        match address(&element, "to") {
-            Ok(to) => head.to = to,
-            Err(error) => note(error),
-        }
-        if let Err(error) = check_iq(&element, &head) {
-            note(error);
-        }
+        let (head, mistake) = head(&element).ok_or(Malformed::UnknownElement)?;
+        let mistake = mistake.or_else(|| check_iq(&element, &head));
         let stanza = Stanza { head, body: Arc::new(Body::from(element.into_content())) };
         match mistake {
             None => Ok(stanza),
@@ -78,45 +61,67 @@ impl Stanza {
     }
 }
 
-/// The kind, and whether its type had to be made up.
-fn kind(element: &Element) -> Option<(Kind, bool)> {
+/// The head, and a mistake in it; `None` when the element is no stanza.
+fn head(element: &Element) -> Option<(Head, Option<StanzaError>)> {
     if !is_content(element.namespace()) {
         return None;
     }
-    let name = element.attribute("type");
-    let name = name.as_deref();
-    Some(match element.name() {
-        "message" => (Kind::Message(MessageType::read(name)), false),
-        "presence" => match PresenceType::read(name) {
-            Some(kind) => (Kind::Presence(kind), false),
-            None => (Kind::Presence(PresenceType::Available), true),
-        },
-        "iq" => match IqType::read(name) {
-            Some(kind) => (Kind::Iq(kind), false),
-            None => (Kind::Iq(IqType::Get), true),
-        },
+    let mut type_name = None;
+    let mut mistake = None;
+    let (mut from, mut to, mut id, mut lang) = (None, None, None, None);
+    for (name, value) in element.attributes() {
+        match name {
+            "type" => type_name = Some(value),
+            "from" => from = address("from", &value, &mut mistake),
+            "to" => to = address("to", &value, &mut mistake),
+            "id" => id = Some(Arc::from(value)),
+            "xml:lang" => lang = Some(Arc::from(value)),
+            _ => {}
+        }
+    }
+    let (kind, is_known) = kind(element.name(), type_name.as_deref())?;
+    if !is_known {
+        mistake = Some(StanzaError::bad_request().text("the type is missing or unknown"));
+    }
+    Some((Head { kind, from, to, id, lang }, mistake))
+}
+
+/// The kind, and whether the type is one; where it is not, a kind that can be answered.
+fn kind(element: &str, type_name: Option<&str>) -> Option<(Kind, bool)> {
+    Some(match element {
+        "message" => (Kind::Message(MessageType::read(type_name)), true),
+        "presence" => {
+            let kind = PresenceType::read(type_name);
+            (Kind::Presence(kind.unwrap_or(PresenceType::Available)), kind.is_some())
+        }
+        "iq" => {
+            let kind = IqType::read(type_name);
+            (Kind::Iq(kind.unwrap_or(IqType::Get)), kind.is_some())
+        }
         _ => return None,
     })
 }
 
-fn address(element: &Element, name: &str) -> Result<Option<Jid>, StanzaError> {
-    let Some(text) = element.attribute(name) else { return Ok(None) };
-    let jid = Jid::new(&text);
-    jid.map(Some).map_err(|error| StanzaError::jid_malformed().text(format!("'{name}': {error}")))
+fn address(name: &str, text: &str, mistake: &mut Option<StanzaError>) -> Option<Jid> {
+    match Jid::new(text) {
+        Ok(jid) => Some(jid),
+        Err(error) => {
+            *mistake = Some(StanzaError::jid_malformed().text(format!("'{name}': {error}")));
+            None
+        }
+    }
 }
 
 /// RFC 6120 §8.2.3: "The 'id' attribute is REQUIRED for IQ stanzas." and "An IQ stanza of type
 /// "get" or "set" MUST contain exactly one child element".
-fn check_iq(element: &Element, head: &Head) -> Result<(), StanzaError> {
-    let Kind::Iq(kind) = head.kind else { return Ok(()) };
+fn check_iq(element: &Element, head: &Head) -> Option<StanzaError> {
+    let Kind::Iq(kind) = head.kind else { return None };
     if head.id.is_none() {
-        return Err(StanzaError::bad_request().text("an iq must have an id"));
+        return Some(StanzaError::bad_request().text("an iq must have an id"));
     }
     let is_request = matches!(kind, IqType::Get | IqType::Set);
-    if is_request && element.children().count() != 1 {
-        return Err(StanzaError::bad_request().text("a request must have exactly one child"));
-    }
-    Ok(())
+    (is_request && element.children().count() != 1)
+        .then(|| StanzaError::bad_request().text("a request must have exactly one child"))
 }
 
 impl fmt::Display for Malformed {

@@ -16,10 +16,15 @@ pub struct DataForm {
     #[xml(attribute = "type")]
     pub kind: FormType,
     /// What the form as a whole is called.
-    #[xml(extract(default, fields(text(type_ = String))))]
+    #[xml(extract(default, on_unknown_attribute = Discard, fields(text(type_ = String))))]
     pub title: Option<String>,
     /// How to fill it in; one or more paragraphs.
-    #[xml(extract(n = .., name = "instructions", fields(text(type_ = String))))]
+    #[xml(extract(
+        n = ..,
+        name = "instructions",
+        on_unknown_attribute = Discard,
+        fields(text(type_ = String))
+    ))]
     pub instructions: Vec<String>,
     /// The fields in their order.
     #[xml(child(n = ..))]
@@ -59,13 +64,18 @@ pub struct Field {
     #[xml(attribute(default))]
     pub label: Option<String>,
     /// What it is for.
-    #[xml(extract(default, fields(text(type_ = String))))]
+    #[xml(extract(default, on_unknown_attribute = Discard, fields(text(type_ = String))))]
     pub desc: Option<String>,
     /// Whether it must be filled in.
     #[xml(flag)]
     pub required: bool,
     /// What it holds.
-    #[xml(extract(n = .., name = "value", fields(text(type_ = String))))]
+    #[xml(extract(
+        n = ..,
+        name = "value",
+        on_unknown_attribute = Discard,
+        fields(text(type_ = String))
+    ))]
     pub values: Vec<String>,
     /// What may be chosen, for the two kinds of list.
     #[xml(child(n = ..))]
@@ -105,13 +115,23 @@ pub struct Choice {
     #[xml(attribute(default))]
     pub label: Option<String>,
     /// What is submitted when it is chosen.
-    #[xml(extract(fields(text)))]
-    pub value: String,
+    #[xml(child)]
+    pub value: Value,
 }
+
+/// What an option stands for.
+#[derive(FromXml, AsXml, Clone, Debug, PartialEq, Eq)]
+#[xml(namespace = NS, name = "value", on_unknown_attribute = Discard)]
+pub struct Value(#[xml(text)] pub String);
 
 /// The columns of a table of results (§3.4).
 #[derive(FromXml, AsXml, Clone, Debug, PartialEq, Eq)]
-#[xml(namespace = NS, name = "reported", on_unknown_child = Discard)]
+#[xml(
+    namespace = NS,
+    name = "reported",
+    on_unknown_attribute = Discard,
+    on_unknown_child = Discard
+)]
 pub struct Reported {
     /// Name, type and label of each column.
     #[xml(child(n = ..))]
@@ -120,7 +140,12 @@ pub struct Reported {
 
 /// One row of a table of results (§3.4).
 #[derive(FromXml, AsXml, Clone, Debug, PartialEq, Eq)]
-#[xml(namespace = NS, name = "item", on_unknown_child = Discard)]
+#[xml(
+    namespace = NS,
+    name = "item",
+    on_unknown_attribute = Discard,
+    on_unknown_child = Discard
+)]
 pub struct Row {
     /// The cells.
     #[xml(child(n = ..))]
@@ -235,7 +260,7 @@ impl Field {
 
     /// Adds an option.
     pub fn option(mut self, value: impl Into<String>, label: impl Into<String>) -> Field {
-        self.options.push(Choice { label: Some(label.into()), value: value.into() });
+        self.options.push(Choice { label: Some(label.into()), value: Value(value.into()) });
         self
     }
 }

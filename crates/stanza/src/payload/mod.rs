@@ -57,8 +57,28 @@ impl<R: Reply> Reply for Option<R> {
     }
 }
 
-/// Implements [`Payload`] for a type that derives `xso::FromXml`:
-/// `payload!(Block, "block", NS);`
+/// Implements [`Payload`] for a type that derives `xso::FromXml`.
+///
+/// ```
+/// const NS: &str = "urn:xmpp:blocking";
+///
+/// /// What a client sends to block addresses.
+/// #[derive(xso::FromXml)]
+/// #[xml(namespace = NS, name = "block", on_unknown_child = Discard)]
+/// struct Block {
+///     #[xml(child(n = ..))]
+///     items: Vec<Item>,
+/// }
+///
+/// #[derive(xso::FromXml)]
+/// #[xml(namespace = NS, name = "item")]
+/// struct Item {
+///     #[xml(attribute)]
+///     jid: waxwing_jid::Jid,
+/// }
+///
+/// waxwing_stanza::payload!(Block, "block", NS);
+/// ```
 #[macro_export]
 macro_rules! payload {
     ($type:ty, $name:expr, $ns:expr) => {

@@ -11,16 +11,16 @@ pub const NS: &str = "http://jabber.org/protocol/rsm";
 #[xml(namespace = NS, name = "set", on_unknown_attribute = Discard, on_unknown_child = Discard)]
 pub struct Request {
     /// Answer with at most this many items; 0 asks for the count alone (§2.7).
-    #[xml(extract(default, fields(text(type_ = usize))))]
+    #[xml(extract(default, on_unknown_attribute = Discard, fields(text(type_ = usize))))]
     pub max: Option<usize>,
     /// Only what comes after the item of this id (§2.2).
-    #[xml(extract(default, fields(text(type_ = String))))]
+    #[xml(extract(default, on_unknown_attribute = Discard, fields(text(type_ = String))))]
     pub after: Option<String>,
     /// Only what comes before the item of this id; empty asks for the last page (§2.3, §2.5).
-    #[xml(extract(default, fields(text(type_ = String))))]
+    #[xml(extract(default, on_unknown_attribute = Discard, fields(text(type_ = String))))]
     pub before: Option<String>,
     /// Start at this position, counted from 0 (§2.6).
-    #[xml(extract(default, fields(text(type_ = usize))))]
+    #[xml(extract(default, on_unknown_attribute = Discard, fields(text(type_ = usize))))]
     pub index: Option<usize>,
 }
 
@@ -32,16 +32,16 @@ pub struct Page {
     #[xml(child(default))]
     pub first: Option<First>,
     /// The id of the last item of the page; missing exactly when the page is empty.
-    #[xml(extract(default, fields(text(type_ = String))))]
+    #[xml(extract(default, on_unknown_attribute = Discard, fields(text(type_ = String))))]
     pub last: Option<String>,
     /// How many items the whole set has.
-    #[xml(extract(default, fields(text(type_ = usize))))]
+    #[xml(extract(default, on_unknown_attribute = Discard, fields(text(type_ = usize))))]
     pub count: Option<usize>,
 }
 
 /// The first item of a page.
 #[derive(FromXml, AsXml, Clone, Debug, PartialEq, Eq)]
-#[xml(namespace = NS, name = "first")]
+#[xml(namespace = NS, name = "first", on_unknown_attribute = Discard, on_unknown_child = Discard)]
 pub struct First {
     /// Its position in the whole set, counted from 0.
     #[xml(attribute(default))]
