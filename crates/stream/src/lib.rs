@@ -1,1 +1,46 @@
-//! Waxwing: stream.
+//! One XML stream as a machine without IO: bytes and clock readings in; events, bytes and one
+//! deadline out.
+//!
+//! [`Stream`] speaks RFC 6120 (TCP) and RFC 7395 (WebSocket) as the server of a client:
+//! STARTTLS, SASL, resource binding, stream management (XEP-0198), announced limits (XEP-0478),
+//! keepalive and the closing handshake. What it cannot know itself it asks
+//! ([`Event::Ask`]); the driver answers, possibly after a query.
+//!
+//! ```text
+//!  ExpectHeader -> ExpectTls -> ExpectHeader -> ExpectSasl -> ExpectHeader -> ExpectBind -> Open
+//! ```
+
+mod acks;
+mod chassis;
+mod error;
+mod event;
+mod features;
+mod framing;
+mod held;
+mod host;
+mod limits;
+mod outbox;
+mod role;
+mod sasl;
+mod stream;
+mod timers;
+
+pub use acks::{Acks, Full};
+pub use error::{Condition, StreamError};
+pub use event::{
+    Answer, AuthFailure, Closing, Closure, Event, Framing, Input, Need, Question, Tag, Ticket,
+    Violation,
+};
+pub use host::{Entropy, Host, Hosts, Mechanisms, Redirect, Security};
+pub use limits::Limits;
+pub use outbox::{Mark, MarkKind, Outbox};
+pub use sasl::{Failure, FailureCondition, Hash, Mechanism, ScramKeys};
+pub use stream::Stream;
+
+pub(crate) const CLIENT: &str = "jabber:client";
+pub(crate) const STREAM: &str = "http://etherx.jabber.org/streams";
+pub(crate) const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
+pub(crate) const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+pub(crate) const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+pub(crate) const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+pub(crate) const SM: &str = "urn:xmpp:sm:3";

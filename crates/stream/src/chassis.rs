@@ -1,0 +1,261 @@
+//! What every state of a stream shares: output, events, questions, timers, the ways to end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use waxwing_xml::Splitter;
+
+use crate::acks::Acks;
+use crate::error::StreamError;
+use crate::event::{Closure, Event, Framing, Question, Ticket};
+use crate::features::{self, Phase};
+use crate::framing::{self, tcp, websocket};
+use crate::held::Held;
+use crate::host::{Entropy, Host, Hosts, Security};
+use crate::limits::Limits;
+use crate::outbox::{Mark, MarkKind, Outbox};
+use crate::role::client::State;
+use crate::timers::Timers;
+use crate::{CLIENT, SM};
+
+/// The shared part of a stream.
+pub(crate) struct Chassis {
+    pub(crate) framing: Framing,
+    /// Our header is out: from now on an error can be said.
+    pub(crate) opened: bool,
+    /// Our closing tag is out: nothing may follow.
+    pub(crate) shut: bool,
+    /// The peer's closing tag waits until all its stanzas are handled.
+    pub(crate) finishing: bool,
+    /// Ended in a way that nobody resumes.
+    pub(crate) over: bool,
+    pub(crate) hosts: Arc<dyn Hosts>,
+    pub(crate) entropy: Entropy,
+    pub(crate) security: Box<Security>,
+    pub(crate) host: Option<Arc<Host>>,
+    /// `xml:lang` of the peer's header.
+    pub(crate) lang: Option<Arc<str>>,
+    /// On TCP.
+    pub(crate) splitter: Option<Box<Splitter>>,
+    pub(crate) timers: Timers,
+    pub(crate) acks: Option<Box<Acks>>,
+    /// The question that stops the input.
+    pub(crate) waiting: Option<Ticket>,
+    tickets: u32,
+    pub(crate) held: Option<Box<Held>>,
+    pub(crate) events: VecDeque<Event>,
+    /// Output not yet moved to the outbox, with its marks.
+    text: String,
+    marks: Vec<Mark>,
+    outbox: Outbox,
+}
+
+impl Chassis {
+    pub(crate) fn new(
+        framing: Framing,
+        security: Security,
+        hosts: Arc<dyn Hosts>,
+        entropy: Entropy,
+    ) -> Chassis {
+        let mut chassis = Chassis {
+            framing,
+            opened: false,
+            shut: false,
+            finishing: false,
+            over: false,
+            hosts,
+            entropy,
+            security: Box::new(security),
+            host: None,
+            lang: None,
+            splitter: None,
+            timers: Timers::default(),
+            acks: None,
+            waiting: None,
+            tickets: 0,
+            held: None,
+            events: VecDeque::new(),
+            text: String::new(),
+            marks: Vec::new(),
+            outbox: Outbox::default(),
+        };
+        chassis.restart(false);
+        chassis
+    }
+
+    /// Expects a new header, with the limits of before or after authentication.
+    pub(crate) fn restart(&mut self, authenticated: bool) {
+        self.opened = false;
+        if self.framing == Framing::Tcp {
+            let limits = self.xml_limits(authenticated);
+            self.splitter = Some(Box::new(Splitter::stream(limits, CLIENT)));
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        self.hosts.limits()
+    }
+
+    pub(crate) fn xml_limits(&self, authenticated: bool) -> waxwing_xml::Limits {
+        let limits = self.limits();
+        if authenticated { limits.after_auth } else { limits.before_auth }
+    }
+
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.framing == Framing::WebSocket
+    }
+
+    /// The namespace that stanzas must declare themselves.
+    pub(crate) fn stanza_xmlns(&self) -> Option<&'static str> {
+        self.is_websocket().then_some(CLIENT)
+    }
+
+    /// Writes one element (one message on a WebSocket); nothing once the stream is shut.
+    pub(crate) fn write(&mut self, element: impl FnOnce(&mut String)) {
+        if self.shut {
+            return;
+        }
+        element(&mut self.text);
+        if self.is_websocket() {
+            self.mark(MarkKind::Text);
+        }
+    }
+
+    pub(crate) fn mark(&mut self, kind: MarkKind) {
+        self.marks.push(Mark { end: self.text.len(), kind });
+    }
+
+    /// The outbox, with everything written so far.
+    pub(crate) fn outbox(&mut self) -> &mut Outbox {
+        let start = self.outbox.bytes.len();
+        let text = std::mem::take(&mut self.text).into_bytes();
+        if start == 0 {
+            self.outbox.bytes = text;
+        } else {
+            self.outbox.bytes.extend_from_slice(&text);
+        }
+        let marks = std::mem::take(&mut self.marks);
+        let moved = marks.into_iter().map(|mark| Mark { end: mark.end + start, ..mark });
+        self.outbox.marks.extend(moved);
+        &mut self.outbox
+    }
+
+    /// Writes our header; `from` is the domain that we speak for.
+    pub(crate) fn open(&mut self, from: Option<&str>, to: Option<&str>) {
+        let id = self.random_id();
+        let host = self.host.clone();
+        let lang = host.as_deref().map_or("en", |host| &host.lang);
+        let header = framing::Header { from, to, id: &id, lang };
+        match self.framing {
+            Framing::Tcp => self.write(|out| tcp::open(&header, out)),
+            Framing::WebSocket => self.write(|out| websocket::open(&header, out)),
+        }
+        self.opened = true;
+    }
+
+    pub(crate) fn features(&mut self, phase: &Phase, host: &Host) {
+        let mut out = std::mem::take(&mut self.text);
+        let declare = self.is_websocket();
+        let limits = self.hosts.limits();
+        features::write(phase, host, &self.security, limits, (&mut out, declare));
+        self.text = out;
+        if declare {
+            self.mark(MarkKind::Text);
+        }
+    }
+
+    /// 128 unguessable bits in hexadecimal digits (RFC 6120 §4.7.3).
+    pub(crate) fn random_id(&self) -> String {
+        let mut bytes = [0; 16];
+        (self.entropy)(&mut bytes);
+        let digit = |half: u8| char::from_digit(half.into(), 16).expect("four bits are one digit");
+        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    }
+
+    /// Stops the input until the answer comes.
+    pub(crate) fn ask(&mut self, question: Question) {
+        let ticket = self.ticket();
+        self.events.push_back(Event::Ask(ticket, question));
+    }
+
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.tickets = self.tickets.wrapping_add(1);
+        self.waiting = Some(Ticket(self.tickets));
+        Ticket(self.tickets)
+    }
+
+    /// Writes `<a/>` unless the peer already knows.
+    pub(crate) fn tell_handled(&mut self) {
+        if let Some(acks) = self.acks.as_mut().filter(|acks| acks.has_news()) {
+            let h = acks.tell();
+            self.write(|out| write_ack(out, h));
+        }
+    }
+
+    /// Writes our closing tag, after a last `<a/>`.
+    pub(crate) fn shut(&mut self) {
+        if self.shut {
+            return;
+        }
+        self.tell_handled();
+        if self.opened || self.is_websocket() {
+            match self.framing {
+                Framing::Tcp => self.write(tcp::close),
+                Framing::WebSocket => self.write(websocket::close),
+            }
+        }
+        self.shut = true;
+    }
+
+    /// RFC 6120 §4.9.1.1: says the error, closes, and ends. "If the error is triggered by the
+    /// initial stream header, the receiving entity MUST still send the opening tag" (§4.9.1.2).
+    pub(crate) fn fail(&mut self, error: StreamError) -> State {
+        let closure = Closure::Error(error.clone());
+        self.fail_as(&error, closure, 1000)
+    }
+
+    pub(crate) fn fail_as(&mut self, error: &StreamError, closure: Closure, code: u16) -> State {
+        if !self.shut {
+            if !self.opened {
+                let host = self.host.clone().or_else(|| self.hosts.default_host());
+                self.open(host.as_deref().map(|host| &*host.domain), None);
+            }
+            let declare = self.is_websocket();
+            self.write(|out| error.write(out, declare));
+            self.shut();
+        }
+        self.over |= matches!(closure, Closure::Error(_)) && !error.leaves_session();
+        self.end(closure, code)
+    }
+
+    /// Both sides have closed.
+    pub(crate) fn finish(&mut self) -> State {
+        self.shut();
+        self.over = true;
+        self.end(Closure::Footer, 1000)
+    }
+
+    /// The last event; the transport ends behind the output.
+    pub(crate) fn end(&mut self, closure: Closure, code: u16) -> State {
+        self.shut = true;
+        self.mark(MarkKind::Close(code));
+        self.timers = Timers::default();
+        self.waiting = None;
+        self.held = None;
+        self.splitter = None;
+        self.events.push_back(Event::Closed(closure));
+        State::Closed
+    }
+
+    /// Waits for the peer's closing tag for `close_seconds`.
+    pub(crate) fn await_footer(&mut self, now: Instant) {
+        self.timers = Timers::default();
+        self.timers.phase = Some(now + crate::limits::seconds(self.limits().close_seconds));
+    }
+}
+
+pub(crate) fn write_ack(out: &mut String, h: u32) {
+    use std::fmt::Write;
+    write!(out, "<a xmlns='{SM}' h='{h}'/>").expect("strings take every write");
+}

@@ -1,0 +1,210 @@
+//! What goes in and comes out of a stream besides bytes.
+
+use waxwing_jid::{BareJid, Jid};
+use waxwing_stanza::{Stanza, StanzaError};
+use waxwing_xml::Element;
+use zeroize::Zeroizing;
+
+use crate::acks::Acks;
+use crate::error::StreamError;
+use crate::sasl::{Failure, Hash, ScramKeys};
+
+/// How the stream is cut into elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// One XML document per stream (RFC 6120).
+    Tcp,
+    /// One element per message (RFC 7395).
+    WebSocket,
+}
+
+/// What arrived, as the wire saw it.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Any piece of a TCP stream.
+    Bytes(&'a [u8]),
+    /// One whole WebSocket text message.
+    Message(&'a [u8]),
+    /// A WebSocket Ping or Pong.
+    Alive,
+    /// The socket ended, or the WebSocket closed with no `<close/>`.
+    End,
+    /// The peer broke the rules of the WebSocket layer.
+    Violation(Violation),
+}
+
+/// A broken rule of the WebSocket layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A message over the limit: `policy-violation`, code 1009.
+    TooBig,
+    /// A binary message: `bad-format`, code 1003.
+    Binary,
+    /// A text message that is not UTF-8: `unsupported-encoding`, code 1007.
+    NotUtf8,
+    /// Anything else: the WebSocket fails with code 1002 and nothing more is said.
+    Protocol,
+}
+
+/// Names one question until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub(crate) u32);
+
+/// The sender's name for a stanza given to [`crate::Stream::send`]; 0 means none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(pub u64);
+
+/// What happened on a stream.
+#[derive(Debug)]
+pub enum Event {
+    /// A stanza of the bound client, with its number in this session (for
+    /// [`crate::Stream::handled`]); `from` is the bound address.
+    Stanza(u64, Stanza),
+    /// An element other than a stanza in one of the namespaces of [`crate::Host::nonzas`].
+    Nonza(Element),
+    /// The stream cannot go on without an answer; further input waits inside.
+    Ask(Ticket, Question),
+    /// `<proceed/>` is in the outbox: flush it, do the TLS handshake, call
+    /// [`crate::Stream::secured`].
+    StartTls,
+    /// The peer has taken responsibility for these stanzas (XEP-0198), in the order of sending.
+    Confirmed(Vec<Tag>),
+    /// A registration IQ before authentication; answered with [`Answer::Reply`].
+    Early(Ticket, Stanza),
+    /// An authentication failed: for logs and rate limits; the client has been told.
+    Unauthorized(Option<BareJid>, Failure),
+    /// The last event. Flush the outbox, then end the connection.
+    Closed(Closure),
+}
+
+/// How a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closure {
+    /// Closed properly by either side: the session ends even with stream management.
+    Footer,
+    /// The transport ended or the peer fell silent.
+    Lost,
+    /// A stream error, ours or asked for by the driver.
+    Error(StreamError),
+}
+
+/// Why the driver closes a stream.
+#[derive(Clone, Debug)]
+pub enum Closing {
+    /// Without an error, waiting for the peer's closing tag within `close_seconds`.
+    Clean,
+    /// With a stream error.
+    Error(StreamError),
+    /// Sends the client elsewhere: a URI on WebSockets, `host[:port]` on TCP.
+    SeeOther(String),
+}
+
+/// What the stream cannot know itself.
+#[derive(Debug)]
+pub enum Question {
+    /// Keys for SCRAM. Answers: [`Answer::Scram`], [`Answer::Locked`], [`Answer::Verdict`] (Err).
+    Credentials {
+        /// Who signs in.
+        account: BareJid,
+        /// Which keys.
+        need: Need,
+    },
+    /// Is this the password? Answer: [`Answer::Verdict`].
+    Plain {
+        /// Who signs in.
+        account: BareJid,
+        /// As sent, not yet prepared; see [`ScramKeys::verify_plain`].
+        password: Zeroizing<String>,
+    },
+    /// Whose certificate is this? Answer: [`Answer::External`].
+    External {
+        /// Who the client wants to be, if it says.
+        account: Option<BareJid>,
+        /// In DER.
+        certificate: Vec<u8>,
+        /// It leads to a trusted authority.
+        verified: bool,
+    },
+    /// A fresh account for a nameless client. Answers: [`Answer::Account`], [`Answer::Verdict`].
+    Anonymous,
+    /// Bind a resource (RFC 6120 §7). Answer: [`Answer::Bound`].
+    Bind {
+        /// Who has signed in.
+        account: BareJid,
+        /// The prepared resource that the client asks for.
+        resource: Option<String>,
+    },
+    /// Resume a session (XEP-0198 §5). Answers: [`Answer::Resumed`], [`Answer::NotResumed`].
+    Resume {
+        /// Who has signed in; only this account's sessions may be handed out.
+        account: BareJid,
+        /// The identifier of the session.
+        previd: String,
+        /// Stanzas the client has handled.
+        h: u32,
+    },
+    /// Enable stream management (XEP-0198 §3). Answers: [`Answer::Enabled`], [`Answer::NotEnabled`].
+    Enable {
+        /// The client wants to resume.
+        resume: bool,
+        /// For how many seconds at most.
+        max: Option<u32>,
+    },
+}
+
+/// What credentials a mechanism needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// SCRAM keys made with this hash.
+    Scram(Hash),
+}
+
+/// The answer to a [`Question`] or to [`Event::Early`].
+#[derive(Debug)]
+pub enum Answer {
+    /// The keys; `None` for an account that does not exist or has none for this hash.
+    Scram(Option<ScramKeys>),
+    /// The keys of an account that may not sign in: told only to who proves the password.
+    Locked(ScramKeys, AuthFailure),
+    /// Right or wrong password; or, to any question about identity, why nobody signs in now.
+    Verdict(Result<(), AuthFailure>),
+    /// Whose certificate it is.
+    External(Result<BareJid, AuthFailure>),
+    /// The account of an anonymous client.
+    Account(BareJid),
+    /// The bound address.
+    Bound(Result<Jid, StanzaError>),
+    /// The state of the session to resume.
+    Resumed(Box<Acks>),
+    /// No such session; with the count of stanzas handled, if that is still known.
+    NotResumed {
+        /// Stanzas of the client that were handled.
+        h: Option<u32>,
+    },
+    /// Stream management is on.
+    Enabled {
+        /// The identifier for resumption, if that is granted.
+        id: Option<String>,
+        /// How long the session waits for its client, in seconds.
+        max_seconds: u32,
+    },
+    /// Stream management is refused.
+    NotEnabled(StanzaError),
+    /// The reply to [`Event::Early`], if any.
+    Reply(Option<Stanza>),
+}
+
+/// Why somebody may not sign in (RFC 6120 §6.5). Texts are shown to the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthFailure {
+    /// Wrong password or unknown account.
+    NotAuthorized,
+    /// The account is disabled, with the reason.
+    AccountDisabled(Option<String>),
+    /// The password must be renewed first.
+    CredentialsExpired,
+    /// Not allowed to act as the wanted account.
+    InvalidAuthzid,
+    /// It may work later.
+    Temporary(Option<String>),
+}

@@ -1,0 +1,114 @@
+//! Stream features (RFC 6120 §4.3.2) in each phase.
+
+use std::fmt::Write;
+
+use waxwing_xml::write;
+
+use crate::host::{Host, Security};
+use crate::limits::Limits;
+use crate::{BIND, SASL, SM, STREAM, TLS, sasl};
+
+const LIMITS: &str = "urn:xmpp:stream-limits:0";
+const CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0";
+
+/// What a client may do next.
+pub(crate) enum Phase {
+    /// STARTTLS and nothing else.
+    Tls,
+    /// Authenticate; with STARTTLS beside it where `true`.
+    Sasl(bool),
+    /// Bind or resume.
+    Bind,
+}
+
+/// Writes `<stream:features/>`. `declare` binds the prefix on the element itself.
+pub(crate) fn write(
+    phase: &Phase,
+    host: &Host,
+    security: &Security,
+    limits: &Limits,
+    (out, declare): (&mut String, bool),
+) {
+    out.push_str("<stream:features");
+    if declare {
+        write::attribute(out, "xmlns:stream", STREAM);
+    }
+    out.push('>');
+    match phase {
+        Phase::Tls => starttls(true, out),
+        Phase::Sasl(tls) => {
+            if *tls {
+                starttls(false, out);
+            }
+            mechanisms(host, security, out);
+            out.extend(host.early_features.iter().map(|feature| &**feature));
+        }
+        Phase::Bind => {
+            empty("bind", BIND, out);
+            empty("sm", SM, out);
+            out.extend(host.features.iter().map(|feature| &**feature));
+        }
+    }
+    let authenticated = matches!(phase, Phase::Bind);
+    announce_limits(authenticated, limits, out);
+    out.push_str("</stream:features>");
+}
+
+/// RFC 6120 §5.4.1: `<required/>` where nothing else can be negotiated before.
+fn starttls(required: bool, out: &mut String) {
+    if !required {
+        return empty("starttls", TLS, out);
+    }
+    out.push_str("<starttls");
+    write::attribute(out, "xmlns", TLS);
+    out.push_str("><required/></starttls>");
+}
+
+/// `<mechanisms/>` and, beside it, the channel binding types of XEP-0440.
+fn mechanisms(host: &Host, security: &Security, out: &mut String) {
+    let offered = sasl::offered(host, security);
+    if offered.is_empty() {
+        return;
+    }
+    out.push_str("<mechanisms");
+    write::attribute(out, "xmlns", SASL);
+    out.push('>');
+    for mechanism in &offered {
+        write!(out, "<mechanism>{mechanism}</mechanism>").expect("strings take every write");
+    }
+    out.push_str("</mechanisms>");
+    if !offered.iter().any(|mechanism| matches!(mechanism, sasl::Mechanism::Scram(_, true))) {
+        return;
+    }
+    out.push_str("<sasl-channel-binding");
+    write::attribute(out, "xmlns", CHANNEL_BINDING);
+    out.push('>');
+    for kind in ["tls-exporter", "tls-server-end-point"] {
+        if security.binding(kind).is_some() {
+            out.push_str("<channel-binding");
+            write::attribute(out, "type", kind);
+            out.push_str("/>");
+        }
+    }
+    out.push_str("</sasl-channel-binding>");
+}
+
+/// XEP-0478. Before authentication the whole handshake is bounded, which bounds silence too.
+fn announce_limits(authenticated: bool, limits: &Limits, out: &mut String) {
+    let (bytes, idle) = if authenticated {
+        (limits.after_auth.element_bytes, limits.idle_seconds)
+    } else {
+        (limits.before_auth.element_bytes, limits.handshake_seconds)
+    };
+    out.push_str("<limits");
+    write::attribute(out, "xmlns", LIMITS);
+    write!(out, "><max-bytes>{bytes}</max-bytes><idle-seconds>{idle}</idle-seconds></limits>")
+        .expect("strings take every write");
+}
+
+fn empty(name: &str, namespace: &str, out: &mut String) {
+    out.push('<');
+    out.push_str(name);
+    write::attribute(out, "xmlns", namespace);
+    out.push_str("/>");
+}

@@ -1,0 +1,49 @@
+//! How a stream opens, closes and is cut into elements: the only differences between transports.
+
+pub(crate) mod tcp;
+pub(crate) mod websocket;
+
+use waxwing_xml::{Element, write};
+
+use crate::error::StreamError;
+
+/// What our header says.
+pub(crate) struct Header<'a> {
+    pub(crate) from: Option<&'a str>,
+    pub(crate) to: Option<&'a str>,
+    pub(crate) id: &'a str,
+    pub(crate) lang: &'a str,
+}
+
+impl Header<'_> {
+    /// The attributes that both framings share.
+    fn write(&self, out: &mut String) {
+        if let Some(from) = self.from {
+            write::attribute(out, "from", from);
+        }
+        if let Some(to) = self.to {
+            write::attribute(out, "to", to);
+        }
+        write::attribute(out, "id", self.id);
+        out.push_str(" version=\"1.0\"");
+        write::attribute(out, "xml:lang", self.lang);
+    }
+}
+
+/// RFC 6120 §4.7.5: 1.0 is the answer to any version from 1.0 up; without a version the peer is
+/// older than XMPP.
+pub(crate) fn check_version(header: &Element) -> Result<(), StreamError> {
+    let version = header.attribute("version").unwrap_or_default();
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.trim_start_matches('0').is_empty())
+    };
+    let parsed = version.split_once('.').and_then(|(major, minor)| {
+        number(minor)?;
+        number(major)
+    });
+    match parsed {
+        Some(false) => Ok(()),
+        _ => Err(StreamError::unsupported_version()),
+    }
+}

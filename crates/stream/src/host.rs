@@ -1,0 +1,170 @@
+//! What a stream must know about the domains served and about its own transport.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::limits::Limits;
+use crate::sasl::{Hash, Mechanism, ScramKeys};
+
+/// Fills the slice with bytes that nobody can guess.
+pub type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// The domains served here.
+pub trait Hosts: Send + Sync {
+    /// The virtual host of a prepared domain name.
+    fn host(&self, domain: &str) -> Option<Arc<Host>>;
+    /// The host of a stream that names none.
+    fn default_host(&self) -> Option<Arc<Host>>;
+    /// The limits of every stream.
+    fn limits(&self) -> &Limits;
+}
+
+/// One virtual host as its streams see it.
+#[derive(Clone)]
+pub struct Host {
+    /// The prepared domain name.
+    pub domain: Arc<str>,
+    /// The mechanisms that the policy of this host allows.
+    pub mechanisms: Mechanisms,
+    /// STARTTLS is offered: there is a certificate for this domain.
+    pub starttls: bool,
+    /// Nobody authenticates without TLS.
+    pub require_tls: bool,
+    /// PLAIN is offered without TLS too. Only for loopback and tests.
+    pub plain_without_tls: bool,
+    /// `jabber:iq:register` is answered before authentication (XEP-0077).
+    pub registration: bool,
+    /// Stream features before authentication besides our own; whole elements.
+    pub early_features: Vec<Arc<str>>,
+    /// Stream features after authentication besides our own; whole elements.
+    pub features: Vec<Arc<str>>,
+    /// Namespaces of elements other than stanzas that modules understand once a resource is
+    /// bound, for example `urn:xmpp:csi:0`.
+    pub nonzas: Vec<Arc<str>>,
+    /// Key for the salts of accounts that do not exist.
+    pub secret: [u8; 32],
+    /// Iteration count shown for accounts that do not exist; should be the one of new accounts.
+    pub scram_iterations: u32,
+    /// Where new streams are sent while this node drains.
+    pub redirect: Redirect,
+    /// Default language of what the server says.
+    pub lang: Arc<str>,
+}
+
+impl Host {
+    /// A host with the defaults: TLS required, SCRAM and (under TLS) PLAIN, nothing else.
+    pub fn new(domain: impl Into<Arc<str>>, secret: [u8; 32]) -> Host {
+        Host {
+            domain: domain.into(),
+            mechanisms: Mechanisms::default(),
+            starttls: true,
+            require_tls: true,
+            plain_without_tls: false,
+            registration: false,
+            early_features: Vec::new(),
+            features: Vec::new(),
+            nonzas: Vec::new(),
+            secret,
+            scram_iterations: ScramKeys::ITERATIONS,
+            redirect: Redirect::default(),
+            lang: "en".into(),
+        }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("domain", &self.domain).finish_non_exhaustive()
+    }
+}
+
+/// Where a draining node sends new streams.
+#[derive(Clone, Debug, Default)]
+pub struct Redirect {
+    /// Absolute URI for WebSockets: `<close see-other-uri/>` (RFC 7395 §3.6.1).
+    pub uri: Option<Arc<str>>,
+    /// `host` or `host:port` for TCP: `<see-other-host/>` (RFC 6120 §4.9.3.19).
+    pub host: Option<Arc<str>>,
+}
+
+/// The SASL mechanisms that a host's policy allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mechanisms {
+    /// SCRAM-SHA-1 and, with channel binding, SCRAM-SHA-1-PLUS.
+    pub scram_sha_1: bool,
+    /// SCRAM-SHA-256(-PLUS).
+    pub scram_sha_256: bool,
+    /// SCRAM-SHA-512(-PLUS).
+    pub scram_sha_512: bool,
+    /// PLAIN, where the transport is encrypted.
+    pub plain: bool,
+    /// EXTERNAL, for clients that show a certificate.
+    pub external: bool,
+    /// ANONYMOUS.
+    pub anonymous: bool,
+}
+
+impl Default for Mechanisms {
+    fn default() -> Self {
+        Mechanisms {
+            scram_sha_1: true,
+            scram_sha_256: true,
+            scram_sha_512: true,
+            plain: true,
+            external: false,
+            anonymous: false,
+        }
+    }
+}
+
+impl Mechanisms {
+    /// Whether the policy allows `mechanism`, whatever the transport.
+    pub fn allow(&self, mechanism: Mechanism) -> bool {
+        match mechanism {
+            Mechanism::Scram(Hash::Sha1, _) => self.scram_sha_1,
+            Mechanism::Scram(Hash::Sha256, _) => self.scram_sha_256,
+            Mechanism::Scram(Hash::Sha512, _) => self.scram_sha_512,
+            Mechanism::Plain => self.plain,
+            Mechanism::External => self.external,
+            Mechanism::Anonymous => self.anonymous,
+        }
+    }
+}
+
+/// What protects the transport below a stream.
+#[derive(Clone, Debug, Default)]
+pub struct Security {
+    /// TLS ends in this process.
+    pub tls: bool,
+    /// TLS ends at a proxy that the configuration trusts; there is no channel binding then.
+    pub trusted_proxy: bool,
+    /// The `tls-exporter` channel binding (RFC 9266).
+    pub exporter: Option<[u8; 32]>,
+    /// The `tls-server-end-point` channel binding (RFC 5929 §4): the certificate's hash.
+    pub end_point: Option<Vec<u8>>,
+    /// The client's certificate in DER.
+    pub peer_certificate: Option<Vec<u8>>,
+    /// The client's certificate leads to an authority that the configuration trusts.
+    pub peer_verified: bool,
+}
+
+impl Security {
+    /// Whether nobody between the client and us (or our proxy) reads along.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls || self.trusted_proxy
+    }
+
+    /// Whether a -PLUS mechanism can work.
+    pub fn binds_channel(&self) -> bool {
+        self.exporter.is_some() || self.end_point.is_some()
+    }
+
+    /// The data of a channel binding type (RFC 5056), if this transport has it.
+    pub(crate) fn binding(&self, kind: &str) -> Option<&[u8]> {
+        match kind {
+            "tls-exporter" => self.exporter.as_ref().map(|data| data.as_slice()),
+            "tls-server-end-point" => self.end_point.as_deref(),
+            _ => None,
+        }
+    }
+}

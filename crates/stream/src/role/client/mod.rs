@@ -1,0 +1,117 @@
+//! The server's side of a client's stream (RFC 6120).
+
+mod expect_bind;
+mod expect_header;
+mod expect_sasl;
+mod expect_tls;
+pub(crate) mod management;
+mod open;
+mod probe;
+
+use std::time::Instant;
+
+use waxwing_stanza::StanzaError;
+use waxwing_xml::Element;
+
+use crate::chassis::Chassis;
+use crate::error::StreamError;
+use crate::event::Answer;
+use crate::{CLIENT, SM};
+
+pub(crate) use expect_bind::ExpectBind;
+pub(crate) use expect_header::ExpectHeader;
+pub(crate) use expect_sasl::ExpectSasl;
+pub(crate) use expect_tls::ExpectTls;
+pub(crate) use open::{Open, keep};
+
+/// Where a client's stream stands.
+pub(crate) enum State {
+    ExpectHeader(Box<ExpectHeader>),
+    ExpectTls(Box<ExpectTls>),
+    /// `<proceed/>` is out and the TLS handshake runs below us. Whatever was sent in the clear
+    /// behind `<starttls/>` is dropped: nobody knows who wrote it.
+    Upgrading(Box<ExpectTls>),
+    ExpectSasl(Box<ExpectSasl>),
+    ExpectBind(Box<ExpectBind>),
+    Open(Open),
+    Closed,
+}
+
+impl State {
+    pub(crate) fn is_authenticated(&self) -> bool {
+        match self {
+            State::ExpectHeader(state) => state.account.is_some(),
+            State::ExpectBind(_) | State::Open(_) => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn header(self, io: &mut Chassis, header: &Element) -> State {
+        match self {
+            State::ExpectHeader(state) => state.header(io, header),
+            // RFC 7395 §3.4: one stream per WebSocket, and no restart is due.
+            _ => io.fail(StreamError::bad_format().text("the stream is already open")),
+        }
+    }
+
+    pub(crate) fn element(self, io: &mut Chassis, now: Instant, element: Element) -> State {
+        match self {
+            State::ExpectHeader(_) => {
+                let error = crate::framing::websocket::not_an_opening(&element);
+                io.fail(error)
+            }
+            State::ExpectTls(state) => state.element(io, &element),
+            State::ExpectSasl(state) => state.element(io, now, element),
+            State::ExpectBind(state) => state.element(io, element),
+            State::Open(state) => state.element(io, now, element),
+            State::Upgrading(_) | State::Closed => self,
+        }
+    }
+
+    pub(crate) fn answer(self, io: &mut Chassis, now: Instant, answer: Answer) -> State {
+        match self {
+            State::ExpectSasl(state) => state.answer(io, answer),
+            State::ExpectBind(state) => state.answer(io, now, answer),
+            State::Open(state) => state.answer(io, answer),
+            state => state,
+        }
+    }
+}
+
+fn is_stanza(element: &Element) -> bool {
+    element.namespace() == CLIENT && matches!(element.name(), "message" | "presence" | "iq")
+}
+
+/// What an element that this state does not expect means.
+fn unexpected(element: &Element) -> StreamError {
+    match element.name() {
+        _ if is_stanza(element) => StreamError::not_authorized(),
+        "message" | "presence" | "iq" => StreamError::invalid_namespace(),
+        _ => StreamError::unsupported_stanza_type(),
+    }
+}
+
+/// Elements of XEP-0198 out of order: "The server SHALL enforce this order and return a
+/// <failed/> element" (§3).
+fn refuse_management(io: &mut Chassis, element: &Element) -> bool {
+    let ours =
+        element.namespace() == SM && matches!(element.name(), "enable" | "resume" | "r" | "a");
+    if ours {
+        management_failed(io, &StanzaError::unexpected_request(), None);
+    }
+    ours
+}
+
+/// Writes `<failed/>`.
+fn management_failed(io: &mut Chassis, error: &StanzaError, h: Option<u32>) {
+    use std::fmt::Write;
+    io.write(|out| {
+        write!(out, "<failed xmlns='{SM}'").expect("strings take every write");
+        if let Some(h) = h {
+            write!(out, " h='{h}'").expect("strings take every write");
+        }
+        let name = error.condition.name();
+        write!(out, "><{name} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>")
+            .expect("strings take every write");
+    });
+}

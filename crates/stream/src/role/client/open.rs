@@ -1,0 +1,148 @@
+//! The stream of a bound client: stanzas both ways.
+
+use std::time::Instant;
+
+use waxwing_jid::Jid;
+use waxwing_stanza::{Malformed, Stanza, StanzaError};
+use waxwing_xml::Element;
+
+use crate::SM;
+use crate::chassis::Chassis;
+use crate::error::StreamError;
+use crate::event::{Event, Tag};
+use crate::role::client::management::schedule_request;
+use crate::role::client::{State, is_stanza, unexpected};
+
+const CLIENT_STATE: &str = "urn:xmpp:csi:0";
+
+/// The state of a bound client.
+pub(crate) struct Open {
+    /// The bound address.
+    pub(crate) address: Jid,
+    /// Stanzas of this session so far.
+    pub(crate) received: u64,
+    /// `<enable/>` is with the driver; `true` if it asks for resumption.
+    pub(crate) enabling: Option<bool>,
+    /// Number of our last ping that has had no reply.
+    pub(crate) ping: Option<u32>,
+}
+
+impl Open {
+    pub(crate) fn start(io: &mut Chassis, now: Instant, address: Jid, received: u64) -> State {
+        let hosts = io.hosts.clone();
+        io.timers.watch(now, hosts.limits());
+        // What proved who the client is has done its work.
+        io.security.exporter = None;
+        io.security.end_point = None;
+        io.security.peer_certificate = None;
+        State::Open(Open { address, received, enabling: None, ping: None })
+    }
+
+    pub(crate) fn element(self, io: &mut Chassis, now: Instant, element: Element) -> State {
+        if is_stanza(&element) {
+            return self.stanza(io, now, element);
+        }
+        match element.namespace() {
+            SM => self.management(io, now, &element),
+            namespace if understood(io, namespace) => {
+                if namespace == CLIENT_STATE {
+                    io.timers.inactive(element.name() == "inactive");
+                }
+                io.events.push_back(Event::Nonza(element));
+                State::Open(self)
+            }
+            _ => io.fail(unexpected(&element)),
+        }
+    }
+
+    /// Writes a stanza; with stream management on, keeps it until it is acknowledged. A stream
+    /// that is shut keeps it without writing.
+    ///
+    /// A queue over its limits ends the session: a client that reads nothing for so long gets
+    /// its messages from the offline store, and resuming would only replay a flood.
+    pub(crate) fn send(self, io: &mut Chassis, now: Instant, stanza: &Stanza, tag: Tag) -> State {
+        let full = keep(io, stanza, tag);
+        let xmlns = io.stanza_xmlns();
+        io.write(|out| stanza.write(out, xmlns));
+        if full {
+            let text = "too many unacknowledged stanzas";
+            return io.fail(StreamError::resource_constraint().text(text));
+        }
+        schedule_request(io, now);
+        State::Open(self)
+    }
+
+    fn stanza(mut self, io: &mut Chassis, now: Instant, element: Element) -> State {
+        self.received += 1;
+        let seq = self.received;
+        if let Some(acks) = &mut io.acks {
+            acks.received(seq);
+        }
+        match Stanza::read(element) {
+            Ok(stanza) if self.is_pong(&stanza) => {
+                self.ping = None;
+                settle(io, seq);
+                State::Open(self)
+            }
+            Ok(stanza) => self.accept(io, seq, stanza),
+            Err(Malformed::UnknownElement) => io.fail(StreamError::unsupported_stanza_type()),
+            Err(Malformed::Ignore) => {
+                settle(io, seq);
+                State::Open(self)
+            }
+            Err(Malformed::Stanza(report)) => {
+                settle(io, seq);
+                self.complain(io, now, &report.0, &report.1)
+            }
+        }
+    }
+
+    fn accept(self, io: &mut Chassis, seq: u64, mut stanza: Stanza) -> State {
+        // RFC 6120 §8.1.2.1: "the server MUST validate that the value of the 'from' attribute
+        // ... matches the full JID or bare JID of the connected client", else invalid-from.
+        let wrong = |from: &Jid| *from != self.address && from.as_str() != self.address.bare_str();
+        if stanza.head.from.as_ref().is_some_and(wrong) {
+            return io.fail(StreamError::invalid_from());
+        }
+        stanza.head.from = Some(self.address.clone());
+        // §8.1.5: "the client's server SHOULD add an 'xml:lang' attribute whose value is that
+        // specified for the client's output stream".
+        if stanza.head.lang.is_none() {
+            stanza.head.lang = io.lang.clone();
+        }
+        io.events.push_back(Event::Stanza(seq, stanza));
+        State::Open(self)
+    }
+
+    fn complain(
+        self,
+        io: &mut Chassis,
+        now: Instant,
+        stanza: &Stanza,
+        error: &StanzaError,
+    ) -> State {
+        match stanza.error_reply(error) {
+            Some(mut reply) => {
+                reply.head.to = Some(self.address.clone());
+                self.send(io, now, &reply, Tag(0))
+            }
+            None => State::Open(self),
+        }
+    }
+}
+
+/// Keeps a stanza for the client to acknowledge; `true` if the queue is full.
+pub(crate) fn keep(io: &mut Chassis, stanza: &Stanza, tag: Tag) -> bool {
+    io.acks.as_mut().is_some_and(|acks| acks.push(stanza, tag).is_err())
+}
+
+fn settle(io: &mut Chassis, seq: u64) {
+    if let Some(acks) = &mut io.acks {
+        acks.settle(seq);
+    }
+}
+
+fn understood(io: &Chassis, namespace: &str) -> bool {
+    let host = io.host.as_deref();
+    host.is_some_and(|host| host.nonzas.iter().any(|known| &**known == namespace))
+}

@@ -1,0 +1,67 @@
+//! When a stream has to act although nothing arrives.
+
+use std::time::Instant;
+
+use crate::limits::{Limits, seconds};
+
+/// The clocks of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    /// The end of the handshake, or of the closing handshake.
+    pub(crate) phase: Option<Instant>,
+    /// When the silence of the peer becomes suspicious, or (probing) deadly.
+    idle: Option<Instant>,
+    /// When an `<r/>` is due.
+    pub(crate) ack: Option<Instant>,
+    probing: bool,
+    inactive: bool,
+}
+
+/// What a silence asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    Probe,
+    Dead,
+}
+
+impl Timers {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.phase, self.idle, self.ack].into_iter().flatten().min()
+    }
+
+    /// Starts to watch for silence: the handshake is over.
+    pub(crate) fn watch(&mut self, now: Instant, limits: &Limits) {
+        self.phase = None;
+        self.idle = Some(now + seconds(self.scaled(limits.idle_seconds, limits)));
+    }
+
+    /// Something arrived.
+    pub(crate) fn heard(&mut self, now: Instant, limits: &Limits) {
+        if self.idle.is_some() {
+            self.probing = false;
+            self.idle = Some(now + seconds(self.scaled(limits.idle_seconds, limits)));
+        }
+    }
+
+    /// XEP-0352: an inactive client may sleep longer.
+    pub(crate) fn inactive(&mut self, inactive: bool) {
+        self.inactive = inactive;
+    }
+
+    pub(crate) fn silence(&mut self, now: Instant, limits: &Limits) -> Option<Silence> {
+        if self.idle.is_none_or(|at| at > now) {
+            return None;
+        }
+        if self.probing {
+            return Some(Silence::Dead);
+        }
+        self.probing = true;
+        self.idle = Some(now + seconds(self.scaled(limits.ping_wait_seconds, limits)));
+        Some(Silence::Probe)
+    }
+
+    fn scaled(&self, value: u32, limits: &Limits) -> u32 {
+        let factor = if self.inactive { limits.inactive_factor.max(1) } else { 1 };
+        value.saturating_mul(factor)
+    }
+}
