@@ -1,3 +1,22 @@
 //! The only sockets of Waxwing: listeners, TLS, WebSocket and HTTP.
+//!
+//! [`Net::listen`] opens ports. Every client that comes in becomes a
+//! [`Wire`](waxwing_kernel::wire::Wire) and is handed to the kernel with what TLS knows of it;
+//! from then on the session's task drives it and nothing of it is left here.
+//!
+//! **Memory.** A wire that waits owns no buffer: reads go through one buffer per thread, frames
+//! are taken apart there in place, and only an unfinished WebSocket message or an answer that the
+//! socket does not take yet is kept. An idle TLS connection holds what rustls does, about 8 KiB.
 
+mod census;
+pub mod http;
+mod limits;
+mod listen;
+mod socket;
+mod tcp;
+pub mod tls;
 pub mod websocket;
+
+pub use limits::Limits;
+pub use listen::{Entry, Kind, ListenError, Listener, Listening, Net};
+pub use tls::{Certificate, Tls, TlsError, TlsOptions};

@@ -3,4 +3,4 @@
 
 pub mod codec;
 pub mod handshake;
-//pub mod wire;
+pub(crate) mod wire;

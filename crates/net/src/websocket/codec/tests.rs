@@ -80,11 +80,7 @@ fn every_rule_of_framing_has_its_answer() {
         ("close 1000", frame(0x88, b"\x03\xE8bye"), vec![Said::Close(Some(1000))]),
         ("close 4999", frame(0x88, &4999u16.to_be_bytes()), vec![Said::Close(Some(4999))]),
         ("close half code", frame(0x88, b"\x03"), vec![PROTOCOL]),
-        (
-            "close bad reason",
-            frame(0x88, b"\x03\xE8\xC3\x28"),
-            vec![Said::Fault(Fault::NotUtf8)],
-        ),
+        ("close bad reason", frame(0x88, b"\x03\xE8\xC3\x28"), vec![Said::Fault(Fault::NotUtf8)]),
         ("text not UTF-8", frame(0x81, b"<\xC3\x28"), vec![Said::Fault(Fault::NotUtf8)]),
         ("long form of 16", vec![0x81, 0xFE, 0, 125, 0, 0, 0, 0], vec![PROTOCOL]),
         (

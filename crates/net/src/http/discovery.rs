@@ -1,0 +1,179 @@
+//! `/.well-known/host-meta` and `host-meta.json`: where a domain's WebSocket is (XEP-0156).
+
+use hyper::StatusCode;
+use hyper::header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderValue, VARY};
+
+use super::route::Reply;
+
+const WEBSOCKET: &str = "urn:xmpp:alt-connections:websocket";
+const BOSH: &str = "urn:xmpp:alt-connections:xbosh";
+
+/// One link of the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// What it leads to.
+    pub rel: String,
+    /// A `wss:` or `https:` URL.
+    pub href: String,
+}
+
+/// What the two documents say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovery {
+    links: Vec<Link>,
+}
+
+impl Discovery {
+    /// Links to the public address of the WebSocket and of BOSH, and `others` for whatever else
+    /// the site declares there (WebFinger, for example).
+    ///
+    /// # Errors
+    /// A URL that is not `wss:` or `https:`, or holds characters that no URL has. The error is a
+    /// sentence for the operator.
+    pub fn new(
+        websocket: Option<&str>,
+        bosh: Option<&str>,
+        others: Vec<Link>,
+    ) -> Result<Self, String> {
+        let link = |rel: &str, href: &str| Link { rel: rel.to_owned(), href: href.to_owned() };
+        let mut links = Vec::new();
+        if let Some(url) = websocket {
+            check(url, &["wss://"])?;
+            links.push(link(WEBSOCKET, url));
+        }
+        if let Some(url) = bosh {
+            check(url, &["https://"])?;
+            links.push(link(BOSH, url));
+        }
+        for other in &others {
+            check(&other.rel, &[""])?;
+            check(&other.href, &["https://", "wss://"])?;
+        }
+        links.extend(others);
+        Ok(Self { links })
+    }
+
+    /// The document for `path`, if it is one of the two.
+    pub(super) fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Reply> {
+        let is_json = match path {
+            "/.well-known/host-meta.json" => true,
+            // RFC 6415 §3: a client may ask for JSON here by its Accept field.
+            "/.well-known/host-meta" => wants_json(headers),
+            _ => return None,
+        };
+        let reply = if is_json {
+            Reply::json(StatusCode::OK, self.json())
+        } else {
+            Reply::new(StatusCode::OK, "application/xrd+xml", self.xml())
+        };
+        // XEP-0156 §3.1: "the HTTP host-meta files … SHOULD be served with CORS headers".
+        Some(
+            reply
+                .with(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
+                .with(VARY, HeaderValue::from_static("Accept")),
+        )
+    }
+
+    fn xml(&self) -> String {
+        let mut out = String::from(
+            "<?xml version='1.0' encoding='utf-8'?>\n\
+             <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\n",
+        );
+        for Link { rel, href } in &self.links {
+            let [rel, href] = [rel, href].map(|text| text.replace('&', "&amp;"));
+            out += &format!("  <Link rel='{rel}' href='{href}'/>\n");
+        }
+        out + "</XRD>\n"
+    }
+
+    fn json(&self) -> String {
+        let links: Vec<_> = self
+            .links
+            .iter()
+            .map(|Link { rel, href }| format!("    {{ \"rel\": \"{rel}\", \"href\": \"{href}\" }}"))
+            .collect();
+        format!("{{\n  \"links\": [\n{}\n  ]\n}}\n", links.join(",\n"))
+    }
+}
+
+/// Neither document has to escape more than `&` after this.
+fn check(url: &str, schemes: &[&str]) -> Result<(), String> {
+    let is_plain = |char: char| char.is_ascii_graphic() && !"\"'<>\\`{}|^".contains(char);
+    if url.is_empty() || !url.chars().all(is_plain) {
+        return Err(format!("'{url}' is not a URL: use ASCII, percent-encoded where needed"));
+    }
+    if !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+        let schemes = schemes.join(" or ");
+        return Err(format!("'{url}' must begin with {schemes}: clients refuse anything less"));
+    }
+    Ok(())
+}
+
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let json = accepted.find("json");
+    match (json, accepted.find("xml")) {
+        (Some(json), Some(xml)) => json < xml,
+        (json, _) => json.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_documents_hold_the_same_links() {
+        let discovery = Discovery::new(
+            Some("wss://example.org/xmpp-websocket?a=1&b=2"),
+            Some("https://example.org/http-bind"),
+            vec![],
+        )
+        .unwrap();
+        assert_eq!(
+            discovery.xml(),
+            "<?xml version='1.0' encoding='utf-8'?>\n\
+             <XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>\n  \
+             <Link rel='urn:xmpp:alt-connections:websocket' \
+             href='wss://example.org/xmpp-websocket?a=1&amp;b=2'/>\n  \
+             <Link rel='urn:xmpp:alt-connections:xbosh' href='https://example.org/http-bind'/>\n\
+             </XRD>\n"
+        );
+        assert_eq!(
+            discovery.json(),
+            "{\n  \"links\": [\n    { \"rel\": \"urn:xmpp:alt-connections:websocket\", \"href\": \
+             \"wss://example.org/xmpp-websocket?a=1&b=2\" },\n    { \"rel\": \
+             \"urn:xmpp:alt-connections:xbosh\", \"href\": \"https://example.org/http-bind\" }\n  \
+             ]\n}\n"
+        );
+    }
+
+    #[test]
+    fn insecure_and_broken_urls_are_refused() {
+        for url in ["ws://example.org/", "http://x/", "", "wss://exa mple/", "wss://x/'><y"] {
+            assert!(Discovery::new(Some(url), None, vec![]).is_err(), "{url}");
+        }
+        assert!(Discovery::new(None, Some("wss://x/"), vec![]).is_err());
+        let other = Link { rel: "lrdd".to_owned(), href: "http://x/".to_owned() };
+        assert!(Discovery::new(None, None, vec![other]).is_err());
+    }
+
+    #[test]
+    fn json_is_chosen_by_path_or_accept() {
+        let discovery = Discovery::new(Some("wss://x/ws"), None, vec![]).unwrap();
+        let kind = |path: &str, accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, accept.parse().unwrap());
+            let reply = discovery.answer(path, &headers)?;
+            assert_eq!(reply.headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+            Some(reply.headers["content-type"].to_str().unwrap().to_owned())
+        };
+        let xrd = Some("application/xrd+xml".to_owned());
+        let json = Some("application/json".to_owned());
+        assert_eq!(kind("/.well-known/host-meta", "*/*"), xrd);
+        assert_eq!(kind("/.well-known/host-meta", "application/json"), json);
+        assert_eq!(kind("/.well-known/host-meta", "application/xrd+xml, application/json"), xrd);
+        assert_eq!(kind("/.well-known/host-meta.json", "*/*"), json);
+        assert_eq!(kind("/.well-known/other", "*/*"), None);
+    }
+}

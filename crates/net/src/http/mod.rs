@@ -1,0 +1,34 @@
+//! HTTP for what XMPP needs of it, and for the routes that the server registers.
+
+mod discovery;
+mod forwarded;
+mod page;
+mod route;
+mod serve;
+
+pub(crate) use self::serve::serve;
+pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+pub use hyper::{Method, StatusCode};
+
+pub use self::discovery::{Discovery, Link};
+pub use self::forwarded::{Network, Proxies, ProxyHeader};
+pub use self::route::{Handler, HttpRoute, Reply, Request};
+use crate::websocket::handshake::Origins;
+
+/// What the HTTP listeners answer. One for all of them.
+#[derive(Clone, Default)]
+pub struct Site {
+    /// The routes of the server crate: pages, health, metrics.
+    pub routes: Vec<HttpRoute>,
+    /// Where WebSockets are opened; empty for none. The usual one is [`WEBSOCKET_PATH`].
+    pub websocket_paths: Vec<String>,
+    /// Which pages may open one.
+    pub origins: Origins,
+    /// What `/.well-known/host-meta` says; None answers 404.
+    pub discovery: Option<Discovery>,
+    /// Whose word on the client's address counts.
+    pub proxies: Proxies,
+}
+
+/// Where clients look for the WebSocket.
+pub const WEBSOCKET_PATH: &str = "/xmpp-websocket";

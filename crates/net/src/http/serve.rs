@@ -1,0 +1,225 @@
+//! One HTTP connection: requests to routes, and the upgrade to WebSocket.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use waxwing_stream::Security;
+
+use super::forwarded::Client;
+use super::route::{HttpRoute, Match, Reply, Request, find};
+use super::{Site, page};
+use crate::listen::Net;
+use crate::socket::Socket;
+use crate::websocket::handshake::{self, Refusal, SUBPROTOCOL};
+use crate::websocket::wire::WebSocketWire;
+
+/// Set on every answer that does not set them itself. The pages load nothing from elsewhere.
+const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'",
+    ),
+];
+
+type HyperRequest = hyper::Request<Incoming>;
+type HyperReply = hyper::Response<Full<Bytes>>;
+
+/// What is known of the connection that requests come by.
+struct Visit {
+    net: Arc<Net>,
+    peer: SocketAddr,
+    security: Security,
+}
+
+/// Serves requests until the connection ends or `stop` changes; what is under way is finished.
+pub(crate) async fn serve(
+    net: Arc<Net>,
+    socket: Socket,
+    security: Security,
+    mut stop: watch::Receiver<bool>,
+) {
+    let limits = net.limits();
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits.header_seconds))
+        .max_headers(limits.headers_max)
+        .max_buf_size(limits.header_bytes_max);
+    let visit = Arc::new(Visit { net, peer: socket.peer(), security });
+    let service = service_fn(move |request| {
+        let visit = visit.clone();
+        async move { Ok::<_, Infallible>(visit.answer(request).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
+    let mut connection = pin!(connection);
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+impl Visit {
+    async fn answer(self: Arc<Self>, request: HyperRequest) -> HyperReply {
+        let site = self.net.site();
+        let reply = self.find_answer(&site, request).await;
+        let mut answer = hyper::Response::new(Full::new(reply.body));
+        *answer.status_mut() = reply.status;
+        *answer.headers_mut() = reply.headers;
+        if reply.status != StatusCode::SWITCHING_PROTOCOLS {
+            for (name, value) in SECURITY_HEADERS {
+                answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+            }
+        }
+        answer
+    }
+
+    async fn find_answer(self: Arc<Self>, site: &Site, request: HyperRequest) -> Reply {
+        let path = request.uri().path();
+        if site.websocket_paths.iter().any(|known| known == path) {
+            return self.open_websocket(site, request);
+        }
+        if let Some(discovery) = &site.discovery
+            && let Some(reply) = discovery.answer(path, request.headers())
+        {
+            return match *request.method() {
+                Method::GET | Method::HEAD => reply,
+                _ => not_allowed("GET"),
+            };
+        }
+        match find(&site.routes, request.method(), path) {
+            Match::Route(route) => self.call(site, route, request).await,
+            Match::Method(methods) if request.method() == Method::OPTIONS => {
+                not_allowed(&methods).but(StatusCode::NO_CONTENT)
+            }
+            Match::Method(methods) => not_allowed(&methods),
+            Match::None => Reply::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
+        }
+    }
+
+    async fn call(&self, site: &Site, route: &HttpRoute, request: HyperRequest) -> Reply {
+        let client = self.client(site, &request);
+        let (head, body) = request.into_parts();
+        let seconds = Duration::from_secs(self.net.limits().body_seconds);
+        let body = match timeout(seconds, read(body, route.body_bytes_max)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(refusal)) => return refusal,
+            Err(_) => return Reply::status(StatusCode::REQUEST_TIMEOUT).last(),
+        };
+        let request = Request {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(str::to_owned),
+            headers: head.headers,
+            body,
+            client: client.map_or(self.peer.ip(), |client| client.ip),
+            is_secure: self.security.tls || client.is_some_and(|client| client.is_secure),
+        };
+        (route.handler)(request).await
+    }
+
+    fn client(&self, site: &Site, request: &HyperRequest) -> Option<Client> {
+        site.proxies.client(self.peer.ip(), request.headers())
+    }
+
+    /// Answers the opening handshake; the connection is handed over once the answer is sent.
+    fn open_websocket(self: Arc<Self>, site: &Site, mut request: HyperRequest) -> Reply {
+        let (method, version) = (request.method(), request.version());
+        let key = match handshake::judge(method, version, request.headers(), &site.origins) {
+            Ok(key) => key,
+            Err(Refusal::Method) if method == Method::OPTIONS => {
+                return not_allowed("GET").but(StatusCode::NO_CONTENT);
+            }
+            Err(refusal) => return page::refusal(refusal, request.headers()),
+        };
+        let client = self.client(site, &request);
+        let permit = match client.map(|client| self.net.admit_behind(client.ip)).transpose() {
+            Ok(permit) => permit,
+            Err(full) => return Reply::text(StatusCode::TOO_MANY_REQUESTS, format!("{full}\n")),
+        };
+        let upgrading = hyper::upgrade::on(&mut request);
+        let net = self.net.clone();
+        net.clock().spawn(async move {
+            let upgraded = match upgrading.await {
+                Ok(upgraded) => upgraded,
+                Err(error) => return tracing::debug!(%error, "a WebSocket did not open"),
+            };
+            let parts = upgraded
+                .downcast::<TokioIo<Socket>>()
+                .expect("every HTTP connection is served on a Socket");
+            let mut socket = parts.io.into_inner();
+            if let (Some(client), Some(permit)) = (client, permit) {
+                socket.speak_for(SocketAddr::new(client.ip, 0), permit);
+            }
+            let wire = WebSocketWire::new(socket, parts.read_buf, self.net.limits());
+            self.net.enter(Box::new(wire), self.security_of(client));
+        });
+        let value = |text: &str| HeaderValue::from_str(text).expect("base64 is a header value");
+        Reply::status(StatusCode::SWITCHING_PROTOCOLS)
+            .with(header::CONNECTION, HeaderValue::from_static("Upgrade"))
+            .with(header::UPGRADE, HeaderValue::from_static("websocket"))
+            .with(header::SEC_WEBSOCKET_ACCEPT, value(&key))
+            .with(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL))
+    }
+
+    /// Behind a proxy the TLS that we see is the proxy's: nothing of it binds to the client.
+    fn security_of(&self, client: Option<Client>) -> Security {
+        match client {
+            None => self.security.clone(),
+            Some(client) => Security { trusted_proxy: client.is_secure, ..Security::default() },
+        }
+    }
+}
+
+/// The whole body, or the answer to one that is too long or breaks off.
+async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Reply> {
+    let too_large = || Reply::status(StatusCode::PAYLOAD_TOO_LARGE).last();
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Reply::status(StatusCode::BAD_REQUEST).last()),
+    }
+}
+
+fn not_allowed(methods: &str) -> Reply {
+    let allow = HeaderValue::from_str(methods).expect("methods are tokens");
+    Reply::status(StatusCode::METHOD_NOT_ALLOWED).with(header::ALLOW, allow)
+}
+
+impl Reply {
+    /// With another status.
+    fn but(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Ends the connection: what the client still sends is not read.
+    fn last(self) -> Self {
+        self.with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+}

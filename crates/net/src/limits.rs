@@ -1,0 +1,66 @@
+//! Every bound of the network layer, in one place.
+
+use std::time::Duration;
+
+/// What the network layer allows. The defaults suit a server on the open internet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections of all listeners together; more are closed at once. Default 65 536.
+    pub connections_max: usize,
+    /// Open connections of one client address (of one /64 in IPv6). Loopback and trusted proxies
+    /// are exempt; behind a proxy the forwarded address is counted. Default 512.
+    pub address_connections_max: u32,
+    /// New connections per second that one address may keep up. Default 32.
+    pub address_rate: u32,
+    /// New connections that one address may make in a burst. Default 256.
+    pub address_burst: u32,
+    /// Seconds for a TLS handshake. Default 10.
+    pub handshake_seconds: u64,
+    /// Seconds for the headers of an HTTP request, also while a kept-alive connection waits for
+    /// the next one. Default 15.
+    pub header_seconds: u64,
+    /// Header fields of one HTTP request. Default 64.
+    pub headers_max: usize,
+    /// Bytes of request line and headers, at least 8192. Default 16 384.
+    pub header_bytes_max: usize,
+    /// Seconds for the body of an HTTP request. Default 30.
+    pub body_seconds: u64,
+    /// Bytes of one WebSocket message, reassembled; the same as the stanza limit that the stream
+    /// advertises by XEP-0478. Default 262 144.
+    pub message_bytes_max: usize,
+    /// Bytes read and thrown away while a closing connection waits for the peer's end.
+    /// Default 1 048 576.
+    pub farewell_bytes_max: usize,
+    /// Milliseconds to wait before the next accept when the process or the system has no more
+    /// file descriptors. Default 200.
+    pub accept_pause_millis: u64,
+    /// Seconds between two looks at the certificate files. Default 60.
+    pub certificate_check_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 65_536,
+            address_connections_max: 512,
+            address_rate: 32,
+            address_burst: 256,
+            handshake_seconds: 10,
+            header_seconds: 15,
+            headers_max: 64,
+            header_bytes_max: 16_384,
+            body_seconds: 30,
+            message_bytes_max: 262_144,
+            farewell_bytes_max: 1_048_576,
+            accept_pause_millis: 200,
+            certificate_check_seconds: 60,
+        }
+    }
+}
+
+impl Limits {
+    /// The time for a TLS handshake.
+    pub fn handshake(&self) -> Duration {
+        Duration::from_secs(self.handshake_seconds)
+    }
+}

@@ -1,0 +1,181 @@
+//! A connected socket, plain or under TLS, read through a buffer that the thread lends.
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::census::Permit;
+
+/// The most one read takes: a whole TLS record.
+const READ_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// One buffer per thread serves all its connections; see [`Socket::poll_lend`].
+    static LENT: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+}
+
+/// A connected socket. Idle, it owns no buffer of ours: on plain TCP nothing at all, under TLS what
+/// rustls keeps (about 8 KiB of state).
+pub(crate) struct Socket {
+    io: Io,
+    peer: SocketAddr,
+    farewell: Farewell,
+    /// Counts the connection until it is dropped.
+    permit: Permit,
+}
+
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// How far the end of a connection has come.
+#[derive(Clone, Copy)]
+enum Farewell {
+    No,
+    /// Our end is sent; this many bytes of the peer may still be thrown away.
+    Waiting(usize),
+    Done,
+}
+
+impl Socket {
+    pub(crate) fn plain(stream: TcpStream, peer: SocketAddr, permit: Permit) -> Self {
+        Self { io: Io::Plain(stream), peer, farewell: Farewell::No, permit }
+    }
+
+    pub(crate) fn tls(stream: TlsStream<TcpStream>, peer: SocketAddr, permit: Permit) -> Self {
+        Self { io: Io::Tls(Box::new(stream)), peer, farewell: Farewell::No, permit }
+    }
+
+    /// The client's address: the socket's, or what a trusted proxy said.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The connection now counts for whom a trusted proxy speaks.
+    pub(crate) fn speak_for(&mut self, peer: SocketAddr, permit: Permit) {
+        self.peer = peer;
+        self.permit.follow(permit);
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.io, Io::Tls(_))
+    }
+
+    /// The parts of a plain socket; an error under TLS.
+    pub(crate) fn into_plain(self) -> io::Result<(TcpStream, SocketAddr, Permit)> {
+        match self.io {
+            Io::Plain(stream) => Ok((stream, self.peer, self.permit)),
+            Io::Tls(_) => Err(io::Error::new(ErrorKind::Unsupported, "TLS is already in place")),
+        }
+    }
+
+    /// Reads once into the thread's buffer and lends what came to `take`; nothing at the end of
+    /// the connection, whether it was proper or not. While there is nothing to read, the
+    /// connection holds no buffer: that is what makes an idle one cheap.
+    pub(crate) fn poll_lend(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&mut [u8]),
+    ) -> Poll<()> {
+        let mut lent = LENT.take().unwrap_or_else(|| vec![0; READ_BYTES].into_boxed_slice());
+        let mut read = ReadBuf::new(&mut lent);
+        let polled = Pin::new(&mut *self).poll_read(cx, &mut read);
+        let result = polled.map(|outcome| {
+            let filled = match outcome {
+                Ok(()) => read.filled_mut(),
+                Err(_) => &mut [],
+            };
+            take(filled);
+        });
+        LENT.set(Some(lent));
+        result
+    }
+
+    /// Writes all of `bytes` from `*written` on, which moves on with what has gone out, and
+    /// flushes.
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        written: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        while *written < bytes.len() {
+            match ready!(Pin::new(&mut *self).poll_write(cx, &bytes[*written..]))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                count => *written += count,
+            }
+        }
+        Pin::new(self).poll_flush(cx)
+    }
+
+    /// Sends `close_notify` and FIN, then waits for the peer's end: closing at once with
+    /// unread input would reset the connection and may destroy our last words on their way.
+    pub(crate) fn poll_farewell(&mut self, cx: &mut Context<'_>, bytes_max: usize) -> Poll<()> {
+        loop {
+            match self.farewell {
+                Farewell::No => {
+                    self.farewell = match ready!(Pin::new(&mut *self).poll_shutdown(cx)) {
+                        Ok(()) => Farewell::Waiting(bytes_max),
+                        Err(_) => Farewell::Done,
+                    };
+                }
+                Farewell::Waiting(left) => {
+                    let mut count = 0;
+                    ready!(self.poll_lend(cx, |bytes| count = bytes.len()));
+                    self.farewell = match left.checked_sub(count) {
+                        Some(left) if count > 0 => Farewell::Waiting(left),
+                        _ => Farewell::Done,
+                    };
+                }
+                Farewell::Done => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().io {
+            Io::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Io::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().io {
+            Io::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Io::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().io {
+            Io::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Io::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().io {
+            Io::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Io::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! XMPP on a WebSocket (RFC 7395), plain or under TLS.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use waxwing_kernel::wire::{Transport, Upgraded, Wire};
+use waxwing_stream::{Input, MarkKind, Outbox, Violation};
+
+use super::codec::{self, Decoder, Fault, Opcode, Piece};
+use crate::limits::Limits;
+use crate::socket::Socket;
+
+/// While this much waits to be sent, only the latest ping is remembered. §5.5.3 allows to answer
+/// "only the most recently processed Ping frame".
+const PONG_BACKLOG_BYTES: usize = 2048;
+/// Frames are encoded up to about this size ahead of the socket.
+const AHEAD_BYTES: usize = 64 * 1024;
+/// The closing code when the stream named none.
+const NORMAL: u16 = 1000;
+
+thread_local! {
+    /// Frames are encoded here; a connection owns a send buffer only while the socket is full.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A client on a WebSocket. Idle it owns no buffer, neither to read nor to write.
+pub(crate) struct WebSocketWire {
+    socket: Socket,
+    /// What came behind the handshake's request.
+    early: Bytes,
+    decoder: Decoder,
+    sending: Sending,
+    farewell_bytes_max: usize,
+}
+
+/// Frames on their way out.
+#[derive(Default)]
+struct Sending {
+    /// Whole frames, of which `sent` bytes have gone out.
+    frames: Vec<u8>,
+    sent: usize,
+    /// Marks and bytes of the outbox that are encoded.
+    marks: usize,
+    bytes: usize,
+    /// A ping that waits for room.
+    ping: Option<Vec<u8>>,
+    needs_flush: bool,
+    close: Close,
+}
+
+/// Which close frames have passed.
+#[derive(Default)]
+struct Close {
+    is_sent: bool,
+    is_received: bool,
+}
+
+impl WebSocketWire {
+    /// A connection whose handshake is done; `early` is what was read beyond it.
+    pub(crate) fn new(socket: Socket, early: Bytes, limits: &Limits) -> Self {
+        Self {
+            socket,
+            early,
+            decoder: Decoder::new(limits.message_bytes_max),
+            sending: Sending::default(),
+            farewell_bytes_max: limits.farewell_bytes_max,
+        }
+    }
+
+    /// Takes in what was read.
+    fn hear(
+        decoder: &mut Decoder,
+        sending: &mut Sending,
+        bytes: &mut [u8],
+        sink: &mut dyn FnMut(Input<'_>),
+    ) {
+        decoder.decode(bytes, &mut |piece| match piece {
+            Piece::Text(text) => sink(Input::Message(text)),
+            Piece::Fragment | Piece::Pong => sink(Input::Alive),
+            Piece::Ping(payload) => {
+                sending.pong(payload);
+                sink(Input::Alive);
+            }
+            Piece::Close(code) => {
+                sending.answer_close(code);
+                sink(Input::End);
+            }
+            Piece::Fault(fault) => {
+                sending.close.is_received = true;
+                sink(Input::Violation(violation(fault)));
+            }
+        });
+    }
+
+    /// Reads once. Ready tells whether `sink` was called.
+    fn poll_hear(&mut self, cx: &mut Context<'_>, sink: &mut dyn FnMut(Input<'_>)) -> Poll<bool> {
+        let mut is_told = false;
+        let mut telling = |input: Input<'_>| {
+            is_told = true;
+            sink(input);
+        };
+        let (decoder, sending) = (&mut self.decoder, &mut self.sending);
+        if self.early.has_remaining() {
+            let mut early = mem::take(&mut self.early).to_vec();
+            Self::hear(decoder, sending, &mut early, &mut telling);
+            return Poll::Ready(is_told);
+        }
+        let mut is_ended = false;
+        ready!(self.socket.poll_lend(cx, |bytes| match bytes {
+            [] => is_ended = true,
+            bytes => Self::hear(decoder, sending, bytes, &mut telling),
+        }));
+        if is_ended {
+            // Nobody is left to send to, or to wait for.
+            sending.close = Close { is_sent: true, is_received: true };
+            telling(Input::End);
+        }
+        Poll::Ready(is_told)
+    }
+}
+
+impl Wire for WebSocketWire {
+    fn poll_read(&mut self, cx: &mut Context<'_>, sink: &mut dyn FnMut(Input<'_>)) -> Poll<()> {
+        loop {
+            let heard = self.poll_hear(cx, sink);
+            // A pong must not wait for the stream to have something to say. Should the socket be
+            // gone, the next read says so.
+            let _ = self.sending.poll_frames(cx, &mut self.socket);
+            if ready!(heard) {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<()>> {
+        let result = ready!(self.sending.poll_outbox(cx, &mut self.socket, out));
+        (self.sending.marks, self.sending.bytes) = (0, 0);
+        out.clear();
+        Poll::Ready(result)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sending.close(NORMAL);
+        if ready!(self.sending.poll_frames(cx, &mut self.socket)).is_err() {
+            return Poll::Ready(());
+        }
+        while !self.sending.close.is_received {
+            ready!(self.poll_hear(cx, &mut |_| {}));
+        }
+        self.socket.poll_farewell(cx, self.farewell_bytes_max)
+    }
+
+    fn upgrade(self: Box<Self>) -> Pin<Box<dyn Future<Output = Upgraded> + Send>> {
+        // RFC 7395 §3.9: TLS is the business of the WebSocket layer.
+        let refused = io::Error::new(ErrorKind::Unsupported, "no STARTTLS on a WebSocket");
+        Box::pin(std::future::ready(Err(refused)))
+    }
+
+    fn transport(&self) -> Transport {
+        if self.socket.is_tls() { Transport::SecureWebSocket } else { Transport::WebSocket }
+    }
+
+    fn peer(&self) -> SocketAddr {
+        self.socket.peer()
+    }
+}
+
+impl Sending {
+    /// Encodes and sends what the stream wants written.
+    fn poll_outbox(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+        out: &Outbox,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            self.encode(out);
+            ready!(self.poll_frames(cx, socket))?;
+            if self.marks == out.marks.len() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Encodes the next messages of `out`, up to a buffer's worth.
+    fn encode(&mut self, out: &Outbox) {
+        if self.frames.capacity() == 0 {
+            self.frames = SCRATCH.take();
+        }
+        while let Some(mark) = out.marks.get(self.marks) {
+            if self.frames.len() >= AHEAD_BYTES {
+                return;
+            }
+            self.marks += 1;
+            let bytes = &out.bytes[mem::replace(&mut self.bytes, mark.end)..mark.end];
+            // RFC 6455 §5.5.1 "The application MUST NOT send any more data frames after sending a
+            // Close frame."
+            match mark.kind {
+                _ if self.close.is_sent => {}
+                MarkKind::Text => codec::encode(&mut self.frames, Opcode::Text, bytes),
+                MarkKind::Ping => codec::encode(&mut self.frames, Opcode::Ping, &[]),
+                MarkKind::Close(code) => self.close(code),
+            }
+        }
+    }
+
+    /// Sends the frames at hand, then gives their buffer away.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<io::Result<()>> {
+        loop {
+            if !self.frames.is_empty() || self.needs_flush {
+                self.needs_flush = true;
+                ready!(socket.poll_send(cx, &self.frames, &mut self.sent))?;
+                self.needs_flush = false;
+                self.sent = 0;
+                self.frames.clear();
+            }
+            match self.ping.take() {
+                Some(payload) if !self.close.is_sent => {
+                    codec::encode(&mut self.frames, Opcode::Pong, &payload);
+                }
+                _ => break,
+            }
+        }
+        let frames = mem::take(&mut self.frames);
+        if frames.capacity() > 0 && frames.capacity() <= 2 * AHEAD_BYTES {
+            SCRATCH.set(frames);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn pong(&mut self, payload: &[u8]) {
+        if self.close.is_sent {
+            return;
+        }
+        if self.frames.len() < PONG_BACKLOG_BYTES {
+            codec::encode(&mut self.frames, Opcode::Pong, payload);
+        } else {
+            self.ping = Some(payload.to_vec());
+        }
+    }
+
+    /// §5.5.1 "the endpoint typically echos the status code it received".
+    fn answer_close(&mut self, code: Option<u16>) {
+        self.close.is_received = true;
+        if !self.close.is_sent {
+            codec::encode_close(&mut self.frames, code);
+            self.close.is_sent = true;
+        }
+    }
+
+    fn close(&mut self, code: u16) {
+        if !self.close.is_sent {
+            codec::encode_close(&mut self.frames, Some(code));
+            self.close.is_sent = true;
+        }
+    }
+}
+
+fn violation(fault: Fault) -> Violation {
+    match fault {
+        Fault::Protocol(_) => Violation::Protocol,
+        Fault::Binary => Violation::Binary,
+        Fault::NotUtf8 => Violation::NotUtf8,
+        Fault::TooBig => Violation::TooBig,
+    }
+}
