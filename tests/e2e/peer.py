@@ -95,6 +95,13 @@ class Peer(slixmpp.ClientXMPP):
         message.send()
         return message["id"]
 
+    async def until_acked(self, ids):
+        """Waits until the server has acknowledged the messages with these ids (XEP-0198)."""
+        await self.waiting_queue.join()
+        self.plugin["xep_0198"].request_ack()
+        for id in ids:
+            await self.wait("acked", lambda stanza, id=id: stanza["id"] == id)
+
     async def hear(self, body, seconds=10):
         """The message with this body."""
         return await self.wait("message", lambda m: m["body"] == body, seconds)
