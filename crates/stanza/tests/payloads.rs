@@ -194,7 +194,7 @@ fn result_sets() {
     );
 }
 
-/// XEP-0297 §2.1, the example "Forwarding a message".
+/// XEP-0297 §3.1, the example "Forwarding a message".
 #[test]
 fn forwarding() {
     let message = Stanza::message(MessageType::Chat)

@@ -8,7 +8,7 @@ pub const NS: &str = "urn:xmpp:forward:0";
 /// A stanza wrapped in `<forwarded/>`, after an optional `<delay/>` written by
 /// [`delay`](super::delay::delay()).
 ///
-/// §2.2: "The namespace of the forwarded stanza MUST be preserved (this is typically
+/// §3.2: "The namespace of the forwarded stanza MUST be preserved (this is typically
 /// 'jabber:client')", hence `xmlns`.
 pub fn forwarded(stanza: &Stanza, xmlns: &str, delay: Option<&str>) -> String {
     let mut out = String::with_capacity(256 + stanza.body.len_bytes());

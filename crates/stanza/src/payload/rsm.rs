@@ -54,7 +54,7 @@ pub struct First {
 impl Page {
     /// A page without items, out of `count`.
     ///
-    /// §2.2: "If there are no items in the page, then the <first/> and <last/> elements MUST
+    /// §2.2: "If there are no items in the page, then the `<first/>` and `<last/>` elements MUST
     /// NOT be included."
     pub fn empty(count: Option<usize>) -> Page {
         Page { first: None, last: None, count }
