@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::engine::Engine;
-use crate::queue::Work;
+use crate::queue::Order;
 use crate::sqlite::Durability;
 use crate::value::Rows;
 use crate::{Commit, OpenError, Row, Statement, StoreError, Table, postgres, sqlite, table};
@@ -129,7 +129,7 @@ impl Db {
     pub async fn migrate(&self, tables: &[&Table]) -> Result<(), OpenError> {
         let list: Vec<Table> = tables.iter().map(|table| **table).collect();
         let (reply, answer) = oneshot::channel();
-        self.engine.queue.send(Work::Migrate(list.clone(), reply)).await?;
+        self.engine.queue.send(Order::Migrate(list.clone(), reply)).await?;
         answer.await.map_err(|_| StoreError::Closed)??;
         let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         for table in list {
@@ -193,7 +193,8 @@ impl Db {
     /// How the store is doing. While it is failing, asking makes it try a harmless write, so that
     /// a later answer is up to date even when nobody writes.
     pub fn health(&self) -> Health {
-        let fault = self.engine.pulse.fault();
+        let closed = self.engine.queue.is_closed().then_some(StoreError::Closed);
+        let fault = closed.or_else(|| self.engine.pulse.fault());
         if fault.is_some() {
             drop(self.submit(vec![Statement::new(table::PROBE)]));
         }

@@ -2,9 +2,9 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::StoreError;
-use crate::queue::{Errand, Pulse, Queue, Read, Work};
+use crate::queue::{Errand, Order, Pulse, Queue, Read};
 use crate::value::Rows;
+use crate::{Statement, StoreError};
 
 /// The handle's side of an engine. The engine itself lives in threads that end when this is
 /// dropped.
@@ -24,11 +24,11 @@ pub(crate) struct Readers {
 }
 
 impl Engine {
-    pub(crate) async fn read(&self, statement: crate::Statement) -> Result<Rows, StoreError> {
+    pub(crate) async fn read(&self, statement: Statement) -> Result<Rows, StoreError> {
         let (reply, answer) = oneshot::channel();
         let read = Read { statement, reply };
         match &self.readers {
-            None => self.queue.send(Work::Read(read)).await?,
+            None => self.queue.send(Order::Read(read)).await?,
             Some(readers) => {
                 readers.queue.try_send(Errand::Read(read)).map_err(|refused| match refused {
                     mpsc::error::TrySendError::Full(_) => StoreError::Busy,
@@ -51,7 +51,7 @@ impl Engine {
             }
         }
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Work::Close(reply)).await?;
+        self.queue.send(Order::Close(reply)).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }

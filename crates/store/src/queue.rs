@@ -36,6 +36,11 @@ pub(crate) struct Read {
 /// What the writer is asked, in order.
 pub(crate) enum Work {
     Batch(Batch),
+    Order(Order),
+}
+
+/// What the writer does besides batches, between one commit and the next.
+pub(crate) enum Order {
     Read(Read),
     Migrate(Vec<Table>, oneshot::Sender<Result<(), OpenError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
@@ -87,8 +92,13 @@ impl Queue {
     }
 
     /// Queues anything else, waiting for room.
-    pub(crate) async fn send(&self, work: Work) -> Result<(), StoreError> {
-        self.sender.send(work).await.map_err(|_| StoreError::Closed)
+    pub(crate) async fn send(&self, order: Order) -> Result<(), StoreError> {
+        self.sender.send(Work::Order(order)).await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Whether the writer has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
     }
 
     /// Bytes that wait to be written.
@@ -135,7 +145,7 @@ impl Waiting {
     fn release(&self, work: &[Work]) {
         let weights = work.iter().map(|work| match work {
             Work::Batch(batch) => batch.weight,
-            _ => 0,
+            Work::Order(_) => 0,
         });
         self.waiting.fetch_sub(weights.sum(), Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use super::address::{Address, Use};
 use super::link::Link;
 use super::{Backoff, group, migration};
 use crate::StoreError;
-use crate::queue::{Batch, Pulse, Waiting, Work};
+use crate::queue::{Batch, Order, Pulse, Waiting, Work};
 
 /// The writer. Its connection comes and goes.
 pub(super) struct Writer {
@@ -52,15 +52,26 @@ impl Writer {
                 return End::Closed;
             }
             let mut work = taken.drain(..);
-            for piece in work.by_ref() {
-                match piece {
-                    Work::Batch(batch) => batches.push(batch),
-                    other => {
-                        self.commit(&mut link, &mut batches).await;
-                        if serve_alone(&mut link, other).await == End::Closed {
-                            waiting.end(work);
-                            return End::Closed;
-                        }
+            while let Some(piece) = work.next() {
+                let order = match piece {
+                    Work::Batch(batch) => {
+                        batches.push(batch);
+                        continue;
+                    }
+                    Work::Order(order) => order,
+                };
+                self.commit(&mut link, &mut batches).await;
+                match order {
+                    Order::Read(read) => {
+                        let _ = read.reply.send(link.read(&read.statement).await);
+                    }
+                    Order::Migrate(tables, reply) => {
+                        let _ = reply.send(migration::migrate(&mut link, &tables).await);
+                    }
+                    Order::Close(reply) => {
+                        waiting.end(work);
+                        let _ = reply.send(Ok(()));
+                        return End::Closed;
                     }
                 }
             }
@@ -99,24 +110,6 @@ impl Writer {
     }
 }
 
-/// Does what is no batch.
-async fn serve_alone(link: &mut Link, work: Work) -> End {
-    match work {
-        Work::Batch(batch) => batch.finish(Err(StoreError::Closed)),
-        Work::Read(read) => {
-            let _ = read.reply.send(link.read(&read.statement).await);
-        }
-        Work::Migrate(tables, reply) => {
-            let _ = reply.send(migration::migrate(link, &tables).await);
-        }
-        Work::Close(reply) => {
-            let _ = reply.send(Ok(()));
-            return End::Closed;
-        }
-    }
-    End::Lost
-}
-
 /// Refuses what is asked during `time`. `None`: closed meanwhile.
 async fn refuse(waiting: &mut Waiting, fault: &StoreError, time: Duration) -> Option<()> {
     let pause = sleep(time);
@@ -131,18 +124,18 @@ async fn refuse(waiting: &mut Waiting, fault: &StoreError, time: Duration) -> Op
             return None;
         }
         let mut work = taken.drain(..);
-        for piece in work.by_ref() {
+        while let Some(piece) = work.next() {
             match piece {
                 Work::Batch(batch) => batch.finish(Err(fault.clone())),
-                Work::Read(read) => {
+                Work::Order(Order::Read(read)) => {
                     let _ = read.reply.send(Err(fault.clone()));
                 }
-                Work::Migrate(_, reply) => {
+                Work::Order(Order::Migrate(_, reply)) => {
                     let _ = reply.send(Err(fault.clone().into()));
                 }
-                Work::Close(reply) => {
-                    let _ = reply.send(Ok(()));
+                Work::Order(Order::Close(reply)) => {
                     waiting.end(work);
+                    let _ = reply.send(Ok(()));
                     return None;
                 }
             }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::fault::store_error;
 use super::lock::Lock;
-use crate::queue::{Batch, Outcome, Pulse, Waiting, Work};
+use crate::queue::{Batch, Order, Outcome, Pulse, Waiting, Work};
 use crate::table::{self, Spelling};
 use crate::{OpenError, Statement, StoreError, Table};
 
@@ -28,21 +28,25 @@ impl Writer {
         let mut group = Vec::new();
         while waiting.take_blocking(&mut taken, group_max) > 0 {
             let mut work = taken.drain(..);
-            for piece in work.by_ref() {
-                match piece {
-                    Work::Batch(batch) => group.push(batch),
-                    Work::Read(read) => {
-                        self.commit(&mut group);
+            while let Some(piece) = work.next() {
+                let order = match piece {
+                    Work::Batch(batch) => {
+                        group.push(batch);
+                        continue;
+                    }
+                    Work::Order(order) => order,
+                };
+                self.commit(&mut group);
+                match order {
+                    Order::Read(read) => {
                         let _ = read.reply.send(super::read(&self.connection, &read.statement));
                     }
-                    Work::Migrate(tables, reply) => {
-                        self.commit(&mut group);
+                    Order::Migrate(tables, reply) => {
                         let _ = reply.send(self.migrate(&tables));
                     }
-                    Work::Close(reply) => {
-                        self.commit(&mut group);
-                        let _ = reply.send(self.close());
+                    Order::Close(reply) => {
                         waiting.end(work);
+                        let _ = reply.send(self.close());
                         return;
                     }
                 }
@@ -57,20 +61,25 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        match self.apply(group) {
+        let error = match self.apply(group) {
             Ok(outcomes) => {
                 self.pulse.observe(&outcomes);
                 group.drain(..).zip(outcomes).for_each(|(batch, outcome)| batch.finish(outcome));
+                return;
             }
-            Err(error) => {
-                if !self.connection.is_autocommit() {
-                    // Nothing more can be done when this fails too: the next BEGIN will say so.
-                    let _ = self.execute("ROLLBACK");
-                }
-                self.pulse.set(Some(error.clone()));
-                group.drain(..).for_each(|batch| batch.finish(Err(error.clone())));
-            }
+            Err(error) => error,
+        };
+        if !self.connection.is_autocommit() {
+            // Nothing more can be done when this fails too: the next BEGIN will say so.
+            let _ = self.execute("ROLLBACK");
         }
+        if error == StoreError::Full && group.len() > 1 {
+            // Nothing was written. What fits alone is kept.
+            group.drain(..).for_each(|batch| self.commit(&mut vec![batch]));
+            return;
+        }
+        self.pulse.set(Some(error.clone()));
+        group.drain(..).for_each(|batch| batch.finish(Err(error.clone())));
     }
 
     fn apply(&self, group: &[Batch]) -> Result<Vec<Outcome>, StoreError> {

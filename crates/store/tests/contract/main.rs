@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod batches;
+mod bounds;
 mod domains;
 mod ground;
+mod opening;
+mod outage;
 mod schema;
