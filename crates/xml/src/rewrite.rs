@@ -130,15 +130,16 @@ impl<'a> Writer<'a> {
             ""
         };
         self.out.push('<');
-        let (name, written) = if prefix == "xml" {
-            // Its namespace may not be declared as the default one.
-            (self.slice(tag.name.start, tag.name.end), around)
+        let is_xml = prefix == "xml";
+        let (name, written) = if is_xml || prefix.is_empty() {
+            (self.slice(tag.name.start, tag.name.end), default.clone())
         } else {
-            let namespace = if prefix.is_empty() { default.clone() } else { self.find(prefix).0 };
-            (self.slice(tag.name.local, tag.name.end), namespace)
+            (self.slice(tag.name.local, tag.name.end), self.find(prefix).0)
         };
         self.out.push_str(name);
-        if self.open.last().is_some_and(|parent| parent.written != written) {
+        // The namespace of the prefix xml may not be declared, so that prefix stays, and a child
+        // that has it says by itself what the default namespace inside is.
+        if around != written || (is_xml && self.open.len() == 1) {
             write::attribute(&mut self.out, "xmlns", &written);
         }
         self.attributes(attributes);

@@ -2,7 +2,7 @@
 
 use super::{Around, Binding, Open, Scan};
 use crate::{
-    XmlError, decode,
+    Limits, XmlError, decode,
     element::{Declaration, NO_DECLARATION, Span},
     namespaces::{Bound, Namespace, Outer, XML, XMLNS},
     tag::{Attribute, QName, Tag},
@@ -56,7 +56,7 @@ impl Scan {
                 self.name_len = tag.name.end - tag.name.local;
                 self.bound = bound;
             }
-            2 => self.list_child(tag, bound, &open, (has_default, around))?,
+            2 => self.list_child(tag, bound, (has_default, around.limits))?,
             _ => {}
         }
         self.open.push(open);
@@ -68,15 +68,16 @@ impl Scan {
         &mut self,
         tag: &Tag,
         bound: Bound,
-        open: &Open,
-        (has_default, around): (bool, Around<'_>),
+        (has_default, limits): (bool, &Limits),
     ) -> Result<(), XmlError> {
-        if self.children.len() == around.limits.children {
+        if self.children.len() == limits.children {
             return Err(XmlError::TooLarge("too many children"));
         }
-        let is_bare = !tag.name.is_prefixed() || bound == Bound::Xml;
-        // Bare and in the content namespace by inheritance, or with a namespace of its own.
-        let as_written = is_bare && (has_default != (open.default == Bound::Content));
+        // Bare and in the content namespace by inheritance, or with an `xmlns` of its own.
+        let as_written = match bound {
+            Bound::Xml => has_default,
+            _ => !tag.name.is_prefixed() && has_default != (bound == Bound::Content),
+        };
         self.rewrite |= !as_written;
         let start = tag.name.start - 1;
         let name_len = tag.name.end - tag.name.local;

@@ -84,11 +84,15 @@ impl Scan {
             None if self.goal == Goal::Element => around.root.as_bytes(),
             None => return Err(Stop::Bad(XmlError::NotWellFormed("nothing to end")).into()),
         };
-        let after = self.pos + 2 + name.len();
+        let rest = &bytes[self.pos + 2..];
+        let here = rest.len().min(name.len());
+        let end = tag::spaces(bytes, self.pos + 2 + here);
         // XML 1.0 §3: "The Name in an element's end-tag MUST match the element type in the
         // start-tag."
-        let is_match = bytes.get(self.pos + 2..after).ok_or(Stop::More)? == name;
-        let end = tag::spaces(bytes, after);
+        let is_match = rest[..here] == name[..here];
+        if is_match && here < name.len() {
+            return Err(Stop::More.into());
+        }
         if !is_match || tag::byte(bytes, end)? != b'>' {
             let error = XmlError::NotWellFormed("an end tag does not match its start tag");
             return Err(Stop::Bad(error).into());
