@@ -1,1 +1,34 @@
-//! Waxwing: kernel.
+//! The kernel: what every feature stands on. Routing, sessions, accounts, presence, the module
+//! API. It knows no XEP beyond what routing itself needs, and no socket.
+
+pub mod account;
+mod accounts;
+pub mod auth;
+mod bind;
+mod certificate;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod connection;
+pub mod directory;
+pub mod disco;
+mod drain;
+mod hub;
+mod limits;
+pub mod mailbox;
+pub mod metrics;
+pub mod module;
+mod presence;
+pub mod request;
+mod roster;
+pub mod route;
+pub mod routes;
+mod session;
+mod site;
+pub mod stage;
+pub mod wire;
+
+pub use hub::{Hub, Sites};
+pub use limits::Limits;
+pub use roster::Roster;
+pub use site::{SessionSlot, Site, SiteBuilder, Slots};

@@ -1,0 +1,80 @@
+//! The accounts in memory: loaded once, shared by all who ask, forgotten when long unused.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use waxwing_jid::BareJid;
+use waxwing_store::domains::accounts::Accounts as Registered;
+use waxwing_store::{Db, StoreError};
+
+use crate::account::{Account, Facts};
+
+/// The cache. An account in use is never loaded twice, so its [`crate::account::Turn`] orders all
+/// changes to it.
+pub struct Accounts {
+    inner: Mutex<Inner>,
+    room: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    known: HashMap<BareJid, Weak<Account>, RandomState>,
+    /// The last loaded, kept alive for those who ask again soon.
+    recent: VecDeque<Arc<Account>>,
+}
+
+impl Accounts {
+    /// A cache that keeps `room` accounts beyond those in use.
+    pub fn new(room: usize) -> Self {
+        Self { inner: Mutex::default(), room }
+    }
+
+    /// The account, if it exists.
+    ///
+    /// # Errors
+    /// The store's, when it had to be asked.
+    pub async fn load(
+        &self,
+        db: &Db,
+        facts: &Facts,
+        jid: &BareJid,
+    ) -> Result<Option<Arc<Account>>, StoreError> {
+        if let Some(account) = self.inner.lock().known.get(jid).and_then(Weak::upgrade) {
+            return Ok(Some(account));
+        }
+        if Registered::new(db.clone()).find(jid.as_str()).await?.is_none() {
+            return Ok(None);
+        }
+        let loaded = Arc::new(facts.load(db, jid.clone()).await?);
+        Ok(Some(self.keep(loaded)))
+    }
+
+    /// Forgets an account that was erased.
+    pub fn forget(&self, jid: &BareJid) {
+        let mut inner = self.inner.lock();
+        inner.known.remove(jid);
+        inner.recent.retain(|account| account.jid() != jid);
+    }
+
+    /// Keeps `loaded`, unless somebody else was quicker: there is one per address.
+    fn keep(&self, loaded: Arc<Account>) -> Arc<Account> {
+        let mut inner = self.inner.lock();
+        if let Some(account) = inner.known.get(loaded.jid()).and_then(Weak::upgrade) {
+            return account;
+        }
+        inner.known.insert(loaded.jid().clone(), Arc::downgrade(&loaded));
+        inner.recent.push_back(Arc::clone(&loaded));
+        if inner.recent.len() > self.room
+            && let Some(oldest) = inner.recent.pop_front()
+        {
+            let jid = oldest.jid().clone();
+            drop(oldest);
+            if inner.known.get(&jid).is_some_and(|held| held.strong_count() == 0) {
+                inner.known.remove(&jid);
+            }
+        }
+        loaded
+    }
+}

@@ -1,0 +1,157 @@
+//! Who may sign in: the answers to what a stream asks about credentials.
+
+use waxwing_jid::BareJid;
+use waxwing_store::StoreError;
+use waxwing_store::domains::accounts::{Account, Accounts, Credential};
+use waxwing_stream::{Answer, AuthFailure, Hash, Need, Question, ScramKeys};
+
+use crate::clock::Clock;
+use crate::hub::Hub;
+
+/// Bytes of salt for new passwords (RFC 5802 asks for randomness, RFC 8018 §4.1 for 8 at least).
+const SALT_BYTES: usize = 16;
+
+/// Answers a stream's question about identity.
+pub(crate) async fn answer(hub: &Hub, question: Question) -> Answer {
+    match question {
+        Question::Credentials { account, need: Need::Scram(hash) } => {
+            scram(hub, &account, hash).await
+        }
+        Question::Plain { account, password } => {
+            Answer::Verdict(verify(hub, &account, password).await)
+        }
+        Question::External { account, certificate, verified } => {
+            Answer::External(external(hub, account, &certificate, verified).await)
+        }
+        Question::Anonymous => Answer::Verdict(Err(AuthFailure::NotAuthorized)),
+        // The connection answers these itself; here they would be out of order.
+        Question::Bind { .. } | Question::Resume { .. } | Question::Enable { .. } => {
+            Answer::Verdict(Err(AuthFailure::NotAuthorized))
+        }
+    }
+}
+
+async fn scram(hub: &Hub, jid: &BareJid, hash: Hash) -> Answer {
+    let found = match known(hub, jid).await {
+        Ok(found) => found,
+        Err(error) => return Answer::Verdict(Err(temporary(&error))),
+    };
+    let Some((account, credentials)) = found else { return Answer::Scram(None) };
+    let keys = credentials.into_iter().find_map(|credential| keys(credential, hash));
+    match (keys, account.disabled) {
+        (Some(keys), Some(reason)) => Answer::Locked(keys, disabled(reason)),
+        (keys, _) => Answer::Scram(keys),
+    }
+}
+
+/// Checks a password sent by PLAIN. Costs a key derivation, so it waits its turn and runs beside
+/// the tasks that serve others.
+async fn verify(
+    hub: &Hub,
+    jid: &BareJid,
+    password: zeroize::Zeroizing<String>,
+) -> Result<(), AuthFailure> {
+    let found = known(hub, jid).await.map_err(|error| temporary(&error))?;
+    let (account, credentials) = match found {
+        Some(found) => found,
+        None => return refuse_slowly(hub, password).await,
+    };
+    let strongest = Hash::ALL.into_iter().find_map(|hash| {
+        credentials.iter().find_map(|credential| keys(credential.clone(), hash))
+    });
+    let Some(keys) = strongest else { return refuse_slowly(hub, password).await };
+    let _permit = hub.password_permit().await;
+    let check = tokio::task::spawn_blocking(move || keys.verify_plain(&password)).await;
+    match (check, account.disabled) {
+        (Ok(true), None) => Ok(()),
+        (Ok(true), Some(reason)) => Err(disabled(reason)),
+        _ => Err(AuthFailure::NotAuthorized),
+    }
+}
+
+/// Takes as long as a wrong password for an account that exists would.
+async fn refuse_slowly(
+    hub: &Hub,
+    password: zeroize::Zeroizing<String>,
+) -> Result<(), AuthFailure> {
+    let _permit = hub.password_permit().await;
+    let derive = move || ScramKeys::derive(Hash::Sha512, &password, b"nobody", ScramKeys::ITERATIONS);
+    let _ = tokio::task::spawn_blocking(derive).await;
+    Err(AuthFailure::NotAuthorized)
+}
+
+/// XEP-0178 §2: the addresses in a verified client certificate are the accounts it may act as.
+async fn external(
+    hub: &Hub,
+    wanted: Option<BareJid>,
+    certificate: &[u8],
+    is_verified: bool,
+) -> Result<BareJid, AuthFailure> {
+    if !is_verified {
+        return Err(AuthFailure::NotAuthorized);
+    }
+    let named = crate::certificate::addresses(certificate);
+    let jid = match (wanted, named.as_slice()) {
+        (Some(wanted), named) if named.contains(&wanted) => wanted,
+        (Some(_), _) => return Err(AuthFailure::InvalidAuthzid),
+        (None, [only]) => only.clone(),
+        (None, _) => return Err(AuthFailure::NotAuthorized),
+    };
+    match known(hub, &jid).await {
+        Ok(Some((account, _))) => match account.disabled {
+            None => Ok(jid),
+            Some(reason) => Err(disabled(reason)),
+        },
+        Ok(None) => Err(AuthFailure::NotAuthorized),
+        Err(error) => Err(temporary(&error)),
+    }
+}
+
+async fn known(
+    hub: &Hub,
+    jid: &BareJid,
+) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
+    let accounts = Accounts::new(hub.db().clone());
+    let Some(account) = accounts.find(jid.as_str()).await? else { return Ok(None) };
+    let credentials = accounts.credentials(jid.as_str()).await?;
+    Ok(Some((account, credentials)))
+}
+
+fn keys(credential: Credential, hash: Hash) -> Option<ScramKeys> {
+    let Credential { hash: name, salt, iterations, stored_key, server_key } = credential;
+    (name == hash.name()).then_some(ScramKeys { hash, salt, iterations, stored_key, server_key })
+}
+
+fn disabled(reason: String) -> AuthFailure {
+    AuthFailure::AccountDisabled((!reason.is_empty()).then_some(reason))
+}
+
+fn temporary(error: &StoreError) -> AuthFailure {
+    tracing::error!(%error, "credentials could not be read");
+    AuthFailure::Temporary(Some("The server cannot read accounts at the moment.".into()))
+}
+
+/// Makes what is stored of a password: keys for every hash, each with a salt of its own. Runs
+/// beside the tasks that serve others.
+///
+/// # Errors
+/// The password is empty or has characters that no password may have (RFC 8265 §4.2).
+pub async fn credentials(clock: &Clock, password: &str) -> Result<Vec<Credential>, String> {
+    let password = zeroize::Zeroizing::new(password.to_owned());
+    let salts = Hash::ALL.map(|hash| {
+        let mut salt = vec![0; SALT_BYTES];
+        clock.random(&mut salt);
+        (hash, salt)
+    });
+    let derive = move || {
+        let all = salts.into_iter().map(|(hash, salt)| {
+            let keys = ScramKeys::derive(hash, &password, &salt, ScramKeys::ITERATIONS)?;
+            let ScramKeys { iterations, stored_key, server_key, salt, .. } = keys;
+            let hash = hash.name().to_owned();
+            Ok(Credential { hash, salt, iterations, stored_key, server_key })
+        });
+        all.collect::<Result<Vec<_>, waxwing_jid::JidError>>()
+    };
+    let derived = tokio::task::spawn_blocking(derive).await.map_err(|error| error.to_string())?;
+    derived.map_err(|error| format!("this cannot be a password: {error}"))
+}

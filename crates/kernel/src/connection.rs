@@ -1,0 +1,186 @@
+//! A connection before it is a session: negotiation, sign-in, binding or resuming.
+//!
+//! This task ends when a resource is bound (the session's own, smaller task goes on) or when the
+//! connection is handed to the session that it resumes.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use waxwing_stanza::Stanza;
+use waxwing_stream::{Answer, Event, Framing, Question, Security, Stream, Ticket};
+
+use crate::hub::Hub;
+use crate::mailbox::{Handover, Mail};
+use crate::session::{Alarm, Listen, Session, Woke};
+use crate::wire::Wire;
+
+/// Takes a new connection in; returns at once.
+pub fn accept(hub: &Hub, wire: Box<dyn Wire>, security: Security) {
+    let is_websocket = wire.transport().is_websocket();
+    let framing = if is_websocket { Framing::WebSocket } else { Framing::Tcp };
+    accept_framed(hub, wire, security, framing);
+}
+
+/// The same with the framing said aloud, for wires in memory.
+pub fn accept_framed(hub: &Hub, wire: Box<dyn Wire>, security: Security, framing: Framing) {
+    let hosts = std::sync::Arc::new(hub.clone());
+    let stream = Stream::new(hub.clock().now(), framing, security, hosts, hub.entropy());
+    negotiate(hub, Box::new(stream), wire);
+}
+
+/// Goes on negotiating on a task of its own.
+pub(crate) fn negotiate(hub: &Hub, stream: Box<Stream>, wire: Box<dyn Wire>) {
+    hub.clock().spawn(Connection { hub: hub.clone(), stream, wire }.run());
+}
+
+/// Sends what is left to say and closes the wire, within the time limit, on a task of its own.
+pub(crate) fn part(hub: &Hub, mut stream: Box<Stream>, mut wire: Box<dyn Wire>) {
+    let limit = hub.clock().now() + Duration::from_secs(hub.limits().close_seconds);
+    let clock = hub.clock().clone();
+    hub.clock().spawn(async move {
+        let goodbye = poll_fn(|cx| {
+            if !stream.outbox().is_empty() {
+                match wire.poll_write(cx, stream.outbox()) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            wire.poll_close(cx)
+        });
+        tokio::select! {
+            () = goodbye => {}
+            () = clock.until(Some(limit)) => {}
+        }
+    });
+}
+
+struct Connection {
+    hub: Hub,
+    stream: Box<Stream>,
+    wire: Box<dyn Wire>,
+}
+
+impl Connection {
+    async fn run(mut self) {
+        let mut alarm = Alarm::default();
+        loop {
+            while let Some(event) = self.stream.next_event() {
+                match event {
+                    Event::Ask(ticket, Question::Bind { account, resource }) => {
+                        if let Some(session) = self.bind(ticket, account, resource).await {
+                            return self.hub.clock().spawn(session.run(self.stream, self.wire));
+                        }
+                    }
+                    Event::Ask(ticket, Question::Resume { account, previd, h: _ }) => {
+                        match self.hub.resumable(&previd, &account) {
+                            Some(mailbox) => return self.hand_over(ticket, &mailbox),
+                            None => self.answer(ticket, Answer::NotResumed { h: None }),
+                        }
+                    }
+                    Event::Ask(ticket, question) => {
+                        let answer = crate::auth::answer(&self.hub, question).await;
+                        self.answer(ticket, answer);
+                    }
+                    Event::StartTls => match self.upgrade().await {
+                        Some(upgraded) => self = upgraded,
+                        None => return,
+                    },
+                    Event::Early(ticket, stanza) => {
+                        let reply = self.early(stanza).await;
+                        self.answer(ticket, Answer::Reply(reply));
+                    }
+                    Event::Unauthorized(account, failure) => {
+                        self.hub.metrics().auth_failed(failure.condition.name());
+                        let peer = self.wire.peer();
+                        let account = account.map(|jid| jid.to_string());
+                        tracing::info!(%peer, account, ?failure, "sign-in refused");
+                    }
+                    Event::Closed(closure) => {
+                        tracing::debug!(peer = %self.wire.peer(), ?closure, "no session");
+                        return part(&self.hub, self.stream, self.wire);
+                    }
+                    Event::Stanza(..) | Event::Nonza(_) | Event::Confirmed(_) => {}
+                }
+            }
+            if let Woke::Deadline = self.wait(&mut alarm).await {
+                self.stream.expire(self.hub.clock().now());
+            }
+        }
+    }
+
+    /// RFC 6120 §10.3: before sign-in everything is for the server; `to` may name which.
+    async fn early(&self, stanza: Stanza) -> Option<Stanza> {
+        let domain = stanza.head.to.as_ref()?.domain();
+        let site = self.hub.site(domain)?;
+        self.hub.ask_early(&site, stanza, self.wire.peer().ip()).await
+    }
+
+    async fn wait(&mut self, alarm: &mut Alarm) -> Woke {
+        let (stream, wire) = (&mut *self.stream, &mut *self.wire);
+        let clock = self.hub.clock();
+        let mut listen =
+            Listen { stream, wire, alarm, clock, mailbox: None, pending: None, reads: true };
+        poll_fn(|cx| listen.poll(cx)).await
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.stream.answer(self.hub.clock().now(), ticket, answer);
+    }
+
+    /// RFC 6120 §7: gives the client a resource and its place in the directory.
+    async fn bind(
+        &mut self,
+        ticket: Ticket,
+        account: waxwing_jid::BareJid,
+        resource: Option<String>,
+    ) -> Option<Session> {
+        match crate::bind::bind(&self.hub, account, resource, self.wire.transport()).await {
+            Ok(session) => {
+                tracing::info!(jid = %session.jid(), peer = %self.wire.peer(), "session bound");
+                self.answer(ticket, Answer::Bound(Ok(session.jid().clone())));
+                Some(session)
+            }
+            Err(error) => {
+                self.answer(ticket, Answer::Bound(Err(error)));
+                None
+            }
+        }
+    }
+
+    fn hand_over(self, ticket: Ticket, mailbox: &crate::mailbox::Mailbox) {
+        let Self { hub, stream, wire } = self;
+        let handover = Box::new(Handover { stream, wire, ticket });
+        if let Err(Mail::Resume(handover)) = mailbox.send(Mail::Resume(handover)) {
+            // The session ended between the look-up and the letter.
+            let Handover { mut stream, wire, ticket } = *handover;
+            stream.answer(hub.clock().now(), ticket, Answer::NotResumed { h: None });
+            negotiate(&hub, stream, wire);
+        }
+    }
+
+    /// Flushes `<proceed/>` and puts TLS under the stream, within the handshake's time.
+    async fn upgrade(self) -> Option<Self> {
+        let Self { hub, mut stream, mut wire } = self;
+        let (clock, deadline) = (hub.clock().clone(), stream.deadline());
+        let upgraded = async {
+            poll_fn(|cx| wire.poll_write(cx, stream.outbox())).await?;
+            wire.upgrade().await
+        };
+        let outcome = tokio::select! {
+            outcome = upgraded => outcome,
+            () = clock.until(deadline) => return None,
+        };
+        match outcome {
+            Ok((wire, security)) => {
+                stream.secured(hub.clock().now(), security);
+                Some(Self { hub, stream, wire })
+            }
+            Err(error) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The running server: what every session, module and listener shares.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use waxwing_jid::BareJid;
+use waxwing_store::{Db, StoreError};
+use waxwing_stream::{Entropy, Host, Hosts};
+
+use crate::account::Account;
+use crate::accounts::Accounts;
+use crate::clock::{Clock, Ids};
+use crate::directory::Directory;
+use crate::limits::Limits;
+use crate::mailbox::Mailbox;
+use crate::metrics::Metrics;
+use crate::site::Site;
+
+/// A handle on the running server. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub(Arc<Core>);
+
+struct Core {
+    db: Db,
+    clock: Clock,
+    ids: Ids,
+    limits: Limits,
+    directory: Directory,
+    accounts: Accounts,
+    sites: ArcSwap<Sites>,
+    resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
+    password_checks: tokio::sync::Semaphore,
+    metrics: Arc<Metrics>,
+    is_draining: AtomicBool,
+    sessions: AtomicUsize,
+}
+
+/// The virtual hosts by domain, and the one for clients that name none.
+#[derive(Default)]
+pub struct Sites {
+    by_domain: HashMap<String, Arc<Site>>,
+    first: Option<Arc<Site>>,
+}
+
+impl Sites {
+    /// The sites, the first of them being the default.
+    pub fn new(sites: Vec<Arc<Site>>) -> Self {
+        let first = sites.first().cloned();
+        let by_domain =
+            sites.into_iter().map(|site| (site.domain().to_owned(), site)).collect();
+        Self { by_domain, first }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.by_domain.values()
+    }
+}
+
+impl Hub {
+    /// A server without sites on an open database.
+    pub fn new(db: Db, clock: Clock, limits: Limits, metrics: Arc<Metrics>) -> Self {
+        Self(Arc::new(Core {
+            db,
+            clock,
+            ids: Ids::default(),
+            directory: Directory::default(),
+            accounts: Accounts::new(limits.accounts_cached),
+            sites: ArcSwap::default(),
+            resumable: Mutex::default(),
+            password_checks: tokio::sync::Semaphore::new(limits.password_checks),
+            limits,
+            metrics,
+            is_draining: AtomicBool::new(false),
+            sessions: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Serves `sites` from now on; sessions that are open go on under the new rules.
+    pub fn serve(&self, sites: Sites) {
+        self.0.sites.store(Arc::new(sites));
+    }
+
+    /// The virtual hosts.
+    pub fn sites(&self) -> Arc<Sites> {
+        self.0.sites.load_full()
+    }
+
+    /// The virtual host of `domain`.
+    pub fn site(&self, domain: &str) -> Option<Arc<Site>> {
+        self.0.sites.load().by_domain.get(domain).cloned()
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// Time and randomness.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// A new identifier, greater than all before it.
+    pub fn next_id(&self) -> u64 {
+        self.0.ids.next(&self.0.clock)
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Who is online.
+    pub fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// The local account with this address, if there is one.
+    ///
+    /// # Errors
+    /// The store's, when it had to be asked.
+    pub async fn account(&self, jid: &BareJid) -> Result<Option<Arc<Account>>, StoreError> {
+        let Some(site) = self.site(jid.domain()) else { return Ok(None) };
+        if jid.is_domain() {
+            return Ok(None);
+        }
+        self.0.accounts.load(&self.0.db, &site.facts, jid).await
+    }
+
+    /// Drops what is remembered of an account that was erased.
+    pub fn forget(&self, jid: &BareJid) {
+        self.0.accounts.forget(jid);
+    }
+
+    /// Randomness for streams.
+    pub fn entropy(&self) -> Entropy {
+        let clock = self.0.clock.clone();
+        Arc::new(move |bytes| clock.random(bytes))
+    }
+
+    /// Waits for leave to check a password: it costs milliseconds of a processor.
+    pub(crate) async fn password_permit(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.0.password_checks.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Makes a session findable by the id that its client will resume it with.
+    pub(crate) fn remember(&self, id: String, account: BareJid, mailbox: Mailbox) {
+        self.0.resumable.lock().insert(id, (account, mailbox));
+    }
+
+    pub(crate) fn unremember(&self, id: &str) {
+        self.0.resumable.lock().remove(id);
+    }
+
+    /// The session with this resumption id, for its own account only.
+    pub(crate) fn resumable(&self, id: &str, account: &BareJid) -> Option<Mailbox> {
+        let resumable = self.0.resumable.lock();
+        resumable.get(id).filter(|(owner, _)| owner == account).map(|(_, mailbox)| mailbox.clone())
+    }
+
+    /// Sessions that have not ended completely, hibernating ones among them.
+    pub fn sessions(&self) -> usize {
+        self.0.sessions.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn session_begins(&self) {
+        self.0.sessions.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn session_is_over(&self) {
+        self.0.sessions.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether the server is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.0.is_draining.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Hosts for Hub {
+    fn host(&self, domain: &str) -> Option<Arc<Host>> {
+        self.site(domain).map(|site| site.host())
+    }
+
+    fn default_host(&self) -> Option<Arc<Host>> {
+        self.0.sites.load().first.as_ref().map(|site| site.host())
+    }
+
+    fn limits(&self) -> &waxwing_stream::Limits {
+        &self.0.limits.stream
+    }
+}

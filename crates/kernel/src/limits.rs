@@ -1,0 +1,47 @@
+//! Every bound of the kernel, in one place. Those of streams are in `waxwing_stream::Limits`.
+
+/// Bounds on what sessions and accounts may cost. The same on every transport.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Sessions of one account at a time; one more is refused with `resource-constraint`.
+    pub sessions_per_account: usize,
+    /// Stanzas waiting in one session's mailbox; one more ends the session and is spooled or
+    /// bounced.
+    pub mailbox_stanzas: usize,
+    /// Bytes waiting for one client's socket before its mailbox is left alone.
+    pub outbox_bytes: usize,
+    /// Stanzas of one session whose commit is under way before its socket is left alone.
+    pub pending_commits: usize,
+    /// Addresses that one session may have sent directed presence to.
+    pub directed_presences: usize,
+    /// Contacts in one roster.
+    pub roster_items: usize,
+    /// Subscription requests waiting for one account.
+    pub subscription_requests: usize,
+    /// Accounts kept in memory after their last session ended.
+    pub accounts_cached: usize,
+    /// Seconds a closing connection may take to say goodbye.
+    pub close_seconds: u64,
+    /// Password checks (PBKDF2) that may run at a time; more wait.
+    pub password_checks: usize,
+    /// Stream and stanza limits.
+    pub stream: waxwing_stream::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions_per_account: 50,
+            mailbox_stanzas: 4_096,
+            outbox_bytes: 256 * 1024,
+            pending_commits: 256,
+            directed_presences: 2_000,
+            roster_items: 5_000,
+            subscription_requests: 1_000,
+            accounts_cached: 10_000,
+            close_seconds: 5,
+            password_checks: 2,
+            stream: waxwing_stream::Limits::default(),
+        }
+    }
+}

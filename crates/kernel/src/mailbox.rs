@@ -1,0 +1,123 @@
+//! The way to a session from outside: a bounded queue that never makes its sender wait.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use waxwing_stanza::Stanza;
+use waxwing_stream::{Closing, Stream, Tag, Ticket};
+
+use crate::wire::Wire;
+
+/// A stanza on its way to one session.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// What is delivered.
+    pub stanza: Stanza,
+    /// The spool row to forget once the client has it; `Tag(0)` when there is none.
+    pub tag: Tag,
+}
+
+impl Delivery {
+    /// A delivery that no spool row stands behind.
+    pub fn new(stanza: Stanza) -> Self {
+        Self { stanza, tag: Tag(0) }
+    }
+}
+
+/// What can be sent to a session.
+pub enum Mail {
+    /// A stanza for the client.
+    Deliver(Delivery),
+    /// A new connection that resumes this session (XEP-0198 §5).
+    Resume(Box<Handover>),
+    /// End the session, telling the client why.
+    Close(Closing),
+}
+
+/// An authenticated connection that asked to resume, with the question it waits on.
+pub struct Handover {
+    /// The new stream, which waits for the answer to `ticket`.
+    pub stream: Box<Stream>,
+    /// Its connection.
+    pub wire: Box<dyn Wire>,
+    /// The question to answer with the acknowledgement state.
+    pub ticket: Ticket,
+}
+
+/// A session's letter box: cheap to clone, bounded, and never waits.
+#[derive(Clone)]
+pub struct Mailbox(Arc<Mutex<Inbox>>);
+
+#[derive(Default)]
+struct Inbox {
+    queue: VecDeque<Mail>,
+    room: usize,
+    waker: Option<Waker>,
+    is_closed: bool,
+}
+
+impl Mailbox {
+    /// A mailbox that holds at most `room` letters. Letters that steer the session (resume,
+    /// close) are always taken: there are few of them, and they are what empties the box.
+    pub fn new(room: usize) -> Self {
+        Self(Arc::new(Mutex::new(Inbox { room, ..Inbox::default() })))
+    }
+
+    /// Puts a letter in. Gives it back when the session is gone or its box is full.
+    ///
+    /// # Errors
+    /// The letter itself.
+    pub fn send(&self, mail: Mail) -> Result<(), Mail> {
+        let mut inbox = self.0.lock();
+        let is_full = inbox.queue.len() >= inbox.room && matches!(mail, Mail::Deliver(_));
+        if inbox.is_closed || is_full {
+            return Err(mail);
+        }
+        inbox.queue.push_back(mail);
+        if let Some(waker) = inbox.waker.take() {
+            drop(inbox);
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Polls for the next letter.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Mail> {
+        let mut inbox = self.0.lock();
+        if let Some(mail) = inbox.queue.pop_front() {
+            return Poll::Ready(mail);
+        }
+        // An idle session keeps no queue memory.
+        inbox.queue = VecDeque::new();
+        if !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            inbox.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Takes the next letter if it is a delivery; letters that steer the session stay in turn.
+    pub fn try_next_delivery(&self) -> Option<Delivery> {
+        let mut inbox = self.0.lock();
+        match inbox.queue.pop_front()? {
+            Mail::Deliver(delivery) => Some(delivery),
+            steering => {
+                inbox.queue.push_front(steering);
+                None
+            }
+        }
+    }
+
+    /// Refuses further letters and gives back those that were not read.
+    pub fn close(&self) -> Vec<Mail> {
+        let mut inbox = self.0.lock();
+        inbox.is_closed = true;
+        inbox.queue.drain(..).collect()
+    }
+
+    /// Whether both are the same box.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}

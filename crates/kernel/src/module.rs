@@ -1,0 +1,101 @@
+//! What a feature is to the server: a value in a list that declares itself.
+
+use std::fmt;
+use std::sync::Arc;
+
+use waxwing_store::Table;
+
+use crate::config::{Section, SectionAbout};
+use crate::routes::Routes;
+use crate::site::SiteBuilder;
+
+/// One feature of the server: usually one XEP, always one file and its manual page.
+pub trait Module: Sized + Send + Sync + 'static {
+    /// Its name, specifications and disco features.
+    const ABOUT: &'static About;
+    /// The tables it keeps; migrations, erase and export follow from them.
+    const TABLES: &'static [Table] = &[];
+    /// Its part of the configuration file.
+    type Config: Section;
+
+    /// Takes what it needs: slots, flags, settings.
+    ///
+    /// # Errors
+    /// When the settings cannot work together; the server then does not start.
+    fn start(site: &mut SiteBuilder<'_>, config: Self::Config) -> Result<Self, StartError>;
+
+    /// Says where it wants to be asked.
+    fn routes(on: &mut Routes<'_, Self>);
+}
+
+/// What a module says of itself.
+#[derive(Debug)]
+pub struct About {
+    /// One short noun, unique; also the name of its configuration section.
+    pub name: &'static str,
+    /// What it is for, in one sentence for operators.
+    pub summary: &'static str,
+    /// Whether it runs where the configuration does not say.
+    pub is_on: bool,
+    /// What it implements.
+    pub xeps: &'static [Xep],
+    /// Features shown by the server's disco#info (XEP-0030).
+    pub server_features: &'static [&'static str],
+    /// Features shown by the disco#info of every account.
+    pub account_features: &'static [&'static str],
+    /// Its manual page, Markdown.
+    pub manual: &'static str,
+}
+
+/// A specification with the version that was implemented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Xep(pub u16, pub &'static str);
+
+/// Why a module refuses to start, in words for the operator.
+#[derive(Debug)]
+pub struct StartError {
+    /// The module.
+    pub module: &'static str,
+    /// What is wrong and how to mend it.
+    pub reason: String,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "module {}: {}", self.module, self.reason)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A module with its type forgotten. The server is a list of these.
+pub struct Mount {
+    /// What it says of itself.
+    pub about: &'static About,
+    /// Its tables.
+    pub tables: &'static [Table],
+    /// Its part of the configuration file.
+    pub section: SectionAbout,
+    pub(crate) mount: fn(&mut SiteBuilder<'_>) -> Result<(), StartError>,
+}
+
+impl Mount {
+    /// Mounts `M`: the one line that a new feature adds to the list.
+    pub const fn of<M: Module>() -> Self {
+        Self {
+            about: M::ABOUT,
+            tables: M::TABLES,
+            section: if M::ABOUT.is_on {
+                SectionAbout::module::<M::Config>(M::ABOUT.name, M::ABOUT.summary)
+            } else {
+                SectionAbout::module::<M::Config>(M::ABOUT.name, M::ABOUT.summary).off()
+            },
+            mount: |site| {
+                let config = site.section::<M::Config>(M::ABOUT.name);
+                let module = Arc::new(M::start(site, config)?);
+                M::routes(&mut Routes::new(module, site.table()));
+                Ok(())
+            },
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a handler is given, and the shape that every handler is erased to.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use waxwing_stanza::{Stanza, StanzaError};
+use waxwing_xml::Child;
+
+use crate::account::Account;
+use crate::hub::Hub;
+use crate::site::{Site, Slots};
+use crate::stage::{Effects, Party};
+
+/// A boxed future, as erased handlers return it.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where an IQ must be addressed for a handler to see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// A session asks its own account: no `to`, or its own bare address.
+    Owner,
+    /// Anybody asks an account, also its owner.
+    Account,
+    /// Anybody asks the server: the domain itself.
+    Server,
+    /// Somebody who has not signed in asks the server, in order to register (XEP-0077 §3.1).
+    Early,
+}
+
+/// A request with its payload read.
+pub struct Request<P> {
+    /// The server.
+    pub hub: Hub,
+    /// The virtual host that was asked.
+    pub site: Arc<Site>,
+    /// Who asks.
+    pub from: Party,
+    /// The account that is asked; none in [`Scope::Server`].
+    pub account: Option<Arc<Account>>,
+    /// The whole stanza, for its id and language.
+    pub stanza: Stanza,
+    /// Where a connection that has not signed in comes from; only in [`Scope::Early`].
+    pub peer: Option<IpAddr>,
+    /// What is asked.
+    pub payload: P,
+}
+
+impl<P> Request<P> {
+    /// The account that is asked, in the scopes where there is one.
+    pub fn account(&self) -> &Arc<Account> {
+        self.account.as_ref().expect("Owner and Account scopes carry the account")
+    }
+}
+
+/// A request before its payload is read.
+pub(crate) type Call = Request<()>;
+
+pub(crate) type IqRoute =
+    Box<dyn Fn(Call, Child<'_>) -> Answer<'static, Result<Option<String>, StanzaError>> + Send + Sync>;
+
+/// Something that happened to a session or an account.
+pub struct Happening {
+    /// The server.
+    pub hub: Hub,
+    /// The virtual host.
+    pub site: Arc<Site>,
+    /// The session; a bare address when the account itself is concerned.
+    pub party: Party,
+    /// The account.
+    pub account: Arc<Account>,
+    /// The presence that came or went.
+    pub presence: Option<Stanza>,
+}
+
+/// When a signal handler is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Signal {
+    /// A session sent presence with a priority of zero or more, having had none such before.
+    Available,
+    /// An available session became unavailable.
+    Unavailable,
+    /// An account is about to be erased.
+    Removed,
+}
+
+pub(crate) type SignalRoute = Box<dyn Fn(Happening) -> Answer<'static, Effects> + Send + Sync>;
+
+/// A session's own view, for what only concerns the wire: client state.
+pub struct Leaving<'a> {
+    /// The session's slots.
+    pub slots: &'a mut Slots,
+    /// What leaves for the client, in order. A filter puts the delivery here, now or later.
+    pub out: &'a mut Vec<crate::mailbox::Delivery>,
+}
+
+pub(crate) type EgressRoute =
+    Box<dyn Fn(&mut Leaving<'_>, crate::mailbox::Delivery) + Send + Sync>;
+pub(crate) type NonzaRoute = Box<dyn Fn(&mut Leaving<'_>) + Send + Sync>;

@@ -1,0 +1,121 @@
+//! The recipient's side: its account's stages and the delivery rules of RFC 6121 §8.5.
+
+use std::sync::Arc;
+
+use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
+use waxwing_stream::Tag;
+
+use crate::hub::Hub;
+use crate::mailbox::Mailbox;
+use crate::request::Scope;
+use crate::route::targets::{self, Landing};
+use crate::site::Site;
+use crate::stage::{Effects, Party, Side, Stage, Targets, Transit, Verdict};
+
+impl Hub {
+    /// A stanza for an account that exists here.
+    pub(crate) async fn to_account(
+        &self,
+        site: &Arc<Site>,
+        from: &Party,
+        to: &Party,
+        mut stanza: Stanza,
+        effects: &mut Effects,
+    ) {
+        let verdict = self.judge_inbound(site, from, to, &mut stanza, Stage::Check, effects);
+        match verdict {
+            Verdict::Pass => {}
+            Verdict::Done => return,
+            Verdict::Refuse(error) => return self.refuse(from, &stanza, &error, effects),
+        }
+        match stanza.head.kind {
+            Kind::Presence(kind) if kind.is_subscription() => {
+                self.receive_subscription(site, from, to, kind, stanza, effects).await;
+            }
+            Kind::Presence(PresenceType::Probe) => {
+                self.receive_probe(site, from, to, effects).await;
+            }
+            Kind::Iq(_) if to.jid.resource().is_none() => {
+                let account = to.account.clone();
+                self.ask(site, Scope::Account, from, account, stanza, effects).await;
+            }
+            _ => self.land(site, from, to, stanza, None, effects),
+        }
+    }
+
+    /// Decides which sessions get a stanza that its recipient's checks let pass, and passes the
+    /// stages that are left. `not_to` is a session that had it and could not take it.
+    pub(crate) fn land(
+        &self,
+        site: &Site,
+        from: &Party,
+        to: &Party,
+        mut stanza: Stanza,
+        not_to: Option<&Mailbox>,
+        effects: &mut Effects,
+    ) {
+        let mut sessions = self.directory().sessions(&to.jid.bare());
+        sessions.retain(|session| !not_to.is_some_and(|mailbox| mailbox.is(&session.mailbox)));
+        let landing = targets::of(stanza.head.kind, &to.jid, &sessions);
+        let (mut targets, otherwise) = match landing {
+            Landing::Sessions(targets) => (targets, None),
+            Landing::Spool => (Targets::new(), Some(StanzaError::service_unavailable())),
+            Landing::Refuse(error) => return self.refuse(from, &stanza, &error, effects),
+            Landing::Ignore => return,
+        };
+        let mut kept = None;
+        for stage in [Stage::Record, Stage::Mirror, Stage::Deliver, Stage::Notify] {
+            let mut transit = Transit {
+                stanza: &mut stanza,
+                from,
+                to,
+                targets: &mut targets,
+                effects,
+                kept: &mut kept,
+                hub: self,
+            };
+            match site.router.judge(Side::Inbound, stage, &mut transit) {
+                Verdict::Pass => {}
+                Verdict::Done => return,
+                Verdict::Refuse(error) => return self.refuse(from, &stanza, &error, effects),
+            }
+        }
+        match (otherwise, kept) {
+            (Some(error), None) if targets.is_empty() => {
+                self.refuse(from, &stanza, &error, effects);
+            }
+            (_, Some(tag)) if targets.is_empty() => effects.spooled(stanza, tag),
+            (_, kept) => {
+                for target in &targets {
+                    effects.deliver_kept(&target.mailbox, stanza.clone(), kept.unwrap_or(Tag(0)));
+                }
+            }
+        }
+    }
+
+    /// One stage of the recipient's side, before its sessions are known.
+    fn judge_inbound(
+        &self,
+        site: &Site,
+        from: &Party,
+        to: &Party,
+        stanza: &mut Stanza,
+        stage: Stage,
+        effects: &mut Effects,
+    ) -> Verdict {
+        let (targets, kept) = (&mut Targets::new(), &mut None);
+        let mut transit = Transit { stanza, from, to, targets, effects, kept, hub: self };
+        site.router.judge(Side::Inbound, stage, &mut transit)
+    }
+
+    /// Delivers a presence that is addressed to an account to those of its sessions that may see
+    /// it, passing the recipient's checks: blocked senders stay unseen.
+    pub(crate) async fn show(&self, from: &Party, stanza: Stanza, effects: &mut Effects) {
+        let Some(to) = stanza.head.to.clone() else { return };
+        let Some(site) = self.site(to.domain()) else { return };
+        if let Ok(Some(account)) = self.account(&to.bare()).await {
+            let to = Party::new(to, Some(account));
+            self.to_account(&site, from, &to, stanza, effects).await;
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Requests that the server answers, for itself or for an account.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use waxwing_stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
+use waxwing_xml::Child;
+
+use crate::account::Account;
+use crate::hub::Hub;
+use crate::request::{Call, Request, Scope};
+use crate::routes::Ask;
+use crate::site::Site;
+use crate::stage::{Effects, Party};
+
+impl Hub {
+    /// A stanza for the domain itself.
+    pub(crate) async fn to_server(
+        &self,
+        site: &Arc<Site>,
+        from: &Party,
+        stanza: Stanza,
+        effects: &mut Effects,
+    ) {
+        match stanza.head.kind {
+            Kind::Iq(_) => self.ask(site, Scope::Server, from, None, stanza, effects).await,
+            Kind::Message(MessageType::Error) | Kind::Presence(_) => {}
+            Kind::Message(_) => {
+                let error = StanzaError::service_unavailable()
+                    .text("Nobody reads messages to the server itself.");
+                self.refuse(from, &stanza, &error, effects);
+            }
+        }
+    }
+
+    /// Asks the handler of a request and adds its answer to `effects`.
+    pub(crate) async fn ask(
+        &self,
+        site: &Arc<Site>,
+        scope: Scope,
+        from: &Party,
+        account: Option<Arc<Account>>,
+        stanza: Stanza,
+        effects: &mut Effects,
+    ) {
+        let ask = match stanza.head.kind {
+            Kind::Iq(IqType::Get) => Ask::Get,
+            Kind::Iq(IqType::Set) => Ask::Set,
+            // An answer to a question that was not asked, or to our own ping.
+            _ => return,
+        };
+        // Answering may change rosters and deliver to others: it never holds their tasks.
+        let call = Request {
+            hub: self.clone(),
+            site: Arc::clone(site),
+            from: from.clone(),
+            account,
+            stanza: stanza.clone(),
+            peer: None,
+            payload: (),
+        };
+        match call_route(scope, ask, call).await {
+            Ok(payload) => self.reply(from, stanza.result(payload), effects),
+            Err(error) => self.refuse(from, &stanza, &error, effects),
+        }
+    }
+
+    /// Answers a request of somebody who has not signed in.
+    pub(crate) async fn ask_early(
+        &self,
+        site: &Arc<Site>,
+        stanza: Stanza,
+        peer: IpAddr,
+    ) -> Option<Stanza> {
+        let ask = match stanza.head.kind {
+            Kind::Iq(IqType::Get) => Ask::Get,
+            Kind::Iq(IqType::Set) => Ask::Set,
+            _ => return None,
+        };
+        let call = Request {
+            hub: self.clone(),
+            site: Arc::clone(site),
+            from: Party::new(site.jid.to_jid(), None),
+            account: None,
+            stanza: stanza.clone(),
+            peer: Some(peer),
+            payload: (),
+        };
+        match call_route(Scope::Early, ask, call).await {
+            Ok(payload) => Some(stanza.result(payload)),
+            Err(error) => stanza.error_reply(&error),
+        }
+    }
+}
+
+async fn call_route(scope: Scope, ask: Ask, call: Call) -> Result<Option<String>, StanzaError> {
+    let (body, site) = (Arc::clone(&call.stanza.body), Arc::clone(&call.site));
+    let answer = {
+        let Some(child) = body.children().next() else {
+            let error = StanzaError::bad_request();
+            return Err(error.text("A request carries exactly one element."));
+        };
+        let asked = call.account.as_ref().map(|account| account.jid());
+        let is_owner = scope == Scope::Account && asked == Some(&call.from.jid.bare());
+        let own = is_owner.then(|| site.router.iq(Scope::Owner, ask, child)).flatten();
+        match own.or_else(|| site.router.iq(scope, ask, child)) {
+            Some(route) => route(call, child),
+            None => return Err(unknown(child)),
+        }
+    };
+    answer.await
+}
+
+/// RFC 6120 §8.4: "If an intended recipient receives an IQ stanza of type 'get' or 'set' containing
+/// a child element qualified by a namespace it does not understand, then the entity MUST return an
+/// IQ stanza of type 'error' with an error condition of <service-unavailable/>."
+fn unknown(child: Child<'_>) -> StanzaError {
+    let (name, ns) = (child.name(), child.namespace());
+    StanzaError::service_unavailable().text(format!("Nothing here answers <{name} xmlns='{ns}'/>."))
+}

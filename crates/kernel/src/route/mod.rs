@@ -1,0 +1,217 @@
+//! Where a stanza goes: the sender's stages, then the recipient's, then its sessions.
+//!
+//! The sender's task walks the whole way, so stanzas of one sender keep their order (RFC 6120
+//! §10.1) without anybody else being involved.
+
+mod inbound;
+mod iq;
+pub mod targets;
+
+use waxwing_jid::Jid;
+use waxwing_stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
+use waxwing_stream::Tag;
+
+use crate::directory::Resource;
+use crate::hub::Hub;
+use crate::mailbox::{Delivery, Mail, Mailbox};
+use crate::route::targets::Landing;
+use crate::stage::{Effects, Party, Side, Stage, Targets, Transit, Verdict};
+
+/// How far a stanza got before it needs the recipient.
+pub(crate) enum Outcome {
+    /// Go on to the recipient.
+    Go,
+    /// It ends here; an error, if any, is among the effects already.
+    Stop,
+}
+
+impl Hub {
+    /// Sends `stanza` on its way from `from`: its own stages, then wherever it is addressed.
+    /// What should happen is added to `effects`; nothing has happened yet when this returns.
+    pub async fn route(&self, from: &Party, mut stanza: Stanza, effects: &mut Effects) {
+        let Some(to) = stanza.head.to.clone() else { return };
+        if let Outcome::Stop = self.leave(from, &to, &mut stanza, effects) {
+            return;
+        }
+        self.arrive(from, stanza, effects).await;
+    }
+
+    /// The stages of the sender's account.
+    fn leave(&self, from: &Party, to: &Jid, stanza: &mut Stanza, effects: &mut Effects) -> Outcome {
+        if from.account.is_none() {
+            return Outcome::Go;
+        }
+        let Some(site) = self.site(from.jid.domain()) else { return Outcome::Stop };
+        let to = Party::new(to.clone(), None);
+        for stage in Stage::ALL {
+            let mut transit = Transit {
+                stanza,
+                from,
+                to: &to,
+                targets: &mut Targets::new(),
+                effects,
+                kept: &mut None,
+                hub: self,
+            };
+            match site.router.judge(Side::Outbound, stage, &mut transit) {
+                Verdict::Pass => {}
+                Verdict::Done => return Outcome::Stop,
+                Verdict::Refuse(error) => {
+                    self.refuse(from, stanza, &error, effects);
+                    return Outcome::Stop;
+                }
+            }
+        }
+        Outcome::Go
+    }
+
+    /// Hands a stanza that passed its sender's stages to where it is addressed.
+    pub async fn arrive(&self, from: &Party, stanza: Stanza, effects: &mut Effects) {
+        let Some(to) = stanza.head.to.clone() else { return };
+        let Some(site) = self.site(to.domain()) else {
+            // RFC 6120 §10.4: there is no way to another server yet.
+            let error = StanzaError::remote_server_not_found()
+                .text("This server does not talk to other servers.");
+            return self.refuse(from, &stanza, &error, effects);
+        };
+        if to.local().is_none() {
+            return self.to_server(&site, from, stanza, effects).await;
+        }
+        match self.account(&to.bare()).await {
+            Ok(Some(account)) => {
+                let to = Party::new(to, Some(account));
+                self.to_account(&site, from, &to, stanza, effects).await;
+            }
+            Ok(None) => self.to_nobody(from, &stanza, effects),
+            Err(error) => {
+                tracing::error!(%error, "an account could not be read");
+                let error = StanzaError::internal_server_error()
+                    .text("The server cannot read the recipient's account at the moment.");
+                self.refuse(from, &stanza, &error, effects);
+            }
+        }
+    }
+
+    /// RFC 6121 §8.5.1: "If the user account identified by the 'to' attribute does not exist …".
+    fn to_nobody(&self, from: &Party, stanza: &Stanza, effects: &mut Effects) {
+        match stanza.head.kind {
+            // "the server MUST silently ignore the stanza" for every kind of presence, except
+            // that a probe may be answered; we tell nobody who exists.
+            Kind::Presence(_) => {}
+            Kind::Message(_) | Kind::Iq(_) => {
+                self.refuse(from, stanza, &StanzaError::service_unavailable(), effects);
+            }
+        }
+    }
+
+    /// Answers `stanza` with `error`, where an answer is allowed.
+    pub fn refuse(&self, from: &Party, stanza: &Stanza, error: &StanzaError, effects: &mut Effects) {
+        // To refuse a presence is silence; its sender learns nothing and expects nothing.
+        let is_silent = matches!(stanza.head.kind, Kind::Presence(_));
+        if !is_silent && let Some(reply) = stanza.error_reply(error) {
+            self.reply(from, reply, effects);
+        }
+    }
+
+    /// Sends an answer to whoever asked, without passing any stage: it is the server that speaks.
+    pub fn reply(&self, from: &Party, reply: Stanza, effects: &mut Effects) {
+        if let Some(mailbox) = &from.mailbox {
+            effects.deliver(mailbox, reply);
+        } else if let Some(resource) = self.directory().session(&from.jid) {
+            effects.deliver(&resource.mailbox, reply);
+        }
+    }
+
+    /// Performs `effects` on behalf of nobody in particular, and waits until it is done.
+    /// What could not be stored is logged and not delivered.
+    pub async fn perform(&self, effects: Effects) {
+        let Effects { appends, deliveries, spooled } = effects;
+        if !appends.is_empty()
+            && let Err(error) = self.db().batch(appends).await
+        {
+            tracing::error!(%error, "stanzas of the server itself could not be stored");
+            return;
+        }
+        self.hand_over(deliveries).await;
+        self.look_again(spooled).await;
+    }
+
+    /// What was kept because nobody was there is durable now. A session that has become available
+    /// since may have looked into the spool too early to see it.
+    pub(crate) async fn look_again(&self, spooled: Vec<Delivery>) {
+        for Delivery { stanza, tag } in spooled {
+            self.hand_kept(stanza, tag).await;
+        }
+    }
+
+    /// Hands a kept stanza that nobody has claimed to the sessions that may have it now.
+    async fn hand_kept(&self, stanza: Stanza, tag: Tag) {
+        let Some(to) = stanza.head.to.clone() else { return };
+        let sessions = self.directory().sessions(&to.bare());
+        let Landing::Sessions(targets) = targets::of(stanza.head.kind, &to, &sessions) else {
+            return;
+        };
+        let Some(site) = self.site(to.domain()) else { return };
+        let (Some(spool), Ok(Some(account))) =
+            (site.router.spool(), self.account(&to.bare()).await)
+        else {
+            return;
+        };
+        if spool.claim(&account, tag) {
+            let to_all = targets.into_iter();
+            let deliver = |target: Resource| (target.mailbox, Delivery { stanza: stanza.clone(), tag });
+            Box::pin(self.hand_over(to_all.map(deliver).collect())).await;
+        }
+    }
+
+    /// Puts deliveries into mailboxes. What a mailbox does not take finds another way.
+    pub(crate) async fn hand_over(&self, deliveries: Vec<(Mailbox, Delivery)>) {
+        let mut stranded = Vec::new();
+        for (mailbox, delivery) in deliveries {
+            if let Err(Mail::Deliver(delivery)) = mailbox.send(Mail::Deliver(delivery)) {
+                // A full mailbox belongs to a client that does not read: it must make room.
+                let _ = mailbox.send(Mail::Close(overrun()));
+                stranded.push((mailbox, delivery));
+            }
+        }
+        for (mailbox, delivery) in stranded {
+            Box::pin(self.redeliver(delivery, &mailbox)).await;
+        }
+    }
+
+    /// Finds another way for a stanza that its session could not take or did not confirm:
+    /// other sessions, the spool, or an error to its sender (XEP-0198 §4). `not_to` is the
+    /// session that had it.
+    pub(crate) async fn redeliver(&self, delivery: Delivery, not_to: &Mailbox) {
+        let Delivery { stanza, tag } = delivery;
+        let Some(to) = stanza.head.to.clone() else { return };
+        let may_wait = match stanza.head.kind {
+            Kind::Message(kind) => kind != MessageType::Error,
+            Kind::Iq(kind) => matches!(kind, IqType::Get | IqType::Set),
+            Kind::Presence(_) => false,
+        };
+        let Some(site) = self.site(to.domain()).filter(|_| may_wait) else { return };
+        let Ok(Some(account)) = self.account(&to.bare()).await else { return };
+        if tag != Tag(0) {
+            // It stands in the spool already; whoever is there or comes next gets it from there.
+            if let Some(spool) = site.router.spool() {
+                spool.release(&account, tag);
+            }
+            return Box::pin(self.hand_kept(stanza, tag)).await;
+        }
+        let from = match stanza.head.from.clone() {
+            Some(jid) => Party::new(jid, None),
+            None => Party::new(account.jid().to_jid(), None),
+        };
+        let to = Party::new(to, Some(account));
+        let mut effects = Effects::default();
+        self.land(&site, &from, &to, stanza, Some(not_to), &mut effects);
+        Box::pin(self.perform(effects)).await;
+    }
+}
+
+fn overrun() -> waxwing_stream::Closing {
+    let error = waxwing_stream::StreamError::resource_constraint();
+    let text = "Too many stanzas wait for this client, which does not read them.";
+    waxwing_stream::Closing::Error(error.text(text))
+}

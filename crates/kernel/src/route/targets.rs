@@ -1,0 +1,81 @@
+//! RFC 6121 §8.5: which sessions of an account get a stanza. A pure function, tested row by row.
+
+use waxwing_jid::Jid;
+use waxwing_stanza::{IqType, Kind, MessageType, PresenceType, StanzaError};
+
+use crate::directory::Resource;
+use crate::stage::Targets;
+
+/// Where a stanza for an existing account ends up.
+pub enum Landing {
+    /// With these sessions; there is at least one.
+    Sessions(Targets),
+    /// With nobody now: in the spool, if it is of a kind that may wait.
+    Spool,
+    /// Back at its sender.
+    Refuse(StanzaError),
+    /// Nowhere, silently.
+    Ignore,
+}
+
+/// Applies the rules of RFC 6121 §8.5.2 (bare address) and §8.5.3 (full address).
+pub fn of(kind: Kind, to: &Jid, sessions: &[Resource]) -> Landing {
+    if to.resource().is_some() {
+        match sessions.iter().find(|session| session.jid == *to) {
+            // §8.5.3.1: "the server MUST deliver the stanza to the connected resource."
+            Some(session) => Landing::Sessions(Targets::from_iter([session.clone()])),
+            None => unmatched(kind, sessions),
+        }
+    } else {
+        bare(kind, sessions)
+    }
+}
+
+/// §8.5.3.2, the full address of no connected resource.
+fn unmatched(kind: Kind, sessions: &[Resource]) -> Landing {
+    match kind {
+        // "If the message type is 'chat' the server SHOULD … deliver as if to the bare JID";
+        // it may be the client's old resource, and messages are not lost here.
+        Kind::Message(MessageType::Chat) => bare(kind, sessions),
+        Kind::Message(MessageType::Normal | MessageType::Groupchat | MessageType::Headline)
+        | Kind::Iq(IqType::Get | IqType::Set) => Landing::Refuse(StanzaError::service_unavailable()),
+        Kind::Message(MessageType::Error)
+        | Kind::Iq(IqType::Result | IqType::Error)
+        | Kind::Presence(_) => Landing::Ignore,
+    }
+}
+
+/// §8.5.2, the bare address.
+fn bare(kind: Kind, sessions: &[Resource]) -> Landing {
+    match kind {
+        Kind::Message(MessageType::Normal | MessageType::Chat) => {
+            // §8.5.2.1.1: deliver "to all of the non-negative available resources", or to none:
+            // "the server SHOULD NOT deliver the stanza to any available resources [with negative
+            // priority] but instead MUST store the stanza offline … or return an error".
+            chosen(sessions, |session| session.priority >= 0).map_or(Landing::Spool, Landing::Sessions)
+        }
+        // "For a message stanza of type 'groupchat', the server MUST NOT deliver the stanza to any
+        // of the available resources but instead MUST return a stanza error".
+        Kind::Message(MessageType::Groupchat) => Landing::Refuse(StanzaError::service_unavailable()),
+        // "of type 'headline' … MUST deliver the stanza to all of the non-negative available
+        // resources"; without any it is ignored.
+        Kind::Message(MessageType::Headline) => {
+            chosen(sessions, |session| session.priority >= 0).map_or(Landing::Ignore, Landing::Sessions)
+        }
+        // "of type 'error', the server MUST silently ignore the message."
+        Kind::Message(MessageType::Error) => Landing::Ignore,
+        // §8.5.2.1.2: presence without a type or 'unavailable' goes "to all available resources".
+        Kind::Presence(
+            PresenceType::Available | PresenceType::Unavailable | PresenceType::Error,
+        ) => chosen(sessions, |_| true).map_or(Landing::Ignore, Landing::Sessions),
+        // Subscriptions and probes are the account's, and requests are answered for it.
+        Kind::Presence(_) | Kind::Iq(_) => Landing::Ignore,
+    }
+}
+
+/// The available sessions that `wanted` picks, if any.
+fn chosen(sessions: &[Resource], wanted: impl Fn(&Resource) -> bool) -> Option<Targets> {
+    let available = sessions.iter().filter(|session| session.is_available() && wanted(session));
+    let targets: Targets = available.cloned().collect();
+    (!targets.is_empty()).then_some(targets)
+}

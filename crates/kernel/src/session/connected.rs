@@ -1,0 +1,119 @@
+//! A session with a client at the other end.
+
+use std::future::poll_fn;
+
+use waxwing_stream::{Answer, Closure, Event, Question, Stream, StreamError, Ticket};
+
+use crate::mailbox::{Handover, Mail};
+use crate::request::Leaving;
+use crate::session::{Alarm, Listen, Session, Woke};
+use crate::wire::Wire;
+
+/// How a connection ended.
+pub(super) enum Ended {
+    /// Its stream is closed.
+    Closed(Closure),
+    /// Another connection takes the session over.
+    Resumed(Box<Handover>),
+}
+
+impl Session {
+    /// Drives the stream until it closes or another connection resumes the session.
+    pub(super) async fn connected(&mut self, stream: &mut Stream, wire: &mut dyn Wire) -> Ended {
+        let mut alarm = Alarm::default();
+        loop {
+            while let Some(event) = stream.next_event() {
+                if let Event::Closed(closure) = event {
+                    self.settle_all().await;
+                    return Ended::Closed(closure);
+                }
+                self.on_event(stream, event).await;
+            }
+            match self.wait(stream, wire, &mut alarm).await {
+                Woke::Input => {}
+                Woke::Flushed => self.flushed(),
+                Woke::Deadline => stream.expire(self.hub.clock().now()),
+                Woke::Commit => self.settle(stream).await,
+                Woke::Mail(Mail::Deliver(delivery)) => {
+                    self.leave(stream, delivery);
+                    self.drain(stream);
+                }
+                Woke::Mail(Mail::Close(closing)) => {
+                    stream.close(self.hub.clock().now(), closing);
+                }
+                Woke::Mail(Mail::Resume(handover)) => {
+                    self.settle_all().await;
+                    // XEP-0198 §5: the server "SHOULD terminate" the older stream, with conflict.
+                    let conflict = StreamError::conflict().text("Resumed from elsewhere.");
+                    stream.close(self.hub.clock().now(), waxwing_stream::Closing::Error(conflict));
+                    return Ended::Resumed(handover);
+                }
+            }
+        }
+    }
+
+    async fn wait(&mut self, stream: &mut Stream, wire: &mut dyn Wire, alarm: &mut Alarm) -> Woke {
+        let limits = self.hub.limits();
+        let is_drained = stream.outbox().bytes.len() < limits.outbox_bytes;
+        let reads = is_drained && self.pending.len() < limits.pending_commits;
+        let mailbox = is_drained.then_some(&self.mailbox);
+        let clock = self.hub.clock();
+        let pending = self.pending.front_mut();
+        let mut listen = Listen { stream, wire, alarm, clock, mailbox, pending, reads };
+        poll_fn(|cx| listen.poll(cx)).await
+    }
+
+    /// Takes what else lies in the mailbox, so that it leaves in one write.
+    fn drain(&mut self, stream: &mut Stream) {
+        let room = self.hub.limits().outbox_bytes;
+        while stream.outbox().bytes.len() < room {
+            match self.mailbox.try_next_delivery() {
+                Some(delivery) => self.leave(stream, delivery),
+                None => return,
+            }
+        }
+    }
+
+    /// Everything written is with the operating system: for a client that does not acknowledge,
+    /// that is all there will ever be to know.
+    fn flushed(&mut self) {
+        if !self.written.is_empty() {
+            let tags = std::mem::take(&mut self.written);
+            self.confirm(&tags);
+        }
+    }
+
+    async fn on_event(&mut self, stream: &mut Stream, event: Event) {
+        match event {
+            Event::Stanza(seq, stanza) => self.on_stanza(stream, seq, stanza).await,
+            Event::Confirmed(tags) => self.confirm(&tags),
+            Event::Nonza(element) => {
+                let Some(site) = self.site() else { return };
+                if let Some(handler) = site.router.nonza(element.name(), element.namespace()) {
+                    let mut out = Vec::new();
+                    handler(&mut Leaving { slots: &mut self.slots, out: &mut out });
+                    for delivery in out {
+                        self.write(stream, &delivery);
+                    }
+                }
+            }
+            Event::Ask(ticket, question) => self.on_question(stream, ticket, question),
+            // These belong to the time before a resource is bound.
+            Event::StartTls | Event::Early(..) | Event::Unauthorized(..) | Event::Closed(_) => {}
+        }
+    }
+
+    fn on_question(&mut self, stream: &mut Stream, ticket: Ticket, question: Question) {
+        let Question::Enable { resume, max } = question else { return };
+        self.is_acknowledged = true;
+        let longest = self.hub.limits().stream.sm_resume_seconds;
+        let max_seconds = max.unwrap_or(longest).min(longest);
+        let id = resume.then(|| self.hub.clock().token(16));
+        if let Some(id) = &id {
+            self.hub.remember(id.clone(), self.account.jid().clone(), self.mailbox.clone());
+            self.resumption = Some(id.clone());
+            self.resume_seconds = max_seconds;
+        }
+        stream.answer(self.hub.clock().now(), ticket, Answer::Enabled { id, max_seconds });
+    }
+}

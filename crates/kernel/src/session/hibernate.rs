@@ -1,0 +1,58 @@
+//! A session without a connection, waiting for its client to come back (XEP-0198 §5).
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use waxwing_stream::Answer;
+
+use crate::mailbox::{Handover, Mail};
+use crate::session::{Alarm, Next, Session, State, Unacked};
+use crate::wire::Transport;
+
+impl Session {
+    /// Waits for the client, collecting what comes for it meanwhile. Gives back what it never got
+    /// when it does not come, is told to end, or has no room for more.
+    pub(super) async fn hibernate(&mut self, mut acks: State) -> Next {
+        self.show_live(false, Transport::Memory);
+        let window = Duration::from_secs(u64::from(self.resume_seconds));
+        let deadline = self.hub.clock().now() + window;
+        let mut alarm = Alarm::default();
+        loop {
+            let (mailbox, clock) = (&self.mailbox, self.hub.clock());
+            let mail = poll_fn(|cx| {
+                if let Poll::Ready(mail) = mailbox.poll_next(cx) {
+                    return Poll::Ready(Some(mail));
+                }
+                alarm.poll(cx, clock, Some(deadline)).map(|()| None)
+            })
+            .await;
+            match mail {
+                Some(Mail::Deliver(delivery)) => {
+                    if acks.push(&delivery.stanza, delivery.tag).is_err() {
+                        return Err(acks.into_unacked().collect());
+                    }
+                }
+                Some(Mail::Resume(handover)) => return self.resume(Some(acks), *handover),
+                Some(Mail::Close(_)) | None => return Err(acks.into_unacked().collect()),
+            }
+        }
+    }
+
+    /// Puts the session behind its new connection, which continues where the old one ended.
+    pub(super) fn resume(&mut self, acks: Option<State>, handover: Handover) -> Next {
+        let Handover { mut stream, wire, ticket } = handover;
+        let now = self.hub.clock().now();
+        match acks {
+            Some(acks) => {
+                stream.answer(now, ticket, Answer::Resumed(acks));
+                Ok((stream, wire))
+            }
+            None => {
+                stream.answer(now, ticket, Answer::NotResumed { h: None });
+                crate::connection::negotiate(&self.hub, stream, wire);
+                Err(Unacked::new())
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A bound session: one task that outlives its socket.
+//!
+//! The task owns the stream, the wire, what modules keep for the session, and the stanzas whose
+//! commit is under way. Others reach it through its [`Mailbox`] and see what the directory shows.
+
+mod connected;
+mod end;
+mod hibernate;
+mod outbound;
+mod turn;
+
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use waxwing_jid::Jid;
+use waxwing_stanza::Stanza;
+use waxwing_store::{Commit, StoreError};
+use waxwing_stream::{Acks, Closure, Stream, Tag};
+
+use crate::account::Account;
+use crate::directory::Resource;
+use crate::hub::Hub;
+use crate::mailbox::{Delivery, Mailbox};
+use crate::request::Leaving;
+use crate::session::connected::Ended;
+use crate::site::{Site, Slots};
+use crate::stage::Party;
+use crate::wire::{Transport, Wire};
+
+pub(crate) use turn::{Alarm, Listen, Woke};
+
+/// A stanza that counts once its commit is decided, and what waits behind it.
+pub(crate) struct Pending {
+    seq: u64,
+    state: Decision,
+    stanza: Stanza,
+    deliveries: Vec<(Mailbox, Delivery)>,
+    spooled: Vec<Delivery>,
+}
+
+enum Decision {
+    Waits(Commit),
+    Made(Result<(), StoreError>),
+}
+
+impl Pending {
+    /// Ready once it is known whether the stanza is durable.
+    fn poll_decided(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Decision::Waits(commit) = &mut self.state {
+            let outcome = ready!(Pin::new(commit).poll(cx));
+            self.state = Decision::Made(outcome);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// One resource of an account.
+pub(crate) struct Session {
+    hub: Hub,
+    account: Arc<Account>,
+    jid: Jid,
+    mailbox: Mailbox,
+    slots: Slots,
+    /// Whom this session told that it is here, besides its contacts (RFC 6121 §4.6).
+    directed: HashSet<Jid>,
+    pending: VecDeque<Pending>,
+    /// Kept stanzas written to a client that does not acknowledge.
+    written: Vec<Tag>,
+    resumption: Option<String>,
+    /// How long it waits for its client, once that is lost.
+    resume_seconds: u32,
+    /// Whether the client turned stream management on: then it is owed acknowledgements.
+    is_acknowledged: bool,
+}
+
+impl Session {
+    /// A session for `jid`, not yet in the directory.
+    pub(crate) fn new(hub: Hub, site: &Site, account: Arc<Account>, jid: Jid) -> Self {
+        let mailbox = Mailbox::new(hub.limits().mailbox_stanzas);
+        Self {
+            hub,
+            account,
+            jid,
+            mailbox,
+            slots: site.slots(),
+            directed: HashSet::new(),
+            pending: VecDeque::new(),
+            written: Vec::new(),
+            resumption: None,
+            resume_seconds: 0,
+            is_acknowledged: false,
+        }
+    }
+
+    /// What the directory shows of it at first.
+    pub(crate) fn resource(&self, transport: Transport) -> Resource {
+        Resource {
+            jid: self.jid.clone(),
+            mailbox: self.mailbox.clone(),
+            presence: None,
+            priority: 0,
+            flags: Default::default(),
+            is_live: true,
+            transport,
+            since_millis: self.hub.clock().wall_millis(),
+        }
+    }
+
+    /// Lives until the client leaves for good: connected, hibernating, connected again.
+    pub(crate) async fn run(mut self, mut stream: Box<Stream>, mut wire: Box<dyn Wire>) {
+        let _counted = Counted::new(&self.hub);
+        loop {
+            self.show_live(true, wire.transport());
+            let ended = self.connected(&mut stream, &mut *wire).await;
+            let unacked = match ended {
+                Ended::Resumed(handover) => {
+                    let acks = stream.take_acks();
+                    self.part(stream, wire);
+                    match self.resume(acks, *handover) {
+                        Ok(next) => {
+                            (stream, wire) = next;
+                            continue;
+                        }
+                        Err(unacked) => unacked,
+                    }
+                }
+                Ended::Closed(closure) => {
+                    let acks = stream.take_acks();
+                    self.part(stream, wire);
+                    match (closure, acks) {
+                        (Closure::Lost, Some(acks)) if self.resumption.is_some() => {
+                            match self.hibernate(acks).await {
+                                Ok(next) => {
+                                    (stream, wire) = next;
+                                    continue;
+                                }
+                                Err(unacked) => unacked,
+                            }
+                        }
+                        (_, Some(acks)) => acks.into_unacked().collect(),
+                        (_, None) => Unacked::new(),
+                    }
+                }
+            };
+            return self.end(unacked).await;
+        }
+    }
+
+    /// Its full address.
+    pub(crate) fn jid(&self) -> &Jid {
+        &self.jid
+    }
+
+    fn site(&self) -> Option<Arc<Site>> {
+        self.hub.site(self.jid.domain())
+    }
+
+    /// The session as a sender.
+    fn party(&self) -> Party {
+        Party {
+            jid: self.jid.clone(),
+            account: Some(Arc::clone(&self.account)),
+            mailbox: Some(self.mailbox.clone()),
+            is_acknowledged: self.is_acknowledged,
+        }
+    }
+
+    fn show_live(&self, is_live: bool, transport: Transport) {
+        self.hub.directory().update(&self.jid, &self.mailbox, |resource| {
+            resource.is_live = is_live;
+            resource.transport = transport;
+        });
+    }
+
+    /// Sends one delivery past the modules that watch the wire.
+    fn leave(&mut self, stream: &mut Stream, delivery: Delivery) {
+        let Some(site) = self.site() else { return };
+        let egress = &site.router.0.egress;
+        let mut leaving = vec![delivery];
+        for (_, filter) in egress {
+            let mut out = Vec::with_capacity(leaving.len());
+            for delivery in leaving {
+                filter(&mut Leaving { slots: &mut self.slots, out: &mut out }, delivery);
+            }
+            leaving = out;
+        }
+        for delivery in leaving {
+            self.write(stream, &delivery);
+        }
+    }
+
+    fn write(&mut self, stream: &mut Stream, delivery: &Delivery) {
+        stream.send(self.hub.clock().now(), &delivery.stanza, delivery.tag);
+        if !self.is_acknowledged && delivery.tag != Tag(0) {
+            self.written.push(delivery.tag);
+        }
+        self.hub.metrics().stanza_out(delivery.stanza.head.kind);
+    }
+
+    /// Forgets kept stanzas that the client has. Nobody waits for it: a row that survives a
+    /// crash is delivered twice, never lost.
+    fn confirm(&self, tags: &[Tag]) {
+        let Some(site) = self.site() else { return };
+        let Some(spool) = site.router.spool() else { return };
+        let writes = spool.confirm(&self.account, tags);
+        if !writes.is_empty() {
+            let commit = self.hub.db().submit(writes);
+            self.hub.clock().spawn(async move {
+                if let Err(error) = commit.await {
+                    tracing::warn!(%error, "delivered stanzas stay in the spool for now");
+                }
+            });
+        }
+    }
+
+    /// Says goodbye on a wire that is not needed any more, without making anybody wait.
+    fn part(&self, stream: Box<Stream>, wire: Box<dyn Wire>) {
+        crate::connection::part(&self.hub, stream, wire);
+    }
+}
+
+/// Counts a session for as long as it has something to do, also when it panics.
+struct Counted(Hub);
+
+impl Counted {
+    fn new(hub: &Hub) -> Self {
+        hub.session_begins();
+        Self(hub.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.session_is_over();
+    }
+}
+
+/// What a client did not confirm, in order.
+pub(crate) type Unacked = Vec<(Stanza, Tag)>;
+
+/// A session's next connection, or what is left when there is none.
+type Next = Result<(Box<Stream>, Box<dyn Wire>), Unacked>;
+
+/// The acknowledgement state between two connections.
+type State = Box<Acks>;

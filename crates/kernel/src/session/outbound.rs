@@ -1,0 +1,149 @@
+//! What a client sends: judged in order, made durable, then delivered and acknowledged.
+
+use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
+use waxwing_store::StoreError;
+use waxwing_stream::Stream;
+
+use crate::mailbox::{Delivery, Mail, Mailbox};
+use crate::request::Scope;
+use crate::session::{Decision, Pending, Session};
+use crate::stage::{Effects, Party};
+
+impl Session {
+    /// One stanza of the client.
+    pub(super) async fn on_stanza(&mut self, stream: &mut Stream, seq: u64, stanza: Stanza) {
+        self.hub.metrics().stanza_in(stanza.head.kind);
+        let mut effects = Effects::default();
+        let (from, copy) = (self.party(), stanza.clone());
+        self.judge(&from, stanza, &mut effects).await;
+        let Effects { appends, deliveries, spooled } = effects;
+        if appends.is_empty() && self.pending.is_empty() && spooled.is_empty() {
+            self.release(stream, deliveries).await;
+            return stream.handled(self.hub.clock().now(), seq);
+        }
+        let state = if appends.is_empty() {
+            Decision::Made(Ok(()))
+        } else {
+            Decision::Waits(self.hub.db().submit(appends))
+        };
+        self.pending.push_back(Pending { seq, state, stanza: copy, deliveries, spooled });
+    }
+
+    /// RFC 6120 §10.3 and §8.1.1: where a stanza without `to` goes depends on its kind.
+    async fn judge(&mut self, from: &Party, mut stanza: Stanza, effects: &mut Effects) {
+        let Some(site) = self.site() else { return };
+        let to = stanza.head.to.clone();
+        match (stanza.head.kind, to) {
+            (Kind::Presence(kind), None) => self.broadcast(from, kind, stanza, effects).await,
+            (Kind::Presence(kind), Some(_)) if kind.is_subscription() => {
+                self.hub.send_subscription(&site, from, kind, stanza, effects).await;
+            }
+            (Kind::Presence(kind), Some(to)) => {
+                self.note_directed(kind, &to, effects);
+                self.hub.route(from, stanza, effects).await;
+            }
+            (Kind::Iq(_), None) => {
+                let account = Some(self.account.clone());
+                self.hub.ask(&site, Scope::Account, from, account, stanza, effects).await;
+            }
+            // RFC 6120 §10.3.1: a message without `to` is for the sender's own bare address.
+            (Kind::Message(_), None) => {
+                stanza.head.to = Some(self.account.jid().to_jid());
+                self.hub.route(from, stanza, effects).await;
+            }
+            (_, Some(_)) => self.hub.route(from, stanza, effects).await,
+        }
+    }
+
+    /// RFC 6121 §4.6.3: the server remembers whom to tell when the session ends.
+    fn note_directed(&mut self, kind: PresenceType, to: &waxwing_jid::Jid, effects: &mut Effects) {
+        match kind {
+            PresenceType::Available if !self.directed.contains(to) => {
+                if self.directed.len() < self.hub.limits().directed_presences {
+                    self.directed.insert(to.clone());
+                } else {
+                    let error = StanzaError::resource_constraint()
+                        .text("This session has sent directed presence to too many addresses.");
+                    let presence = Stanza::presence(kind).from(to.clone()).to(self.jid.clone());
+                    if let Some(reply) = presence.to(to.clone()).error_reply(&error) {
+                        effects.deliver(&self.mailbox, reply.to(self.jid.clone()));
+                    }
+                }
+            }
+            PresenceType::Unavailable => {
+                self.directed.remove(to);
+            }
+            _ => {}
+        }
+    }
+
+    /// The oldest commit is decided: its stanza counts, or is refused. Then go on with those
+    /// behind it that are decided as well.
+    pub(super) async fn settle(&mut self, stream: &mut Stream) {
+        while let Some(Pending { state: Decision::Made(_), .. }) = self.pending.front() {
+            let Some(pending) = self.pending.pop_front() else { return };
+            let Decision::Made(outcome) = pending.state else { return };
+            match outcome {
+                Ok(()) => {
+                    self.release(stream, pending.deliveries).await;
+                    self.hub.look_again(pending.spooled).await;
+                }
+                Err(error) => {
+                    let reply = pending.stanza.error_reply(&unstored(&error));
+                    for reply in reply {
+                        self.leave(stream, Delivery::new(reply.to(self.jid.clone())));
+                    }
+                }
+            }
+            stream.handled(self.hub.clock().now(), pending.seq);
+        }
+    }
+
+    /// The stream is gone: waits for what is under way, so that nothing half-done is left. What
+    /// was not stored was never acknowledged.
+    pub(super) async fn settle_all(&mut self) {
+        for mut pending in std::mem::take(&mut self.pending) {
+            let outcome = match &mut pending.state {
+                Decision::Waits(commit) => commit.await,
+                Decision::Made(outcome) => std::mem::replace(outcome, Ok(())),
+            };
+            match outcome {
+                Ok(()) => {
+                    self.hub.hand_over(pending.deliveries).await;
+                    self.hub.look_again(pending.spooled).await;
+                }
+                Err(error) => tracing::warn!(%error, "a stanza of a lost session was not stored"),
+            }
+        }
+    }
+
+    /// Hands deliveries over; those for this very session need no detour.
+    async fn release(&mut self, stream: &mut Stream, deliveries: Vec<(Mailbox, Delivery)>) {
+        let mut others = Vec::new();
+        for (mailbox, delivery) in deliveries {
+            if mailbox.is(&self.mailbox) {
+                // What came by mail before must leave before.
+                while let Some(earlier) = self.mailbox.try_next_delivery() {
+                    self.leave(stream, earlier);
+                }
+                self.leave(stream, delivery);
+            } else if let Err(Mail::Deliver(delivery)) = mailbox.send(Mail::Deliver(delivery)) {
+                others.push((mailbox, delivery));
+            }
+        }
+        if !others.is_empty() {
+            self.hub.hand_over(others).await;
+        }
+    }
+}
+
+/// The database refused: the sender hears why, and may try again.
+fn unstored(error: &StoreError) -> StanzaError {
+    tracing::error!(%error, "a stanza could not be stored");
+    match error {
+        StoreError::Full | StoreError::Busy => StanzaError::resource_constraint()
+            .text("The server cannot store this at the moment; try again later."),
+        _ => StanzaError::internal_server_error()
+            .text("The server could not store this; nothing was delivered."),
+    }
+}

@@ -1,0 +1,113 @@
+//! One wait of a connection: for bytes, letters, a commit, or the clock. It decides nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use waxwing_stream::{Input, Stream};
+
+use crate::clock::Clock;
+use crate::mailbox::{Mail, Mailbox};
+use crate::session::Pending;
+use crate::wire::Wire;
+
+/// Why a wait ended.
+pub(crate) enum Woke {
+    /// The stream may have events: input came, or the end of the connection.
+    Input,
+    /// A letter.
+    Mail(Mail),
+    /// The oldest commit is decided.
+    Commit,
+    /// A deadline passed.
+    Deadline,
+    /// Everything written so far is with the operating system.
+    Flushed,
+}
+
+/// What one wait listens to.
+pub(crate) struct Listen<'a> {
+    pub(crate) stream: &'a mut Stream,
+    pub(crate) wire: &'a mut dyn Wire,
+    pub(crate) alarm: &'a mut Alarm,
+    pub(crate) clock: &'a Clock,
+    /// Letters, unless the client must read first.
+    pub(crate) mailbox: Option<&'a Mailbox>,
+    /// The oldest stanza whose commit is under way.
+    pub(crate) pending: Option<&'a mut Pending>,
+    /// Whether input is welcome now.
+    pub(crate) reads: bool,
+}
+
+impl Listen<'_> {
+    /// Polls everything once, in an order that drains before it fills.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Woke> {
+        if !self.stream.outbox().is_empty() {
+            match self.wire.poll_write(cx, self.stream.outbox()) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Woke::Flushed),
+                Poll::Ready(Err(_)) => {
+                    self.stream.outbox().clear();
+                    self.stream.receive(self.clock.now(), Input::End);
+                    return Poll::Ready(Woke::Input);
+                }
+                Poll::Pending => {}
+            }
+        }
+        if let Some(pending) = &mut self.pending
+            && pending.poll_decided(cx).is_ready()
+        {
+            return Poll::Ready(Woke::Commit);
+        }
+        if let Some(mailbox) = self.mailbox
+            && let Poll::Ready(mail) = mailbox.poll_next(cx)
+        {
+            return Poll::Ready(Woke::Mail(mail));
+        }
+        if self.reads {
+            let (stream, now) = (&mut *self.stream, self.clock.now());
+            if self.wire.poll_read(cx, &mut |input| stream.receive(now, input)).is_ready() {
+                return Poll::Ready(Woke::Input);
+            }
+        }
+        if self.alarm.poll(cx, self.clock, self.stream.deadline()).is_ready() {
+            return Poll::Ready(Woke::Deadline);
+        }
+        Poll::Pending
+    }
+}
+
+/// A timer that is armed anew only when the deadline comes nearer or it has rung: deadlines mostly
+/// move away with every stanza, and re-arming costs more than ringing once too often.
+#[derive(Default)]
+pub(crate) struct Alarm {
+    armed: Option<(Instant, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+}
+
+impl Alarm {
+    /// Ready once `deadline` has passed.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        clock: &Clock,
+        deadline: Option<Instant>,
+    ) -> Poll<()> {
+        let Some(deadline) = deadline else {
+            self.armed = None;
+            return Poll::Pending;
+        };
+        loop {
+            if self.armed.as_ref().is_none_or(|(at, _)| *at > deadline) {
+                let clock = clock.clone();
+                let wait = Box::pin(async move { clock.until(Some(deadline)).await });
+                self.armed = Some((deadline, wait));
+            }
+            let (_, wait) = self.armed.as_mut().expect("it was armed just now");
+            std::task::ready!(wait.as_mut().poll(cx));
+            self.armed = None;
+            if clock.now() >= deadline {
+                return Poll::Ready(());
+            }
+        }
+    }
+}

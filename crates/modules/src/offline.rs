@@ -1,0 +1,265 @@
+#![doc = include_str!("offline.md")]
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use waxwing_jid::BareJid;
+use waxwing_kernel::account::{Account, Fact, Slot};
+use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::config::Bytes;
+use waxwing_kernel::module::{About, Module, StartError, Xep};
+use waxwing_kernel::request::{Happening, Signal};
+use waxwing_kernel::routes::{Routes, Spool};
+use waxwing_kernel::stage::{Effects, Stage, Transit, Verdict};
+use waxwing_kernel::{SiteBuilder, section};
+use waxwing_stanza::payload::delay;
+use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza, StanzaError};
+use waxwing_store::domains::offline::{Offline as Rows, Spooled};
+use waxwing_store::{Db, Statement, StoreError};
+use waxwing_stream::Tag;
+
+const HINTS: &str = "urn:xmpp:hints";
+const DELAY: &str = "urn:xmpp:delay";
+
+/// Rows read from the spool at a time.
+const PAGE: u32 = 100;
+
+section! {
+    /// Messages for people who are away, and every message until its recipient has it.
+    pub struct OfflineConfig("offline") {
+        /// Messages kept for one account; one more is refused.
+        pub messages: u32 = 1000 in 0..=1_000_000,
+        /// Bytes of messages kept for one account.
+        pub size: Bytes = "16 MiB" in "64 KiB"..="16 GiB",
+    }
+}
+
+/// Keeps messages until a client has them.
+pub struct Offline {
+    waiting: Slot<Waiting>,
+    config: OfflineConfig,
+}
+
+impl Module for Offline {
+    const ABOUT: &'static About = &About {
+        name: "offline",
+        summary: "Keeps messages until a client has them.",
+        is_on: true,
+        xeps: &[Xep(160, "1.0.1"), Xep(334, "0.4.0"), Xep(203, "2.0")],
+        server_features: &["msgoffline"],
+        account_features: &[],
+        manual: include_str!("offline.md"),
+    };
+    type Config = OfflineConfig;
+
+    fn start(site: &mut SiteBuilder<'_>, config: OfflineConfig) -> Result<Self, StartError> {
+        Ok(Self { waiting: site.fact(), config })
+    }
+
+    fn routes(on: &mut Routes<'_, Self>) {
+        on.inbound(Stage::Deliver, Self::keep);
+        on.signal(Signal::Available, Self::flush);
+        on.spool();
+    }
+}
+
+impl Offline {
+    /// Writes a message down when nobody is there to take it now, or when its sender will be told
+    /// that it arrived: from then on it must not be lost.
+    fn keep(&self, transit: &mut Transit<'_>) -> Verdict {
+        let is_due = !transit.is_live() || transit.from.is_acknowledged;
+        if !is_due || !may_wait(transit.stanza) {
+            return Verdict::Pass;
+        }
+        let Some(account) = transit.recipient().cloned() else { return Verdict::Pass };
+        let id = transit.hub.next_id();
+        let mut text = String::with_capacity(256 + transit.stanza.body.len_bytes());
+        transit.stanza.write(&mut text, Some(CLIENT));
+        let waiting = account.fact(self.waiting);
+        if !waiting.admit(text.len(), &self.config) {
+            // XEP-0160 §3: "the server MUST … return a <service-unavailable/> error" when it
+            // cannot keep a message; the text tells why.
+            let error = StanzaError::service_unavailable();
+            return Verdict::Refuse(error.text("Too many messages wait for this account."));
+        }
+        waiting.begin(Tag(id), transit.targets.is_empty());
+        let row = Spooled {
+            id: id.cast_signed(),
+            owner: account.jid().to_string(),
+            stamp: transit.hub.clock().wall_millis().cast_signed(),
+            stanza: text,
+        };
+        transit.keep(Tag(id), Rows::append(row));
+        Verdict::Pass
+    }
+
+    /// XEP-0160 §2: the server sends what it kept when "the recipient next sends non-negative
+    /// available presence".
+    async fn flush(self: Arc<Self>, happening: Happening) -> Effects {
+        let mut effects = Effects::default();
+        let Happening { hub, site, party, account, .. } = happening;
+        let Some(mailbox) = &party.mailbox else { return effects };
+        let waiting = account.fact(self.waiting);
+        let (rows, mut after) = (Rows::new(hub.db().clone()), 0);
+        loop {
+            let page = match rows.page(account.jid().as_str(), after, PAGE).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::error!(%error, "kept messages could not be read; they stay");
+                    return effects;
+                }
+            };
+            let is_last = page.len() < PAGE as usize;
+            for row in page {
+                after = row.id;
+                let tag = Tag(row.id.cast_unsigned());
+                if let Some(stanza) = revive(&row, site.domain())
+                    && waiting.claim_row(tag)
+                {
+                    effects.deliver_kept(mailbox, stanza, tag);
+                }
+            }
+            if is_last {
+                return effects;
+            }
+        }
+    }
+}
+
+impl Spool for Offline {
+    fn claim(&self, account: &Account, tag: Tag) -> bool {
+        account.fact(self.waiting).claim(tag)
+    }
+
+    fn release(&self, account: &Account, tag: Tag) {
+        account.fact(self.waiting).release(tag);
+    }
+
+    fn confirm(&self, account: &Account, tags: &[Tag]) -> Vec<Statement> {
+        let waiting = account.fact(self.waiting);
+        let kept = tags.iter().filter(|tag| **tag != Tag(0) && waiting.settle(**tag));
+        kept.map(|tag| Rows::remove(tag.0.cast_signed())).collect()
+    }
+}
+
+/// What is kept for one account, and what of it is on its way to a session.
+pub struct Waiting(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    messages: u64,
+    bytes: u64,
+    /// Known to wait: nobody was there for them, or somebody gave them back.
+    waiting: HashSet<Tag>,
+    /// On their way to a session.
+    claimed: HashSet<Tag>,
+    /// Confirmed of late: a page that was read a moment ago may still show them.
+    settled: VecDeque<Tag>,
+}
+
+/// How many confirmed messages are remembered against such a page.
+const SETTLED: usize = 64;
+
+impl Fact for Waiting {
+    async fn load(db: &Db, owner: &BareJid) -> Result<Self, StoreError> {
+        let held = Rows::new(db.clone()).held(owner.as_str()).await?;
+        let (messages, bytes) = (held.stanzas, held.bytes);
+        Ok(Self(Mutex::new(Inner { messages, bytes, ..Inner::default() })))
+    }
+}
+
+impl Waiting {
+    /// Counts one more message, unless there is no room.
+    fn admit(&self, bytes: usize, config: &OfflineConfig) -> bool {
+        let mut inner = self.0.lock();
+        let bytes = inner.bytes + bytes as u64;
+        let has_room = inner.messages < u64::from(config.messages) && bytes <= config.size.get();
+        if has_room {
+            inner.messages += 1;
+            inner.bytes = bytes;
+        }
+        has_room
+    }
+
+    /// A message is about to be written: for nobody yet, or on its way already.
+    fn begin(&self, tag: Tag, waits: bool) {
+        let mut inner = self.0.lock();
+        let set = if waits { &mut inner.waiting } else { &mut inner.claimed };
+        set.insert(tag);
+    }
+
+    /// Claims a message that is known to wait.
+    fn claim(&self, tag: Tag) -> bool {
+        let mut inner = self.0.lock();
+        inner.waiting.remove(&tag) && inner.claimed.insert(tag)
+    }
+
+    /// Claims a message whose row was read, unless somebody has it or has had it.
+    fn claim_row(&self, tag: Tag) -> bool {
+        let mut inner = self.0.lock();
+        inner.waiting.remove(&tag);
+        !inner.settled.contains(&tag) && inner.claimed.insert(tag)
+    }
+
+    fn release(&self, tag: Tag) {
+        let mut inner = self.0.lock();
+        if inner.claimed.remove(&tag) {
+            inner.waiting.insert(tag);
+        }
+    }
+
+    /// Takes a confirmed message out of the count; false when another session confirmed it before.
+    fn settle(&self, tag: Tag) -> bool {
+        let mut inner = self.0.lock();
+        let was_claimed = inner.claimed.remove(&tag);
+        if was_claimed {
+            // The mean size is near enough for a bound, and right again when nothing waits.
+            inner.bytes -= inner.bytes / inner.messages.max(1);
+            inner.messages = inner.messages.saturating_sub(1);
+            inner.settled.push_back(tag);
+            if inner.settled.len() > SETTLED {
+                inner.settled.pop_front();
+            }
+        }
+        was_claimed
+    }
+}
+
+/// A kept message as it goes out, with the time of its arrival (XEP-0203, XEP-0160 §2).
+fn revive(row: &Spooled, domain: &str) -> Option<Stanza> {
+    match Stanza::parse(&row.stanza) {
+        Ok(mut stanza) => {
+            if !stanza.body.has("delay", DELAY) {
+                let stamp = stamp_of(row.stamp.cast_unsigned());
+                stanza.body_mut().append(delay(&stamp, domain));
+            }
+            Some(stanza)
+        }
+        Err(error) => {
+            tracing::error!(id = row.id, %error, "a kept message cannot be read");
+            None
+        }
+    }
+}
+
+/// XEP-0160 §3, XEP-0334: which messages may wait. Types other than `normal` and `chat` may not,
+/// nor what says so, nor what is stale at once ("Messages … that contain only Chat State
+/// Notifications").
+fn may_wait(stanza: &Stanza) -> bool {
+    let Kind::Message(MessageType::Normal | MessageType::Chat) = stanza.head.kind else {
+        return false;
+    };
+    if stanza.body.has("no-store", HINTS) {
+        return false;
+    }
+    stanza.body.has("store", HINTS)
+        || stanza.body.children().any(|child| {
+            let is_thread = child.is("thread", CLIENT);
+            !is_thread && !FLEETING.contains(&child.namespace())
+        })
+}
+
+/// Namespaces of what means nothing on its own, or nothing later.
+const FLEETING: [&str; 4] =
+    ["http://jabber.org/protocol/chatstates", HINTS, "urn:xmpp:sid:0", "urn:xmpp:carbons:2"];
