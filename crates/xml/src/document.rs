@@ -3,7 +3,7 @@
 use crate::{
     Element, Limits, XmlError,
     namespaces::Outer,
-    scan::{Around, Fault, Goal, Scan, Step, utf8},
+    scan::{Around, Fault, Goal, Scan, Step, utf8, utf8_from},
     tag::spaces,
 };
 

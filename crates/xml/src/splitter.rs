@@ -4,7 +4,7 @@ use crate::{
     Element, Limits, XmlError,
     chars::is_space,
     namespaces::Outer,
-    scan::{Around, Fault, Goal, Scan, Step, utf8},
+    scan::{Around, Fault, Goal, Scan, Step, utf8, utf8_from},
 };
 
 /// Bytes added to an unfinished piece at a time, so that what follows it is not copied in vain.
@@ -237,19 +237,5 @@ fn reserve(bytes: &mut Vec<u8>, more: usize, limit: usize) {
     if needed > bytes.capacity() {
         let wanted = (bytes.capacity() * 2).max(needed).min(limit);
         bytes.reserve_exact(wanted - bytes.len());
-    }
-}
-
-/// Checks what can be checked from `from` on, and tells how far that is: a character may be
-/// missing its end.
-fn utf8_from(bytes: &[u8], from: usize) -> Result<usize, XmlError> {
-    let rest = &bytes[from..];
-    if simdutf8::basic::from_utf8(rest).is_ok() {
-        return Ok(bytes.len());
-    }
-    match std::str::from_utf8(rest) {
-        Err(error) if error.error_len().is_some() => Err(XmlError::Encoding("not UTF-8")),
-        Err(error) => Ok(from + error.valid_up_to()),
-        Ok(_) => Ok(bytes.len()),
     }
 }

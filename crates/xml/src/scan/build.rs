@@ -48,3 +48,17 @@ impl Scan {
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, XmlError> {
     simdutf8::basic::from_utf8(bytes).map_err(|_| XmlError::Encoding("not UTF-8"))
 }
+
+/// Checks what can be checked from `from` on, and tells how far that is: a character may be
+/// missing its end.
+pub(crate) fn utf8_from(bytes: &[u8], from: usize) -> Result<usize, XmlError> {
+    let rest = &bytes[from..];
+    if simdutf8::basic::from_utf8(rest).is_ok() {
+        return Ok(bytes.len());
+    }
+    match std::str::from_utf8(rest) {
+        Err(error) if error.error_len().is_some() => Err(XmlError::Encoding("not UTF-8")),
+        Err(error) => Ok(from + error.valid_up_to()),
+        Ok(_) => Ok(bytes.len()),
+    }
+}

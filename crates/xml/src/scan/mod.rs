@@ -9,13 +9,13 @@ mod build;
 mod open;
 mod tokens;
 
-pub(crate) use build::utf8;
+pub(crate) use build::{utf8, utf8_from};
 
 use smallvec::SmallVec;
 
 use crate::{
     Limits, XmlError,
-    element::{Extra, Span},
+    element::{Declaration, Extra, Span},
     namespaces::{Bound, Outer},
     tag::{self, Attributes, Stop},
 };
@@ -148,8 +148,8 @@ impl Scan {
             + spilled(&self.bindings)
             + spilled(&self.attributes)
             + spilled(&self.children)
-            + std::mem::size_of_val(self.extra.declarations.as_slice())
-            + std::mem::size_of_val(self.extra.decoded.as_slice())
+            + self.extra.declarations.capacity() * size_of::<Declaration>()
+            + self.extra.decoded.capacity() * size_of::<Box<str>>()
             + decoded
     }
 
