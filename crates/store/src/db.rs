@@ -176,8 +176,8 @@ impl Db {
         let mut exports = Vec::new();
         for (name, column) in self.owned() {
             let sql = format!("SELECT * FROM {name} WHERE {column} = ?1");
-            let Rows { columns, rows } =
-                self.engine.read(Statement::derived(sql.into()).with(owner)).await?;
+            let statement = Statement::derived(sql.into()).with(owner).named();
+            let Rows { columns, rows } = self.engine.read(statement).await?;
             if !rows.is_empty() {
                 exports.push(Export { table: name.to_owned(), columns, rows });
             }

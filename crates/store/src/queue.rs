@@ -195,8 +195,8 @@ impl Pulse {
 
     /// Draws the conclusion from a group's outcomes.
     pub(crate) fn observe(&self, outcomes: &[Outcome]) {
-        let errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-        self.set(errors.cloned().find(StoreError::is_fault));
+        let mut errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+        self.set(errors.find(|error| error.is_fault()).cloned());
     }
 
     pub(crate) fn fault(&self) -> Option<StoreError> {

@@ -204,16 +204,23 @@ impl ToSql for Value {
 /// Runs one read on `connection`.
 fn read(connection: &Connection, statement: &Statement) -> Result<Rows, StoreError> {
     let mut prepared = connection.prepare_cached(&statement.sql).map_err(store_error)?;
-    let columns: Arc<[String]> = prepared.column_names().into_iter().map(str::to_owned).collect();
-    let rows = collect(&mut prepared, statement, columns.len())?;
+    if !prepared.readonly() && prepared.is_explain() == 0 {
+        return Err(StoreError::Other("a query may only read".into()));
+    }
+    let columns = if statement.is_named {
+        prepared.column_names().map(str::to_owned).collect()
+    } else {
+        Arc::default()
+    };
+    let rows = collect(&mut prepared, statement)?;
     Ok(Rows { columns, rows })
 }
 
 fn collect(
     prepared: &mut CachedStatement<'_>,
     statement: &Statement,
-    width: usize,
 ) -> Result<Vec<Row>, StoreError> {
+    let width = prepared.column_count();
     let mut rows = Vec::new();
     let mut found =
         prepared.query(rusqlite::params_from_iter(&statement.args)).map_err(store_error)?;

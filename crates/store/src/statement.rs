@@ -7,14 +7,17 @@ use crate::{StoreError, Value};
 
 /// One SQL statement in the subset both engines speak, with its arguments.
 ///
-/// Placeholders are `?1`, `?2`, … and may repeat; `ON CONFLICT` is available. A sum is written
-/// `CAST(SUM(x) AS BIGINT)`, because PostgreSQL widens it to a type that is not read here. Text
-/// compares by its UTF-8 bytes on both engines.
+/// Placeholders are `?1`, `?2`, … and may repeat; `ON CONFLICT` is available, `RETURNING` is not:
+/// a write reports how many rows it changed. A sum is written `CAST(SUM(x) AS BIGINT)`, because
+/// PostgreSQL widens it to a type that is not read here. Text compares by its UTF-8 bytes on both
+/// engines.
 #[derive(Clone)]
 pub struct Statement {
     pub(crate) sql: Cow<'static, str>,
     pub(crate) args: Vec<Value>,
     pub(crate) changes: Option<u64>,
+    /// Whether the answer carries the names of its columns.
+    pub(crate) is_named: bool,
 }
 
 impl Statement {
@@ -25,7 +28,7 @@ impl Statement {
 
     /// A statement whose text was derived from declared tables. Never from outside input.
     pub(crate) fn derived(sql: Cow<'static, str>) -> Self {
-        Self { sql, args: Vec::new(), changes: None }
+        Self { sql, args: Vec::new(), changes: None, is_named: false }
     }
 
     /// Gives the next argument: the first call fills `?1`.
@@ -40,6 +43,12 @@ impl Statement {
     #[must_use]
     pub fn must_change(mut self, rows: u64) -> Self {
         self.changes = Some(rows);
+        self
+    }
+
+    /// Asks for the names of the columns as well.
+    pub(crate) fn named(mut self) -> Self {
+        self.is_named = true;
         self
     }
 

@@ -164,7 +164,7 @@ impl Row {
     }
 }
 
-/// An answer with the names of its columns, which only an export asks for.
+/// An answer, with the names of its columns where the statement asks for them.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) columns: Arc<[String]>,

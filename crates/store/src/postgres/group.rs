@@ -17,6 +17,9 @@ enum Failure {
 
 /// Applies the group in one transaction. An error concerns every batch of it.
 pub(super) async fn apply(link: &mut Link, group: &[Batch]) -> Result<Vec<Outcome>, StoreError> {
+    if link.is_closed() {
+        return Err(StoreError::Unreachable("the connection ended".into()));
+    }
     match together(link, group).await {
         Ok(outcomes) => Ok(outcomes),
         Err(Failure::Undone(error)) if group.len() == 1 => Ok(vec![Err(error)]),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Connection, Error, Socket};
+use tokio_postgres::{Client, Connection, Error, Socket, Statement as Prepared};
 
 use super::dialect::{placeholders, store_error};
 use crate::value::Rows;
@@ -27,13 +27,6 @@ pub(super) struct Link {
     driver: JoinSet<()>,
     prepared: HashMap<Cow<'static, str>, Prepared>,
     wait: Duration,
-}
-
-/// A statement the server knows.
-#[derive(Clone)]
-pub(super) struct Prepared {
-    statement: tokio_postgres::Statement,
-    columns: Arc<[String]>,
 }
 
 /// A request on its way, answered with the number of rows it changed.
@@ -75,7 +68,7 @@ impl Link {
 
     /// Runs one statement and reads its rows.
     pub(super) async fn read(&mut self, statement: &Statement) -> Result<Rows, StoreError> {
-        let Prepared { statement: prepared, columns } = self.prepare(statement).await?;
+        let prepared = self.prepare(statement).await?;
         let args: Vec<_> = statement.args.iter().map(|value| value as _).collect();
         let found = match timeout(self.wait, self.client.query(&prepared, &args)).await {
             Ok(Ok(found)) => found,
@@ -90,10 +83,15 @@ impl Link {
             }
         };
         let rows = found.iter().map(|row| {
-            let values = (0..columns.len()).map(|column| row.try_get(column));
+            let values = (0..row.len()).map(|column| row.try_get(column));
             values.collect::<Result<_, _>>().map(Row::new)
         });
         let rows = rows.collect::<Result<_, _>>().map_err(|error| store_error(&error))?;
+        let columns = if statement.is_named {
+            prepared.columns().iter().map(|column| column.name().to_owned()).collect()
+        } else {
+            Arc::default()
+        };
         Ok(Rows { columns, rows })
     }
 
@@ -108,8 +106,6 @@ impl Link {
             return Err(StoreError::Timeout);
         };
         let prepared = prepared.map_err(|error| store_error(&error))?;
-        let columns = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
-        let prepared = Prepared { statement: prepared, columns };
         if self.prepared.len() >= PREPARED_MAX {
             self.prepared.clear();
         }
@@ -128,7 +124,7 @@ impl Link {
         prepared: Prepared,
         statement: &'a Statement,
     ) -> Request<'a> {
-        Box::pin(async move { self.client.execute_raw(&prepared.statement, &statement.args).await })
+        Box::pin(async move { self.client.execute_raw(&prepared, &statement.args).await })
     }
 
     /// A command, to be sent with [`pipeline`](Self::pipeline).

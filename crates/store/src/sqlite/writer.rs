@@ -82,38 +82,38 @@ impl Writer {
         group.drain(..).for_each(|batch| batch.finish(Err(error.clone())));
     }
 
+    /// Applies the group. An error concerns the transaction, and with it every batch.
     fn apply(&self, group: &[Batch]) -> Result<Vec<Outcome>, StoreError> {
         self.execute("BEGIN IMMEDIATE")?;
         let mut outcomes = Vec::with_capacity(group.len());
         for batch in group {
-            let outcome = self.apply_alone(&batch.statements);
-            if self.connection.is_autocommit() {
-                // Some failures end the whole transaction, and with it the batches before.
-                return Err(outcome.err().unwrap_or(StoreError::Busy));
-            }
-            outcomes.push(outcome);
+            outcomes.push(self.apply_alone(&batch.statements)?);
         }
         self.execute("COMMIT")?;
         Ok(outcomes)
     }
 
     /// Runs one batch so that its failure leaves no trace in the transaction around it.
-    fn apply_alone(&self, statements: &[Statement]) -> Outcome {
-        if let [only] = statements
-            && only.changes.is_none()
-        {
-            // SQLite undoes a single failing statement by itself.
-            return Ok(vec![self.change(only)?]);
+    fn apply_alone(&self, statements: &[Statement]) -> Result<Outcome, StoreError> {
+        // SQLite undoes a single failing statement by itself.
+        let is_single = statements.len() == 1 && statements[0].changes.is_none();
+        if !is_single {
+            self.execute("SAVEPOINT batch")?;
         }
-        self.execute("SAVEPOINT batch")?;
         let outcome: Outcome = statements.iter().map(|statement| self.change(statement)).collect();
-        if outcome.is_err() && !self.connection.is_autocommit() {
-            self.execute("ROLLBACK TO batch")?;
+        if let Err(error) = &outcome {
+            if self.connection.is_autocommit() {
+                // Some failures end the whole transaction, and with it the batches before.
+                return Err(error.clone());
+            }
+            if !is_single {
+                self.execute("ROLLBACK TO batch")?;
+            }
         }
-        if !self.connection.is_autocommit() {
+        if !is_single {
             self.execute("RELEASE batch")?;
         }
-        outcome
+        Ok(outcome)
     }
 
     /// Runs one statement and returns how many rows it changed.

@@ -132,3 +132,34 @@ async fn rows_outlive_the_handle_and_a_closed_store_says_so() {
         assert_eq!(ids(&db).await.len(), 20, "{}", ground.name);
     }
 }
+
+#[tokio::test]
+async fn a_query_only_reads() {
+    for ground in grounds() {
+        let db = ground.open_with(&[&NOTE]).await;
+        db.batch(vec![insert(1)]).await.unwrap();
+        let write = db.query(Statement::new("DELETE FROM note")).await;
+        assert!(write.is_err(), "{}", ground.name);
+        assert_eq!(ids(&db).await, [1], "{}", ground.name);
+    }
+}
+
+#[tokio::test]
+async fn reads_run_beside_each_other_and_beside_writes() {
+    for ground in grounds() {
+        let db = ground.open_with(&[&NOTE]).await;
+        let mut seen = 0;
+        for round in 0..20 {
+            let commits: Vec<_> =
+                (0..20).map(|n| db.submit(vec![insert(round * 20 + n)])).collect();
+            let reads = tokio::join!(ids(&db), ids(&db), ids(&db), ids(&db), ids(&db));
+            for commit in commits {
+                commit.await.unwrap();
+            }
+            let now = ids(&db).await.len();
+            assert_eq!(now, usize::try_from(round * 20 + 20).unwrap(), "{}", ground.name);
+            assert!(reads.0.len() >= seen && reads.4.len() <= now, "{}", ground.name);
+            seen = now;
+        }
+    }
+}
