@@ -47,7 +47,7 @@ fn scan_piece(
     let around = Around { outer, limits, root: "" };
     let step = scan
         .advance(window, around)
-        .map_err(|Fault { error, seen }| utf8(&window[..seen]).err().unwrap_or(error))?;
+        .map_err(|Fault { error, seen }| utf8_from(&window[..seen], 0).err().unwrap_or(error))?;
     if step == Step::More {
         utf8(window)?;
         if window.len() < bytes.len() {

@@ -1,5 +1,7 @@
 //! Each limit at its value and one over, and what is held meanwhile.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
+
 use std::time::{Duration, Instant};
 
 use waxwing_xml::{Event, Limits, Splitter, XmlError, parse};

@@ -1,5 +1,7 @@
 //! However a stream is cut, the same events and the same error come out of it.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may fail like tests
+
 mod support {
     pub(crate) mod events;
     pub(crate) mod limits;
