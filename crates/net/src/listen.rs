@@ -160,7 +160,7 @@ impl Net {
             loops.spawn(port.accept(socket));
         }
         if let Some(tls) = &self.tls {
-            let period = Duration::from_secs(self.limits.certificate_check_seconds);
+            let period = Duration::from_secs(self.limits.certificate_check_seconds.max(1));
             loops.spawn(tls.clone().watch(period, stopped));
         }
         Ok(Listening { addresses, stop, loops })
