@@ -175,6 +175,9 @@ impl fmt::Display for OpenError {
                  password and the name of the database"
             ),
             Self::Address(why) => write!(f, "the address of the database cannot be used: {why}"),
+            Self::Store(StoreError::Full) => {
+                f.write_str("the disk of the database is full; free some space and start again")
+            }
             Self::Store(cause) => cause.fmt(f),
         }
     }
@@ -186,6 +189,19 @@ impl std::error::Error for OpenError {
             Self::Folder(_, cause) => Some(cause),
             Self::Migration { cause, .. } | Self::Store(cause) => Some(cause),
             _ => None,
+        }
+    }
+}
+
+impl OpenError {
+    /// The failure to make or open `path`.
+    pub(crate) fn folder(path: impl Into<PathBuf>, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::Store(StoreError::Full)
+            }
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path.into()),
+            _ => Self::Folder(path.into(), cause),
         }
     }
 }

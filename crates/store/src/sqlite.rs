@@ -123,8 +123,7 @@ impl File {
     fn open_writer(&self) -> Result<Opened, OpenError> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
-            fs::create_dir_all(folder)
-                .map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+            fs::create_dir_all(folder).map_err(|error| OpenError::folder(folder, error))?;
         }
         let lock = Lock::take(&self.path)?;
         let connection = self.connect(OpenFlags::SQLITE_OPEN_CREATE)?;

@@ -21,7 +21,7 @@ impl Lock {
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
-        let folder = |error| OpenError::Folder(name.clone().into(), error);
+        let folder = |error| OpenError::folder(&name, error);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

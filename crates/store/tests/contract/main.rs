@@ -8,6 +8,7 @@ mod batches;
 mod bounds;
 mod domains;
 mod ground;
+mod model;
 mod opening;
 mod outage;
 mod schema;
