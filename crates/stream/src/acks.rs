@@ -216,6 +216,7 @@ impl Acks {
                 tags.push(tag);
             }
         }
+        self.unrequested = self.unrequested.min(self.queue.len() as u32);
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
         }

@@ -16,7 +16,7 @@ use waxwing_xml::Element;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
 use crate::event::Answer;
-use crate::{CLIENT, SM};
+use crate::{CLIENT, SM, STREAM};
 
 pub(crate) use expect_bind::ExpectBind;
 pub(crate) use expect_header::ExpectHeader;
@@ -55,6 +55,10 @@ impl State {
     }
 
     pub(crate) fn element(self, io: &mut Chassis, now: Instant, element: Element) -> State {
+        if element.is("error", STREAM) {
+            // RFC 6120 §4.9.1.1: a stream error is fatal, also when the peer sends it.
+            return io.finish();
+        }
         match self {
             State::ExpectHeader(_) => {
                 let error = crate::framing::websocket::not_an_opening(&element);

@@ -46,7 +46,9 @@ impl Open {
             SM => self.management(io, now, &element),
             namespace if understood(io, namespace) => {
                 if namespace == CLIENT_STATE {
+                    let hosts = io.hosts.clone();
                     io.timers.inactive(element.name() == "inactive");
+                    io.timers.heard(now, hosts.limits());
                 }
                 io.events.push_back(Event::Nonza(element));
                 State::Open(self)

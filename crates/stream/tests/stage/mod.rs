@@ -1,0 +1,337 @@
+//! A stage for a stream: fixed entropy, a clock that only moves when told, and a driver who
+//! answers from a script.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use waxwing_jid::BareJid;
+use waxwing_stanza::{Stanza, StanzaError};
+use waxwing_stream::{
+    Acks, Answer, AuthFailure, Closing, Closure, Event, Framing, Hash, Host, Hosts, Input, Limits,
+    MarkKind, Need, Question, ScramKeys, Security, Stream, StreamError, Tag, Ticket, Violation,
+};
+
+/// The password of `juliet` and, disabled, of `romeo`.
+pub(crate) const PASSWORD: &str = "r0m30myr0m30";
+const SALT: &[u8] = b"capulet salt";
+/// Few: the tests sign in thousands of times.
+const ITERATIONS: u32 = 16;
+
+pub(crate) const HELLO: &str = "<?xml version='1.0'?><stream:stream to='example.org' version='1.0' \
+    xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+pub(crate) const WS_HELLO: &str =
+    "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='example.org' version='1.0'/>";
+const LOGIN: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>\
+    AGp1bGlldAByMG0zMG15cjBtMzA=</auth>";
+const BIND: &str = "<iq xmlns='jabber:client' type='set' id='b'>\
+    <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>balcony</resource></bind></iq>";
+
+/// The domains of a test.
+pub(crate) struct Domains {
+    pub(crate) host: Arc<Host>,
+    pub(crate) limits: Limits,
+}
+
+impl Hosts for Domains {
+    fn host(&self, domain: &str) -> Option<Arc<Host>> {
+        (domain == &*self.host.domain).then(|| self.host.clone())
+    }
+
+    fn default_host(&self) -> Option<Arc<Host>> {
+        Some(self.host.clone())
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+/// The host of the tests before a transcript changes it.
+pub(crate) fn host() -> Host {
+    let mut host = Host::new("example.org", [9; 32]);
+    host.features = vec!["<ver xmlns='urn:xmpp:features:rosterver'/>".into()];
+    host.nonzas = vec!["urn:xmpp:csi:0".into()];
+    host.scram_iterations = ITERATIONS;
+    host
+}
+
+/// What a stream says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Text(String),
+    Mark(String),
+}
+
+/// A stream with its driver.
+pub(crate) struct Stage {
+    pub(crate) stream: Stream,
+    pub(crate) now: Instant,
+    pub(crate) events: Vec<String>,
+    pub(crate) output: Vec<Output>,
+    hosts: Arc<Domains>,
+    security: Security,
+    framing: Framing,
+    /// Questions are answered at once, or when `settle` is called.
+    pub(crate) prompt: bool,
+    open: Vec<(Ticket, Answer)>,
+    sessions: HashMap<String, Box<Acks>>,
+}
+
+impl Stage {
+    pub(crate) fn new(framing: Framing, security: Security, domains: Domains) -> Stage {
+        let (hosts, now) = (Arc::new(domains), start());
+        Stage {
+            stream: stream(now, framing, &security, &hosts),
+            now,
+            events: Vec::new(),
+            output: Vec::new(),
+            hosts,
+            security,
+            framing,
+            prompt: true,
+            open: Vec::new(),
+            sessions: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn receive(&mut self, input: Input<'_>) {
+        self.stream.receive(self.now, input);
+        self.drain();
+    }
+
+    /// Gives the answers that are still owed.
+    pub(crate) fn settle(&mut self) {
+        while let Some((ticket, answer)) = self.open.pop() {
+            self.stream.answer(self.now, ticket, answer);
+            self.drain();
+        }
+    }
+
+    /// An action of the driver, in words.
+    pub(crate) fn act(&mut self, action: &str) {
+        let (verb, rest) = action.split_once(' ').unwrap_or((action, ""));
+        match verb {
+            "send" => {
+                let (tag, xml) = rest.split_once(' ').unwrap();
+                let stanza = Stanza::parse(xml).unwrap();
+                self.stream.send(self.now, &stanza, Tag(tag.parse().unwrap()));
+            }
+            "nonza" => self.stream.nonza(rest),
+            "handled" => self.stream.handled(self.now, rest.parse().unwrap()),
+            "wait" => {
+                self.now += Duration::from_secs(rest.parse().unwrap());
+                self.stream.expire(self.now);
+            }
+            "tls" => {
+                let exporter = Some([7; 32]);
+                let security = Security { tls: true, exporter, ..Security::default() };
+                self.stream.secured(self.now, security);
+            }
+            "close" => self.stream.close(self.now, Closing::Clean),
+            "shutdown" => {
+                let error = Closing::Error(StreamError::system_shutdown());
+                self.stream.close(self.now, error);
+            }
+            "redirect" => self.stream.close(self.now, Closing::SeeOther(rest.to_owned())),
+            "end" => self.stream.receive(self.now, Input::End),
+            "alive" => self.stream.receive(self.now, Input::Alive),
+            "violation" => self.stream.receive(self.now, Input::Violation(violation(rest))),
+            "reconnect" => self.reconnect(),
+            "login" => self.login(),
+            _ => panic!("unknown action {action}"),
+        }
+        self.drain();
+    }
+
+    /// A fresh stream; the state of stream management waits under its identifier.
+    fn reconnect(&mut self) {
+        if let Some(acks) = self.stream.take_acks() {
+            self.sessions.insert(acks.id().unwrap_or_default().to_owned(), acks);
+        }
+        self.stream = stream(self.now, self.framing, &self.security, &self.hosts);
+    }
+
+    /// Signs `juliet` in and binds `balcony`; what is said on the way is forgotten.
+    fn login(&mut self) {
+        let header = match self.framing {
+            Framing::Tcp => HELLO,
+            Framing::WebSocket => WS_HELLO,
+        };
+        for text in [header, LOGIN, header, BIND] {
+            match self.framing {
+                Framing::Tcp => self.receive(Input::Bytes(text.as_bytes())),
+                Framing::WebSocket => self.receive(Input::Message(text.as_bytes())),
+            }
+            self.settle();
+        }
+        assert!(self.stream.address().is_some(), "{:?}", self.output);
+        self.events.clear();
+        self.output.clear();
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.stream.next_event() {
+            match event {
+                Event::Ask(ticket, question) => {
+                    self.events.push(format!("ask {}", describe(&question)));
+                    let answer = self.judge(question);
+                    self.answer(ticket, answer);
+                }
+                Event::Early(ticket, stanza) => {
+                    self.events.push(format!("early {}", text(&stanza)));
+                    let reply = stanza.result(Some("<query xmlns='jabber:iq:register'/>".into()));
+                    self.answer(ticket, Answer::Reply(Some(reply)));
+                }
+                Event::Stanza(seq, stanza) => {
+                    self.events.push(format!("stanza {seq} {}", text(&stanza)));
+                }
+                Event::Nonza(element) => self.events.push(format!("nonza {}", element.as_str())),
+                Event::StartTls => self.events.push("starttls".into()),
+                Event::Confirmed(tags) => {
+                    let tags: Vec<String> = tags.iter().map(|tag| tag.0.to_string()).collect();
+                    self.events.push(format!("confirmed {}", tags.join(" ")));
+                }
+                Event::Unauthorized(account, failure) => {
+                    let account = account.map_or("nobody".into(), |account| account.to_string());
+                    self.events
+                        .push(format!("unauthorized {account} {}", failure.condition.name()));
+                }
+                Event::Closed(closure) => {
+                    let resumable = if self.stream.is_resumable() { " resumable" } else { "" };
+                    self.events.push(format!("closed {}{resumable}", ending(&closure)));
+                }
+            }
+        }
+        self.read_outbox();
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        if self.prompt {
+            self.stream.answer(self.now, ticket, answer);
+        } else {
+            self.open.push((ticket, answer));
+        }
+    }
+
+    fn read_outbox(&mut self) {
+        let outbox = self.stream.outbox();
+        let all = String::from_utf8(std::mem::take(&mut outbox.bytes)).unwrap();
+        let marks = std::mem::take(&mut outbox.marks);
+        outbox.clear();
+        let mut start = 0;
+        for mark in marks {
+            let text = &all[start..mark.end];
+            start = mark.end;
+            if !text.is_empty() {
+                self.output.push(Output::Text(text.to_owned()));
+            }
+            match mark.kind {
+                MarkKind::Text => assert!(text.starts_with('<'), "{text:?} is no message"),
+                MarkKind::Ping => self.output.push(Output::Mark("ping".into())),
+                MarkKind::Close(code) => self.output.push(Output::Mark(format!("close {code}"))),
+            }
+        }
+        if start < all.len() {
+            assert_eq!(self.framing, Framing::Tcp, "every message has its mark");
+            self.output.push(Output::Text(all[start..].to_owned()));
+        }
+    }
+
+    fn judge(&mut self, question: Question) -> Answer {
+        match question {
+            Question::Credentials { account, need: Need::Scram(hash) } => match account.local() {
+                Some("juliet") => Answer::Scram(Some(keys(hash))),
+                Some("romeo") => {
+                    let why = AuthFailure::AccountDisabled(Some("banished".into()));
+                    Answer::Locked(keys(hash), why)
+                }
+                Some("tybalt") => Answer::Verdict(Err(AuthFailure::Temporary(None))),
+                _ => Answer::Scram(None),
+            },
+            Question::Plain { account, password } => {
+                let right =
+                    account.local() == Some("juliet") && keys(Hash::Sha256).verify_plain(&password);
+                Answer::Verdict(if right { Ok(()) } else { Err(AuthFailure::NotAuthorized) })
+            }
+            Question::External { certificate, .. } => {
+                let owner = String::from_utf8(certificate).unwrap();
+                Answer::External(BareJid::new(&owner).map_err(|_| AuthFailure::NotAuthorized))
+            }
+            Question::Anonymous => Answer::Account(BareJid::new("guest@example.org").unwrap()),
+            Question::Bind { account, resource } => match resource.as_deref() {
+                Some("taken") => Answer::Bound(Err(StanzaError::conflict())),
+                resource => {
+                    let resource = resource.unwrap_or("made-here");
+                    Answer::Bound(Ok(account.with_resource(resource).unwrap()))
+                }
+            },
+            Question::Resume { previd, .. } => match self.sessions.remove(&previd) {
+                Some(acks) => Answer::Resumed(acks),
+                None => Answer::NotResumed { h: (previd == "old").then_some(7) },
+            },
+            Question::Enable { resume, max } => Answer::Enabled {
+                id: resume.then(|| "sm-1".to_owned()),
+                max_seconds: max.unwrap_or(600).min(600),
+            },
+        }
+    }
+}
+
+/// Keys of [`PASSWORD`].
+pub(crate) fn keys(hash: Hash) -> ScramKeys {
+    ScramKeys::derive(hash, PASSWORD, SALT, ITERATIONS).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "an instant can be had in no other way")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn stream(now: Instant, framing: Framing, security: &Security, hosts: &Arc<Domains>) -> Stream {
+    let entropy = Arc::new(|bytes: &mut [u8]| bytes.fill(0x2a));
+    Stream::new(now, framing, security.clone(), hosts.clone(), entropy)
+}
+
+fn violation(name: &str) -> Violation {
+    match name {
+        "too-big" => Violation::TooBig,
+        "binary" => Violation::Binary,
+        "not-utf8" => Violation::NotUtf8,
+        "protocol" => Violation::Protocol,
+        _ => panic!("unknown violation {name}"),
+    }
+}
+
+fn describe(question: &Question) -> String {
+    match question {
+        Question::Credentials { account, need: Need::Scram(hash) } => {
+            format!("credentials {account} {}", hash.name())
+        }
+        Question::Plain { account, password } => format!("plain {account} {}", password.as_str()),
+        Question::External { account, verified, .. } => match account {
+            Some(account) => format!("external {account} {verified}"),
+            None => format!("external - {verified}"),
+        },
+        Question::Anonymous => "anonymous".into(),
+        Question::Bind { account, resource } => {
+            format!("bind {account} {}", resource.as_deref().unwrap_or("-"))
+        }
+        Question::Resume { account, previd, h } => format!("resume {account} {previd} {h}"),
+        Question::Enable { resume, max } => format!("enable {resume} {max:?}"),
+    }
+}
+
+fn ending(closure: &Closure) -> String {
+    match closure {
+        Closure::Footer => "footer".into(),
+        Closure::Lost => "lost".into(),
+        Closure::Error(error) => error.condition.name().into(),
+    }
+}
+
+fn text(stanza: &Stanza) -> String {
+    let mut out = String::new();
+    stanza.write(&mut out, None);
+    out
+}
