@@ -62,7 +62,7 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new(batches: usize, bytes: usize) -> (Self, Waiting) {
-        let (sender, receiver) = mpsc::channel(batches);
+        let (sender, receiver) = mpsc::channel(batches.max(1));
         let waiting = Arc::new(AtomicUsize::new(0));
         let queue = Self { sender, waiting: Arc::clone(&waiting), bytes };
         (queue, Waiting { receiver, waiting })

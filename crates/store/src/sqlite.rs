@@ -35,6 +35,8 @@ pub enum Durability {
 
 /// Pages in the log that start a checkpoint, 4096 bytes each.
 const CHECKPOINT_PAGES: u32 = 4_000;
+/// Bytes of the log that are kept for reuse after a checkpoint.
+const LOG_BYTES: i64 = 64 * 1024 * 1024;
 /// Bytes of the file that are read through memory mapping.
 const MAPPED_BYTES: i64 = 256 * 1024 * 1024;
 /// Statements each connection keeps prepared.
@@ -164,7 +166,7 @@ impl File {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        connection.pragma_update(None, "journal_size_limit", MAPPED_BYTES)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         bound(connection, &self.limits)
     }
 

@@ -12,6 +12,9 @@ use crate::OpenError;
 
 /// How long a connection may take to come about.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// How much longer than the server's own limit an answer is waited for: the server is to speak
+/// first, because its word is definite.
+const GRACE: Duration = Duration::from_secs(2);
 /// How soon a silent connection is looked after.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
@@ -75,7 +78,7 @@ impl Address {
         let unreachable = |cause| OpenError::Unreachable { server: server(), cause };
         let connect = async {
             let (client, connection) = self.config.connect(NoTls).await?;
-            let link = Link::new(client, connection, self.wait);
+            let link = Link::new(client, connection, self.wait + GRACE);
             if let Some(schema) = &self.schema {
                 link.command(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
             }
@@ -96,7 +99,7 @@ impl Address {
     pub(super) async fn connect(&self, purpose: Use) -> Result<Link, String> {
         let connect = async {
             let (client, connection) = self.config.connect(NoTls).await?;
-            let link = Link::new(client, connection, self.wait);
+            let link = Link::new(client, connection, self.wait + GRACE);
             link.command(&self.greeting(purpose)).await?;
             Ok(link)
         };

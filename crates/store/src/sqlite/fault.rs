@@ -31,3 +31,26 @@ fn disk_error(extended: i32, words: String) -> StoreError {
         StoreError::Other(format!("{words} (code {extended}); look at the disk and its quota"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meant(code: i32) -> StoreError {
+        store_error(Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn kinds_of_failure_are_told_apart() {
+        assert_eq!(meant(ffi::SQLITE_FULL), StoreError::Full);
+        assert_eq!(meant(ffi::SQLITE_IOERR_SHMSIZE), StoreError::Full);
+        assert_eq!(meant(ffi::SQLITE_BUSY_SNAPSHOT), StoreError::Busy);
+        assert_eq!(meant(ffi::SQLITE_LOCKED), StoreError::Busy);
+        assert_eq!(meant(ffi::SQLITE_READONLY_DBMOVED), StoreError::ReadOnly);
+        assert!(matches!(meant(ffi::SQLITE_CORRUPT_INDEX), StoreError::Corrupt(_)));
+        assert!(matches!(meant(ffi::SQLITE_NOTADB), StoreError::Corrupt(_)));
+        assert!(matches!(meant(ffi::SQLITE_CONSTRAINT_PRIMARYKEY), StoreError::Conflict(_)));
+        let fsync = meant(ffi::SQLITE_IOERR_FSYNC).to_string();
+        assert!(fsync.contains("look at the disk"), "{fsync}");
+    }
+}

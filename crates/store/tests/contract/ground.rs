@@ -1,5 +1,7 @@
 //! The engines under test.
 
+use std::io::{self, Write};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -47,9 +49,16 @@ pub(crate) fn file() -> Ground {
 
 #[expect(clippy::disallowed_methods, reason = "tests are told where PostgreSQL is")]
 pub(crate) fn postgres() -> Option<Ground> {
+    static TOLD: Once = Once::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let Ok(url) = std::env::var("WAXWING_TEST_POSTGRES") else {
-        eprintln!("WAXWING_TEST_POSTGRES is not set: PostgreSQL is left out");
+        // Written past the capture of the test harness: that something was left out must be seen.
+        TOLD.call_once(|| {
+            let _ = writeln!(
+                io::stderr(),
+                "\nWAXWING_TEST_POSTGRES is not set: the tests on PostgreSQL are LEFT OUT"
+            );
+        });
         return None;
     };
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use waxwing_store::{Db, Limits, Location, StoreError};
+use waxwing_store::{Db, Limits, Location, Statement, StoreError};
 
 use crate::batches::{NOTE, ids, insert};
 use crate::ground::postgres;
@@ -72,7 +72,7 @@ async fn an_outage_is_reported_and_service_resumes_by_itself() {
         let again = db.batch(vec![insert(200 + round)]).await.unwrap_err();
         assert!(matches!(again, StoreError::Unreachable(_)), "{again}");
         assert!(matches!(db.health().fault, Some(StoreError::Unreachable(_))));
-        let read = db.query(waxwing_store::Statement::new("SELECT 1")).await.unwrap_err();
+        let read = db.query(Statement::new("SELECT 1")).await.unwrap_err();
         assert!(matches!(read, StoreError::Unreachable(_)), "{read}");
 
         line.mend();
@@ -87,7 +87,7 @@ async fn an_outage_is_reported_and_service_resumes_by_itself() {
     }
     let mut kept = Vec::new();
     for _ in 0..100 {
-        match db.query(waxwing_store::Statement::new("SELECT 1")).await {
+        match db.query(Statement::new("SELECT 1")).await {
             Ok(_) => {
                 kept = ids(&db).await;
                 break;
@@ -111,4 +111,37 @@ async fn a_store_can_be_closed_during_an_outage() {
     line.cut();
     let closed = tokio::time::timeout(Duration::from_secs(20), db.close()).await;
     assert_eq!(closed.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn the_server_s_refusals_are_told_apart() {
+    let Some(ground) = postgres() else { return };
+    let db = ground.open_with(&[&NOTE]).await;
+    let meant = async |code: &str| {
+        let raise = format!("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$");
+        db.batch(vec![insert(1), Statement::new(raise.leak())]).await.unwrap_err()
+    };
+    assert_eq!(meant("53100").await, StoreError::Full);
+    assert_eq!(db.health().fault, Some(StoreError::Full));
+    assert_eq!(meant("57014").await, StoreError::Timeout);
+    assert_eq!(meant("25006").await, StoreError::ReadOnly);
+    assert_eq!(meant("40P01").await, StoreError::Busy);
+    assert!(matches!(meant("23505").await, StoreError::Conflict(_)));
+    assert!(matches!(meant("XX001").await, StoreError::Corrupt(_)));
+    assert!(matches!(meant("42000").await, StoreError::Other(_)));
+    assert_eq!(db.batch(vec![insert(1)]).await, Ok(vec![1]));
+    assert_eq!(db.health().fault, None);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_too_long_is_not_waited_for() {
+    let Some(ground) = postgres() else { return };
+    let limits = Limits { wait_seconds: 1, ..Limits::default() };
+    let db = Db::open(&ground.location, limits).await.unwrap();
+    db.migrate(&[&NOTE]).await.unwrap();
+    let sleep = || Statement::new("SELECT 1 FROM pg_sleep(30)");
+    assert_eq!(db.query(sleep()).await, Err(StoreError::Timeout));
+    assert_eq!(db.batch(vec![insert(1), sleep()]).await, Err(StoreError::Timeout));
+    assert_eq!(db.batch(vec![insert(1)]).await, Ok(vec![1]));
+    assert_eq!(ids(&db).await, [1]);
 }
