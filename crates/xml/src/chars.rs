@@ -47,6 +47,7 @@ pub(crate) fn is_char(c: char) -> bool {
 }
 
 /// XML 1.0 §2.3: `S ::= (#x20 | #x9 | #xD | #xA)+`.
+#[inline]
 pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -73,6 +74,7 @@ fn is_name(c: char) -> bool {
 }
 
 /// The end of the NCName that starts at `at`; `at` itself when none does.
+#[inline]
 pub(crate) fn name_end(bytes: &[u8], at: usize) -> usize {
     let mut end = at;
     let mut wanted = NAME_START;
@@ -105,6 +107,7 @@ fn first_char(bytes: &[u8]) -> Option<char> {
 }
 
 /// The first byte at or after `at` that character data must look at more closely.
+#[inline]
 pub(crate) fn text_stop(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..at + 16) {
         let block: &[u8; 16] = block.try_into().expect("the slice has 16 bytes");
@@ -124,6 +127,7 @@ pub(crate) fn text_stop(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The first byte at or after `at` that an attribute value must look at more closely.
+#[inline]
 pub(crate) fn value_stop(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..at + 16) {
         let block: &[u8; 16] = block.try_into().expect("the slice has 16 bytes");

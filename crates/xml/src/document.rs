@@ -34,7 +34,7 @@ pub fn parse(
     if spaces(bytes, scan.pos()) != bytes.len() {
         return Err(XmlError::NotWellFormed("something follows the element"));
     }
-    scan.into_element(bytes, &outer, limits)
+    scan.take_element(bytes, &outer, limits)
 }
 
 fn scan_piece(

@@ -96,6 +96,7 @@ impl Splitter {
         })
     }
 
+    #[inline]
     fn step(&mut self, input: &mut &[u8]) -> Result<Option<Event>, XmlError> {
         loop {
             match self.state {
@@ -134,6 +135,7 @@ impl Splitter {
     }
 
     /// Scans a new piece where it lies. `None`: it was one that makes no event.
+    #[inline]
     fn in_place(&mut self, input: &mut &[u8]) -> Result<Option<Option<Event>>, XmlError> {
         let mut scan = Scan::new(match self.state {
             State::ExpectDeclaration => Goal::Header { declaration: true },
@@ -145,7 +147,7 @@ impl Splitter {
         let step = self.advance(&mut scan, window)?;
         if step != Step::More {
             *input = &bytes[scan.pos()..];
-            return self.finish(step, scan, bytes);
+            return self.finish(step, &mut scan, bytes);
         }
         let utf8 = utf8_from(window, 0)?;
         self.check_room(window.len())?;
@@ -171,7 +173,7 @@ impl Splitter {
             if step != Step::More {
                 let taken = partial.scan.pos() - before;
                 *input = &input[taken..];
-                return self.finish(step, partial.scan, &partial.bytes);
+                return self.finish(step, &mut partial.scan, &partial.bytes);
             }
             partial.utf8 = utf8_from(&partial.bytes, partial.utf8)?;
             self.check_room(partial.bytes.len())?;
@@ -181,6 +183,7 @@ impl Splitter {
         Ok(Some(None))
     }
 
+    #[inline]
     fn advance(&self, scan: &mut Scan, bytes: &[u8]) -> Result<Step, XmlError> {
         let around = Around { outer: &self.outer, limits: &self.limits, root: &self.root };
         scan.advance(bytes, around).map_err(|Fault { error, seen }| {
@@ -198,10 +201,11 @@ impl Splitter {
     }
 
     /// `None`: no event.
+    #[inline]
     fn finish(
         &mut self,
         step: Step,
-        scan: Scan,
+        scan: &mut Scan,
         bytes: &[u8],
     ) -> Result<Option<Option<Event>>, XmlError> {
         let event = match step {
@@ -209,7 +213,7 @@ impl Splitter {
                 self.state = State::ExpectHeader;
                 return Ok(None);
             }
-            Step::Element => Event::Element(scan.into_element(bytes, &self.outer, &self.limits)?),
+            Step::Element => Event::Element(scan.take_element(bytes, &self.outer, &self.limits)?),
             Step::Footer => {
                 self.state = State::Ended;
                 Event::Footer
@@ -219,13 +223,13 @@ impl Splitter {
         Ok(Some(Some(event)))
     }
 
-    fn enter_root(&mut self, scan: Scan, bytes: &[u8]) -> Result<Element, XmlError> {
+    fn enter_root(&mut self, scan: &mut Scan, bytes: &[u8]) -> Result<Element, XmlError> {
         let tag = utf8(&bytes[..scan.pos()])?;
         self.root = scan.root_name(tag).into();
         let is_empty = tag.ends_with("/>");
         self.state = if is_empty { State::ExpectNoFooter } else { State::ExpectElement };
         let outer = scan.to_outer(bytes, &self.outer);
-        let header = scan.into_element(bytes, &self.outer, &self.limits)?;
+        let header = scan.take_element(bytes, &self.outer, &self.limits)?;
         self.outer = outer;
         Ok(header)
     }

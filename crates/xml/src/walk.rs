@@ -2,7 +2,7 @@
 //!
 //! Nothing here checks anything; a position that cannot exist is taken as the end of the text.
 
-use memchr::{memchr, memchr2, memchr3, memmem};
+use memchr::{memchr, memchr3, memmem};
 
 /// Start of a CDATA section.
 pub(crate) const CDATA: &str = "<![CDATA[";
@@ -138,8 +138,9 @@ impl<'a> Iterator for RawAttributes<'a> {
         if matches!(bytes.get(at), None | Some(b'/' | b'>')) {
             return None;
         }
-        let name = &self.text[at..name_end(self.text, at)];
-        let quote = memchr2(b'\'', b'"', &bytes[at..])? + at;
+        let end = name_end(self.text, at);
+        let name = &self.text[at..end];
+        let quote = end + bytes[end..].iter().position(|b| matches!(b, b'\'' | b'"'))?;
         let len = memchr(bytes[quote], &bytes[quote + 1..])?;
         self.at = quote + len + 2;
         Some(RawAttribute { at, name, value: &self.text[quote + 1..quote + 1 + len] })

@@ -10,8 +10,9 @@ use crate::{
 
 impl Scan {
     /// The piece that ends at `pos`: an element, or the start tag of the root.
-    pub(crate) fn into_element(
-        self,
+    #[inline]
+    pub(crate) fn take_element(
+        &mut self,
         bytes: &[u8],
         outer: &Outer,
         limits: &Limits,
@@ -24,7 +25,8 @@ impl Scan {
     }
 
     /// The element with this text, whose children can be forwarded as they are written.
-    pub(crate) fn build(mut self, text: &str, outer: &Outer) -> Element {
+    #[inline]
+    pub(crate) fn build(&mut self, text: &str, outer: &Outer) -> Element {
         debug_assert!(!self.rewrite, "children are in their final form");
         let bound = match self.bound {
             Bound::Outer(index) => {
@@ -37,8 +39,8 @@ impl Scan {
         let doc = Doc {
             text: text.into(),
             content: outer.content.clone(),
-            children: self.children,
-            extra: if is_plain { None } else { Some(Box::new(self.extra)) },
+            children: std::mem::take(&mut self.children),
+            extra: if is_plain { None } else { Some(Box::new(std::mem::take(&mut self.extra))) },
         };
         Element { doc, name_start: self.name_start, name_len: self.name_len, bound }
     }

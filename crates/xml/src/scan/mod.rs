@@ -107,6 +107,7 @@ struct Binding {
 }
 
 impl Scan {
+    #[inline]
     pub(crate) fn new(goal: Goal) -> Self {
         Self {
             goal,

@@ -216,10 +216,12 @@ impl Scan {
     fn has_equal_names(&self, bytes: &[u8]) -> bool {
         let names = self.attributes.iter().map(|it| it.name.whole(bytes));
         if self.attributes.len() <= FEW_ATTRIBUTES {
+            // The first byte tells nearly all apart, without a call to compare slices.
+            let is_same = |a: &[u8], b: &[u8]| a.len() == b.len() && a[0] == b[0] && a == b;
+            let earlier = names.clone();
             return names
-                .clone()
                 .enumerate()
-                .any(|(n, name)| names.clone().take(n).any(|o| o == name));
+                .any(|(n, it)| earlier.clone().take(n).any(|o| is_same(o, it)));
         }
         let mut sorted: Vec<&[u8]> = names.collect();
         sorted.sort_unstable();
@@ -265,8 +267,11 @@ impl Scan {
     }
 }
 
+#[inline]
 fn is_declaration(name: &QName, bytes: &[u8]) -> bool {
-    if name.is_prefixed() { name.prefix(bytes) == b"xmlns" } else { name.whole(bytes) == b"xmlns" }
+    bytes[name.start as usize] == b'x'
+        && name.end - name.start >= 5
+        && (if name.is_prefixed() { name.prefix(bytes) } else { name.whole(bytes) }) == b"xmlns"
 }
 
 /// Namespaces in XML §3: the prefix xml "MUST NOT be bound to any other namespace name", xmlns
