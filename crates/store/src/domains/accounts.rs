@@ -76,7 +76,8 @@ const CREDENTIAL: Table = Table {
 
 const CREATE: &str = "INSERT INTO account (jid, domain, created) VALUES (?1, ?2, ?3) \
      ON CONFLICT (jid) DO NOTHING";
-const KEEP_CREDENTIAL: &str = "INSERT INTO credential (owner, hash, salt, iterations, stored_key, server_key) \
+const KEEP_CREDENTIAL: &str = "INSERT INTO credential \
+     (owner, hash, salt, iterations, stored_key, server_key) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const DROP_CREDENTIALS: &str = "DELETE FROM credential WHERE owner = ?1";
 /// Changes nothing; asserts that the account exists.

@@ -60,7 +60,8 @@ const ROSTER_REQUEST: Table = Table {
 
 const LOAD: &str = "SELECT jid, name, subscription, ask, approved, groups, version FROM roster \
      WHERE owner = ?1 ORDER BY jid";
-const PUT: &str = "INSERT INTO roster (owner, jid, name, subscription, ask, approved, groups, version) \
+const PUT: &str = "INSERT INTO roster \
+     (owner, jid, name, subscription, ask, approved, groups, version) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (owner, jid) DO UPDATE SET \
      name = excluded.name, subscription = excluded.subscription, ask = excluded.ask, \
      approved = excluded.approved, groups = excluded.groups, version = excluded.version";
