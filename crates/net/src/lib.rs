@@ -12,6 +12,7 @@ mod census;
 pub mod http;
 mod limits;
 mod listen;
+mod proxied;
 mod socket;
 mod tcp;
 pub mod tls;

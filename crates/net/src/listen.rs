@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use waxwing_kernel::clock::Clock;
 use waxwing_kernel::wire::{Transport, Wire};
 use waxwing_stream::Security;
@@ -17,6 +18,7 @@ use waxwing_stream::Security;
 use crate::census::{Census, Full, Permit};
 use crate::http::{Site, serve};
 use crate::limits::Limits;
+use crate::proxied;
 use crate::socket::Socket;
 use crate::tcp::TcpWire;
 use crate::tls::{self, Alpn, Manner, StartTls, Tls};
@@ -33,6 +35,16 @@ pub struct Listener {
     pub kind: Kind,
     /// Ask clients for a certificate, for SASL EXTERNAL.
     pub asks_certificate: bool,
+    /// Every connection begins with a PROXY protocol header (version 1 or 2) of a trusted proxy;
+    /// others are refused.
+    pub is_proxied: bool,
+}
+
+impl Listener {
+    /// A listener without client certificates and without the PROXY protocol.
+    pub fn new(address: SocketAddr, kind: Kind) -> Self {
+        Self { address, kind, asks_certificate: false, is_proxied: false }
+    }
 }
 
 /// What is spoken on a port. On the two TLS kinds, ALPN decides if the client uses it:
@@ -70,6 +82,8 @@ pub struct ListenError {
 #[derive(Debug)]
 enum Cause {
     Bind(io::Error),
+    /// Another of the listeners has the port.
+    Twice(SocketAddr),
     NoTls,
     NoAuthority,
 }
@@ -82,6 +96,11 @@ impl fmt::Display for ListenError {
         write!(f, "Cannot listen on {address} for {kind}: ")?;
         let port = address.port();
         match &self.cause {
+            Cause::Twice(other) => write!(
+                f,
+                "the listener on {other} has port {port} already. '[::]' takes IPv4 as well, so \
+                 it needs no '0.0.0.0' beside it."
+            ),
             Cause::NoTls => f.write_str("TLS is not set up."),
             Cause::NoAuthority => tls::TlsError::NoAuthority.fmt(f),
             Cause::Bind(error) => match error.kind() {
@@ -143,12 +162,14 @@ impl Net {
         self: &Arc<Self>,
         listeners: &[Listener],
     ) -> Result<Listening, ListenError> {
-        let mut bound = Vec::new();
+        let mut bound: Vec<(Listener, TcpListener)> = Vec::new();
         for listener in listeners {
             let failed = |cause| ListenError { listener: *listener, cause };
             self.check(listener).map_err(failed)?;
-            let socket = TcpListener::bind(listener.address).await;
-            bound.push((*listener, socket.map_err(Cause::Bind).map_err(failed)?));
+            match TcpListener::bind(listener.address).await {
+                Ok(socket) => bound.push((*listener, socket)),
+                Err(error) => return Err(failed(why(error, listener.address, &bound))),
+            }
         }
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
@@ -284,22 +305,53 @@ impl Port {
         // Stanzas are small and somebody waits for them. Failing is no reason to refuse.
         let _ = stream.set_nodelay(true);
         let socket = Socket::plain(stream, peer, permit);
-        let (port, net) = (self.clone(), &self.net);
+        if self.listener.is_proxied {
+            let port = self.clone();
+            self.net.clock.spawn(async move {
+                match port.introduce(socket).await {
+                    Ok((socket, security)) => port.receive(socket, security),
+                    Err(error) => tracing::debug!(%peer, %error, "refused: no PROXY header"),
+                }
+            });
+        } else {
+            self.receive(socket, Security::default());
+        }
+    }
+
+    /// Hears from a trusted proxy for whom it speaks.
+    async fn introduce(&self, mut socket: Socket) -> io::Result<(Socket, Security)> {
+        let denied = |text: String| io::Error::new(ErrorKind::PermissionDenied, text);
+        if !self.net.site().proxies.trust(socket.peer().ip()) {
+            return Err(denied("the peer is no trusted proxy".to_owned()));
+        }
+        let late = |_| io::Error::from(ErrorKind::TimedOut);
+        let reading = proxied::read(&mut socket);
+        let origin = timeout(self.net.limits.handshake(), reading).await.map_err(late)??;
+        if let Some(client) = origin.client {
+            let permit = self.net.admit_behind(client.ip());
+            socket.speak_for(client, permit.map_err(|full| denied(full.to_string()))?);
+        }
+        let security = Security { trusted_proxy: origin.is_secure, ..Security::default() };
+        Ok((socket, security))
+    }
+
+    fn receive(self: &Arc<Self>, socket: Socket, security: Security) {
+        let net = &self.net;
         match self.listener.kind {
             Kind::Xmpp => {
                 let drain = net.limits.farewell_bytes_max;
                 let wire = TcpWire::plain(socket, drain, self.starttls.clone());
-                net.enter(Box::new(wire), Security::default());
+                net.enter(Box::new(wire), security);
             }
             Kind::Http => {
                 let stop = self.stop.clone();
-                net.clock.spawn(serve(net.clone(), socket, Security::default(), stop));
+                net.clock.spawn(serve(net.clone(), socket, security, stop));
             }
-            Kind::XmppTls | Kind::Https => net.clock.spawn(port.welcome_tls(socket)),
+            Kind::XmppTls | Kind::Https => net.clock.spawn(self.clone().receive_tls(socket)),
         }
     }
 
-    async fn welcome_tls(self: Arc<Self>, socket: Socket) {
+    async fn receive_tls(self: Arc<Self>, socket: Socket) {
         let (net, peer) = (&self.net, socket.peer());
         let tls = net.tls.as_ref().expect("listen refused a TLS port without TLS");
         let asks_certificate = self.listener.asks_certificate;
@@ -320,6 +372,15 @@ impl Port {
         } else {
             serve(net.clone(), socket, security, self.stop.clone()).await;
         }
+    }
+}
+
+/// Whether it is our own listener that stands in the way.
+fn why(error: io::Error, address: SocketAddr, bound: &[(Listener, TcpListener)]) -> Cause {
+    let others = bound.iter().map(|(listener, _)| listener.address);
+    match others.filter(|other| other.port() == address.port()).last() {
+        Some(other) if error.kind() == ErrorKind::AddrInUse => Cause::Twice(other),
+        _ => Cause::Bind(error),
     }
 }
 

@@ -135,7 +135,7 @@ impl Visit {
             headers: head.headers,
             body,
             client: client.map_or(self.peer.ip(), |client| client.ip),
-            is_secure: self.security.tls || client.is_some_and(|client| client.is_secure),
+            is_secure: self.security.is_encrypted() || client.is_some_and(|client| client.is_secure),
         };
         (route.handler)(request).await
     }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use waxwing_kernel::clock::Clock;
 use waxwing_kernel::wire::Transport;
-use waxwing_net::http::Site;
+use waxwing_net::http::{Proxies, Site};
 use waxwing_net::{Kind, Limits, Listener, Net, Tls, TlsOptions};
 use waxwing_stream::MarkKind;
 
@@ -64,7 +64,7 @@ async fn a_port_in_use_is_named_with_the_remedy() {
             Arc::new(|_, _| {}),
             Clock::system(),
         );
-        let listener = Listener { address, kind, asks_certificate: false };
+        let listener = Listener::new(address, kind);
         net.listen(&[listener]).await.err().unwrap().to_string()
     };
     let text = error(taken, Kind::Http).await;
@@ -74,6 +74,39 @@ async fn a_port_in_use_is_named_with_the_remedy() {
     assert!(text.contains("no address 192.0.2.1"), "{text}");
     let text = error(loopback(), Kind::XmppTls).await;
     assert!(text.contains("TLS is not set up"), "{text}");
+}
+
+#[tokio::test]
+async fn two_listeners_for_one_port_are_told_apart() {
+    let free = TcpListener::bind("[::]:0").await.unwrap().local_addr().unwrap();
+    let net =
+        Net::new(Limits::default(), None, Site::default(), Arc::new(|_, _| {}), Clock::system());
+    let four = SocketAddr::from(([0, 0, 0, 0], free.port()));
+    let listeners = [free, four].map(|address| Listener::new(address, Kind::Http));
+    let text = net.listen(&listeners).await.err().unwrap().to_string();
+    assert!(text.contains(&format!("the listener on [::]:{}", free.port())), "{text}");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_its_client_ahead_of_the_stream() {
+    let listener = Listener { is_proxied: true, ..Listener::new(loopback(), Kind::Xmpp) };
+    let networks = vec!["127.0.0.1".parse().unwrap()];
+    let trusting = Site { proxies: Proxies { networks, ..Proxies::default() }, ..Site::default() };
+    let mut server = Server::start_on(Limits::default(), None, trusting, listener).await;
+    let mut stream = server.connect().await;
+    let hello = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 5222\r\n<stream>";
+    stream.write_all(hello).await.unwrap();
+    let mut session = server.session().await;
+    assert_eq!(session.peer, "192.0.2.1:56324".parse().unwrap());
+    assert!(!session.security.is_encrypted());
+    session.heard_bytes("<stream>").await;
+    let mut silent = server.connect().await;
+    silent.write_all(b"<stream:stream xmlns='jabber:client'>").await.unwrap();
+    assert_eq!(soon(silent.read(&mut [0; 1])).await.unwrap_or(0), 0);
+    server.net.replace_site(Site::default());
+    let mut stranger = server.connect().await;
+    stranger.write_all(hello).await.unwrap();
+    assert_eq!(soon(stranger.read(&mut [0; 1])).await.unwrap_or(0), 0);
 }
 
 #[tokio::test]
@@ -91,7 +124,7 @@ async fn client_certificates_need_an_authority() {
         Arc::new(|_, _| {}),
         Clock::system(),
     );
-    let listener = Listener { address: loopback(), kind: Kind::Xmpp, asks_certificate: true };
+    let listener = Listener { asks_certificate: true, ..Listener::new(loopback(), Kind::Xmpp) };
     let text = net.listen(&[listener]).await.err().unwrap().to_string();
     assert!(text.contains("authorities"), "{text}");
 }

@@ -1,5 +1,7 @@
 //! The network layer over real sockets, all in one binary.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside their functions")]
+
 mod http;
 mod listen;
 mod support;

@@ -61,7 +61,7 @@ impl Server {
         site: Site,
         kind: Kind,
     ) -> Self {
-        let listener = Listener { address: loopback(), kind, asks_certificate: false };
+        let listener = Listener::new(loopback(), kind);
         Self::start_on(limits, tls, site, listener).await
     }
 

@@ -200,7 +200,7 @@ async fn client_certificates_are_asked_for_and_judged_but_not_demanded() {
     issue(path, "stranger", "romeo");
     let client_authorities = Some(path.join("trusted.pem"));
     let tls = Tls::open(TlsOptions { client_authorities, ..generated(&folder) }).unwrap();
-    let listener = Listener { address: loopback(), kind: Kind::XmppTls, asks_certificate: true };
+    let listener = Listener { asks_certificate: true, ..Listener::new(loopback(), Kind::XmppTls) };
     let mut server = Server::start_on(Limits::default(), Some(tls), site(), listener).await;
     for (name, is_verified) in [(None, false), (Some("juliet"), true), (Some("romeo"), false)] {
         let mut config = client(&path.join("localhost.pem"), &["xmpp-client"], BOTH);
