@@ -24,7 +24,7 @@ impl Default for Content {
 
 impl Content {
     /// Parses children that were written as [`Child::as_str`] gives them. Text and white space
-    /// between them is dropped.
+    /// between them is dropped. The limits are those of the element around them.
     pub fn parse(fragment: &str, limits: &Limits, content_ns: &str) -> Result<Self, XmlError> {
         let mut document = String::with_capacity(fragment.len() + content_ns.len() + 18);
         document.push_str("<c");
@@ -34,8 +34,7 @@ impl Content {
         document.push_str(fragment);
         document.push_str("</c>");
         let element_bytes = limits.element_bytes.saturating_add(around);
-        let depth = limits.depth.saturating_add(1);
-        let limits = Limits { element_bytes, depth, ..*limits };
+        let limits = Limits { element_bytes, ..*limits };
         parse(document.as_bytes(), &limits, content_ns, false).map(|c| c.into_content())
     }
 

@@ -43,7 +43,7 @@ fn scan_piece(
     limits: &Limits,
     outer: &Outer,
 ) -> Result<Step, XmlError> {
-    let window = &bytes[..bytes.len().min(limits.element_bytes)];
+    let window = &bytes[..bytes.len().min(limits.bytes())];
     let around = Around { outer, limits, root: "" };
     let step = scan
         .advance(window, around)

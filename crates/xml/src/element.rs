@@ -20,6 +20,8 @@ pub struct Element {
     pub(crate) bound: Bound,
 }
 
+const _: () = assert!(size_of::<Element>() <= 192);
+
 /// The text of an element and what is where in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Doc {

@@ -5,7 +5,7 @@
 /// Every limit names the largest value that is still accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one top-level element, from its `<` to its last `>`. At most 4 GiB.
+    /// Bytes of one top-level element, from its `<` to its last `>`. Above 4 GiB it is 4 GiB.
     pub element_bytes: usize,
     /// How deep elements nest; the top-level element itself is at depth 1.
     pub depth: usize,
@@ -19,6 +19,13 @@ pub struct Limits {
     pub namespaces: usize,
     /// Direct children of one top-level element.
     pub children: usize,
+}
+
+impl Limits {
+    /// The most bytes that are looked at: positions inside an element have 32 bits.
+    pub(crate) fn bytes(&self) -> usize {
+        self.element_bytes.min(u32::MAX as usize - 1)
+    }
 }
 
 impl Default for Limits {

@@ -97,7 +97,7 @@ impl<'a> Writer<'a> {
                 }
                 at = tag.end;
             }
-            if self.out.len() > self.limits.element_bytes {
+            if self.out.len() > self.limits.bytes() {
                 return Err(XmlError::TooLarge("an element is too long with its namespaces"));
             }
         }

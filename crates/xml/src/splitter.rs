@@ -143,7 +143,7 @@ impl Splitter {
             _ => Goal::Element,
         });
         let bytes = *input;
-        let window = &bytes[..bytes.len().min(self.limits.element_bytes)];
+        let window = &bytes[..bytes.len().min(self.limits.bytes())];
         let step = self.advance(&mut scan, window)?;
         if step != Step::More {
             *input = &bytes[scan.pos()..];
@@ -162,7 +162,7 @@ impl Splitter {
         mut partial: Box<Partial>,
         input: &mut &[u8],
     ) -> Result<Option<Option<Event>>, XmlError> {
-        let limit = self.limits.element_bytes;
+        let limit = self.limits.bytes();
         while !input.is_empty() {
             let before = partial.bytes.len();
             self.check_room(before)?;
@@ -194,7 +194,7 @@ impl Splitter {
 
     /// An unfinished piece of `len` bytes needs one more at least.
     fn check_room(&self, len: usize) -> Result<(), XmlError> {
-        if len >= self.limits.element_bytes {
+        if len >= self.limits.bytes() {
             return Err(XmlError::TooLarge("an element is too long"));
         }
         Ok(())
