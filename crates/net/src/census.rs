@@ -24,9 +24,26 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    open: usize,
+    counts: Counts,
     addresses: HashMap<IpAddr, Address>,
     sweep_at: usize,
+}
+
+/// What has happened to connections, on all listeners together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Open now.
+    pub open: usize,
+    /// Accepted since the start.
+    pub accepted: u64,
+    /// Refused because the server had its most connections.
+    pub refused_total: u64,
+    /// Refused because their address had its most connections.
+    pub refused_address: u64,
+    /// Refused because their address came too often.
+    pub refused_rate: u64,
+    /// Ended by a TLS handshake that failed or took too long.
+    pub tls_failed: u64,
 }
 
 /// One client address (one /64 in IPv6): its open connections, and a token bucket of new ones.
@@ -66,19 +83,23 @@ impl Census {
         Self(Arc::new(Shared { limits, state: Mutex::default() }))
     }
 
-    /// Open connections.
-    pub(crate) fn open(&self) -> usize {
-        self.0.state.lock().open
+    pub(crate) fn counts(&self) -> Counts {
+        self.0.state.lock().counts
+    }
+
+    pub(crate) fn note_failure(&self) {
+        self.0.state.lock().counts.tls_failed += 1;
     }
 
     /// Lets a connection of `ip` in. An exempt one counts only in the total.
     pub(crate) fn admit(&self, ip: IpAddr, is_exempt: bool, now: Instant) -> Result<Permit, Full> {
         let mut state = self.0.state.lock();
-        if state.open >= self.0.limits.connections_max {
-            return Err(Full::Total);
+        if state.counts.open >= self.0.limits.connections_max {
+            return Err(state.refuse(Full::Total));
         }
         let address = if is_exempt { None } else { Some(state.enter(ip, &self.0.limits, now)?) };
-        state.open += 1;
+        state.counts.open += 1;
+        state.counts.accepted += 1;
         Ok(Permit { census: self.clone(), address, is_counted: true })
     }
 
@@ -100,15 +121,24 @@ impl State {
         let fresh = || Address { open: 0, tokens: f64::from(limits.address_burst), filled_at: now };
         let address = self.addresses.entry(key).or_insert_with(fresh);
         if address.open >= limits.address_connections_max {
-            return Err(Full::Address);
+            return Err(self.refuse(Full::Address));
         }
         address.fill(limits, now);
         if address.tokens < 1.0 {
-            return Err(Full::Rate);
+            return Err(self.refuse(Full::Rate));
         }
         address.tokens -= 1.0;
         address.open += 1;
         Ok(key)
+    }
+
+    fn refuse(&mut self, why: Full) -> Full {
+        match why {
+            Full::Total => self.counts.refused_total += 1,
+            Full::Address => self.counts.refused_address += 1,
+            Full::Rate => self.counts.refused_rate += 1,
+        }
+        why
     }
 
     /// Keeps the table in proportion to the connections that are open.
@@ -143,7 +173,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.census.0.state.lock();
-        state.open -= usize::from(self.is_counted);
+        state.counts.open -= usize::from(self.is_counted);
         if let Some(address) = self.address.and_then(|key| state.addresses.get_mut(&key)) {
             address.open -= 1;
         }
@@ -194,7 +224,9 @@ mod tests {
         let _other = admit("2001:db8:0:1::3").unwrap();
         assert_eq!(admit("192.0.2.2").err(), Some(Full::Total));
         drop(first);
-        assert_eq!(census.open(), 3);
+        let counts = census.counts();
+        assert_eq!((counts.open, counts.accepted), (3, 5));
+        assert_eq!((counts.refused_total, counts.refused_address, counts.refused_rate), (1, 2, 0));
         assert!(admit("192.0.2.1").is_ok());
     }
 
@@ -219,7 +251,7 @@ mod tests {
         }
         assert_eq!(census.admit_behind(ip("192.0.2.1"), now).err(), Some(Full::Address));
         open.clear();
-        assert_eq!(census.open(), 0);
+        assert_eq!(census.counts().open, 0);
         assert!(census.admit_behind(ip("192.0.2.1"), now).is_ok());
     }
 

@@ -11,13 +11,17 @@
 mod census;
 pub mod http;
 mod limits;
-mod listen;
+mod listener;
+mod net;
+mod port;
 mod proxied;
 mod socket;
 mod tcp;
 pub mod tls;
 pub mod websocket;
 
+pub use census::Counts;
 pub use limits::Limits;
-pub use listen::{Entry, Kind, ListenError, Listener, Listening, Net};
-pub use tls::{Certificate, Tls, TlsError, TlsOptions};
+pub use listener::{Kind, ListenError, Listener};
+pub use net::{Entry, Listening, Net};
+pub use tls::{Certificate, InUse, Tls, TlsError, TlsOptions};

@@ -79,3 +79,13 @@ impl Wire for TcpWire {
         self.socket.peer()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_wire_is_small() {
+        assert!(size_of::<TcpWire>() <= 160, "{}", size_of::<TcpWire>());
+    }
+}

@@ -21,7 +21,7 @@ use waxwing_stream::Security;
 use super::forwarded::Client;
 use super::route::{HttpRoute, Match, Reply, Request, find};
 use super::{Site, page};
-use crate::listen::Net;
+use crate::net::Net;
 use crate::socket::Socket;
 use crate::websocket::handshake::{self, Refusal, SUBPROTOCOL};
 use crate::websocket::wire::WebSocketWire;
@@ -135,7 +135,8 @@ impl Visit {
             headers: head.headers,
             body,
             client: client.map_or(self.peer.ip(), |client| client.ip),
-            is_secure: self.security.is_encrypted() || client.is_some_and(|client| client.is_secure),
+            is_secure: self.security.is_encrypted()
+                || client.is_some_and(|client| client.is_secure),
         };
         (route.handler)(request).await
     }

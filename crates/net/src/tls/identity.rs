@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aws_lc_rs::digest;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
@@ -25,7 +26,9 @@ pub(crate) struct Identity {
     /// The `tls-server-end-point` channel binding, where it is defined.
     pub(crate) end_point: Option<Vec<u8>>,
     /// Unix seconds of its last moment.
-    pub(crate) expires_at: i64,
+    expires_at: i64,
+    /// Where it came from.
+    pub(crate) chain_path: PathBuf,
 }
 
 /// When a file was last seen to change; a renewed certificate has another one.
@@ -77,7 +80,15 @@ impl Identity {
                 }
                 error => TlsError::Refused(key_path.to_owned(), error.to_string()),
             })?;
-        Ok(Self { certified: Arc::new(certified), names, end_point, expires_at })
+        let chain_path = chain_path.to_owned();
+        Ok(Self { certified: Arc::new(certified), names, end_point, expires_at, chain_path })
+    }
+
+    /// SHA-256 of the certificate: `AB:CD:…`.
+    pub(crate) fn fingerprint(&self) -> String {
+        let hash = digest::digest(&digest::SHA256, &self.certified.cert[0]);
+        let bytes: Vec<_> = hash.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        bytes.join(":")
     }
 
     /// Days until it expires; negative when it has.

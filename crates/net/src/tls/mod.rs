@@ -59,6 +59,21 @@ pub struct Tls {
     complaint: Mutex<String>,
 }
 
+/// One certificate in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InUse {
+    /// The DNS names it is for.
+    pub names: Vec<String>,
+    /// The file it came from.
+    pub chain: PathBuf,
+    /// Whole days until it expires; negative when it has.
+    pub days_left: i64,
+    /// It is self-signed, made by us.
+    pub is_generated: bool,
+    /// SHA-256 of the certificate, in hexadecimal with colons, as clients show it.
+    pub fingerprint: String,
+}
+
 /// Everything loaded at one time.
 pub(crate) struct Store {
     stands: Vec<Arc<Stand>>,
@@ -150,6 +165,18 @@ impl Tls {
             tracing::warn!("{complaint}");
         }
         *last = complaint;
+    }
+
+    /// The certificates in use, for the operator's eyes.
+    pub fn in_use(&self) -> Vec<InUse> {
+        let in_use = |stand: &Arc<Stand>| InUse {
+            names: stand.identity.names.clone(),
+            chain: stand.identity.chain_path.clone(),
+            days_left: stand.identity.days_left(),
+            is_generated: stand.renew_days > 0,
+            fingerprint: stand.identity.fingerprint(),
+        };
+        self.store().stands.iter().map(in_use).collect()
     }
 
     /// Whether client certificates can be judged.

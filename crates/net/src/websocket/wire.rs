@@ -270,3 +270,13 @@ fn violation(fault: Fault) -> Violation {
         Fault::TooBig => Violation::TooBig,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_wire_is_small() {
+        assert!(size_of::<WebSocketWire>() <= 384, "{}", size_of::<WebSocketWire>());
+    }
+}

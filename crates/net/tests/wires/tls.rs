@@ -156,7 +156,7 @@ async fn starttls_turns_a_plain_wire_into_a_secure_one() {
     session.order(Order::Close);
     // close_notify came: no error about a truncated stream.
     assert_eq!(soon(stream.read(&mut [0; 1])).await.unwrap(), 0);
-    assert_eq!(server.net.connections(), 1);
+    assert_eq!(server.net.counts().open, 1);
 }
 
 #[tokio::test]
@@ -319,8 +319,11 @@ fn a_generated_certificate_is_kept_private_and_kept() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    Tls::open(options.clone()).unwrap();
+    let in_use = Tls::open(options.clone()).unwrap().in_use();
     assert_eq!(fs::read(&path).unwrap(), first);
+    assert_eq!(in_use[0].names, ["xn--mnchen-3ya.example", "localhost"]);
+    assert!(in_use[0].is_generated && in_use[0].chain == path && in_use[0].days_left > 300);
+    assert_eq!(in_use[0].fingerprint.len(), 32 * 3 - 1);
     fs::write(&path, "cut short").unwrap();
     Tls::open(options).unwrap();
     assert_ne!(fs::read(&path).unwrap(), b"cut short");

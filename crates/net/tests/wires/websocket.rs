@@ -181,7 +181,7 @@ async fn a_server_that_closes_waits_for_the_answer() {
     assert_eq!(read_frame(&mut stream).await, Some((0x81, b"<close/>".to_vec())));
     assert_eq!(read_frame(&mut stream).await, Some((0x88, vec![0x03, 0xE8])));
     stream.write_all(&frame(0x81, b"<on its way/>")).await.unwrap();
-    assert_eq!(server.net.connections(), 1);
+    assert_eq!(server.net.counts().open, 1);
     stream.write_all(&frame(0x88, &[0x03, 0xE8])).await.unwrap();
     assert_eq!(read_frame(&mut stream).await, None);
 }
@@ -219,7 +219,7 @@ async fn a_connection_that_is_cut_is_an_end() {
     assert_eq!(session.heard().await, Heard::End);
     drop(session);
     for _ in 0..100 {
-        if server.net.connections() == 0 {
+        if server.net.counts().open == 0 {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
