@@ -29,8 +29,36 @@ pub(crate) fn check(header: &Element) -> Result<(), StreamError> {
     if header.name() != "stream" {
         return Err(StreamError::bad_format());
     }
-    match header.attribute("xmlns") {
-        Some(content) if content != CLIENT => Err(StreamError::invalid_namespace()),
-        _ => Ok(()),
+    match content_namespace(header.as_str()) {
+        // §4.8.3: or the streams namespace is the default, and every stanza declares its own.
+        None | Some(CLIENT | STREAM) => Ok(()),
+        Some(_) => Err(StreamError::invalid_namespace()),
+    }
+}
+
+/// The default namespace that a start tag, known to be well-formed, declares for its content.
+fn content_namespace(tag: &str) -> Option<&str> {
+    let mut rest = tag.split_once(|c: char| c.is_ascii_whitespace())?.1;
+    loop {
+        let (name, after) = rest.split_once('=')?;
+        let value = after.trim_ascii_start();
+        let (value, behind) = value.get(1..)?.split_once(value.get(..1)?)?;
+        if name.trim_ascii() == "xmlns" {
+            return Some(value);
+        }
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declaration_is_found_among_the_attributes() {
+        assert_eq!(content_namespace("<a xmlns='x'>"), Some("x"));
+        assert_eq!(content_namespace("<a b=\" xmlns='y'\"\n xmlns = \"x\" >"), Some("x"));
+        assert_eq!(content_namespace("<a b=' xmlns=\"y\"' xmlns:c='z'>"), None);
+        assert_eq!(content_namespace("<a>"), None);
     }
 }
