@@ -111,7 +111,7 @@ impl Connection {
     }
 
     /// RFC 6120 §10.3: before sign-in everything is for the server; `to` may name which.
-    async fn early(&self, stanza: Stanza) -> Option<Stanza> {
+    async fn early(&mut self, stanza: Stanza) -> Option<Stanza> {
         let domain = stanza.head.to.as_ref()?.domain();
         let site = self.hub.site(domain)?;
         self.hub.ask_early(&site, stanza, self.wire.peer().ip()).await

@@ -107,15 +107,4 @@ impl Hub {
         let mut transit = Transit { stanza, from, to, targets, effects, kept, hub: self };
         site.router.judge(Side::Inbound, stage, &mut transit)
     }
-
-    /// Delivers a presence that is addressed to an account to those of its sessions that may see
-    /// it, passing the recipient's checks: blocked senders stay unseen.
-    pub(crate) async fn show(&self, from: &Party, stanza: Stanza, effects: &mut Effects) {
-        let Some(to) = stanza.head.to.clone() else { return };
-        let Some(site) = self.site(to.domain()) else { return };
-        if let Ok(Some(account)) = self.account(&to.bare()).await {
-            let to = Party::new(to, Some(account));
-            self.to_account(&site, from, &to, stanza, effects).await;
-        }
-    }
 }

@@ -34,12 +34,17 @@ pub fn of(kind: Kind, to: &Jid, sessions: &[Resource]) -> Landing {
 /// §8.5.3.2, the full address of no connected resource.
 fn unmatched(kind: Kind, sessions: &[Resource]) -> Landing {
     match kind {
-        // "If the message type is 'chat' the server SHOULD … deliver as if to the bare JID";
-        // it may be the client's old resource, and messages are not lost here.
+        // Table 1: a chat message is handled "as if" it were for the bare address: it may be an
+        // old resource of the client, and messages are not lost here.
         Kind::Message(MessageType::Chat) => bare(kind, sessions),
-        Kind::Message(MessageType::Normal | MessageType::Groupchat | MessageType::Headline)
-        | Kind::Iq(IqType::Get | IqType::Set) => Landing::Refuse(StanzaError::service_unavailable()),
-        Kind::Message(MessageType::Error)
+        // §8.5.3.2.1: for normal, groupchat and headline "the server MUST either (a) silently
+        // ignore the stanza or (b) return an error stanza". Nobody waits for the answer to a
+        // headline, so there it would only tell who is online.
+        Kind::Message(MessageType::Normal | MessageType::Groupchat)
+        | Kind::Iq(IqType::Get | IqType::Set) => {
+            Landing::Refuse(StanzaError::service_unavailable())
+        }
+        Kind::Message(MessageType::Headline | MessageType::Error)
         | Kind::Iq(IqType::Result | IqType::Error)
         | Kind::Presence(_) => Landing::Ignore,
     }
@@ -52,16 +57,18 @@ fn bare(kind: Kind, sessions: &[Resource]) -> Landing {
             // §8.5.2.1.1: deliver "to all of the non-negative available resources", or to none:
             // "the server SHOULD NOT deliver the stanza to any available resources [with negative
             // priority] but instead MUST store the stanza offline … or return an error".
-            chosen(sessions, |session| session.priority >= 0).map_or(Landing::Spool, Landing::Sessions)
+            chosen(sessions, |session| session.priority >= 0)
+                .map_or(Landing::Spool, Landing::Sessions)
         }
         // "For a message stanza of type 'groupchat', the server MUST NOT deliver the stanza to any
         // of the available resources but instead MUST return a stanza error".
-        Kind::Message(MessageType::Groupchat) => Landing::Refuse(StanzaError::service_unavailable()),
+        Kind::Message(MessageType::Groupchat) => {
+            Landing::Refuse(StanzaError::service_unavailable())
+        }
         // "of type 'headline' … MUST deliver the stanza to all of the non-negative available
         // resources"; without any it is ignored.
-        Kind::Message(MessageType::Headline) => {
-            chosen(sessions, |session| session.priority >= 0).map_or(Landing::Ignore, Landing::Sessions)
-        }
+        Kind::Message(MessageType::Headline) => chosen(sessions, |session| session.priority >= 0)
+            .map_or(Landing::Ignore, Landing::Sessions),
         // "of type 'error', the server MUST silently ignore the message."
         Kind::Message(MessageType::Error) => Landing::Ignore,
         // §8.5.2.1.2: presence without a type or 'unavailable' goes "to all available resources".

@@ -14,14 +14,10 @@ impl Session {
             self.hub.unremember(id);
         }
         // First out of sight, so that nothing new is sent here; then empty the mailbox.
-        let known = self.hub.directory().unbind(&self.jid, &self.mailbox);
+        self.hub.directory().unbind(&self.jid, &self.mailbox);
         let letters = self.mailbox.close();
         self.hub.metrics().session_ended();
-        if let Some(presence) = known.and_then(|resource| resource.presence) {
-            self.say_unavailable(presence).await;
-        } else {
-            self.tell_directed().await;
-        }
+        self.say_unavailable().await;
         let waiting = letters.into_iter().filter_map(|letter| match letter {
             Mail::Deliver(delivery) => Some(delivery),
             Mail::Resume(handover) => {
@@ -38,21 +34,18 @@ impl Session {
     }
 
     /// RFC 6121 §4.5.2: the server itself "MUST broadcast … unavailable" for a resource that
-    /// leaves without saying so.
-    async fn say_unavailable(&mut self, _last: Stanza) {
+    /// leaves without saying so; the same for those who got directed presence (§4.6.3).
+    async fn say_unavailable(&mut self) {
         let from = self.party();
         let presence = Stanza::presence(PresenceType::Unavailable).from(self.jid.clone());
         let mut effects = Effects::default();
+        let successor = self.hub.directory().session(&self.jid);
+        if successor.is_some_and(|session| session.is_available()) {
+            // Another connection took the resource over and has been seen under its address:
+            // what the contacts know is true.
+            return;
+        }
         self.broadcast(&from, PresenceType::Unavailable, presence, &mut effects).await;
-        self.hub.perform(effects).await;
-    }
-
-    /// The same for those who only got directed presence (RFC 6121 §4.6.3).
-    async fn tell_directed(&mut self) {
-        let from = self.party();
-        let presence = Stanza::presence(PresenceType::Unavailable).from(self.jid.clone());
-        let mut effects = Effects::default();
-        self.leave_directed(&from, &presence, &mut effects).await;
         self.hub.perform(effects).await;
     }
 }

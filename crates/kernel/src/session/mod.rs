@@ -7,6 +7,7 @@ mod connected;
 mod end;
 mod hibernate;
 mod outbound;
+mod presence;
 mod turn;
 
 use std::collections::{HashSet, VecDeque};
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     slots: Slots,
     /// Whom this session told that it is here, besides its contacts (RFC 6121 §4.6).
     directed: HashSet<Jid>,
+    /// Whether its contacts were told that it is here.
+    is_available: bool,
     pending: VecDeque<Pending>,
     /// Kept stanzas written to a client that does not acknowledge.
     written: Vec<Tag>,
@@ -87,6 +90,7 @@ impl Session {
             mailbox,
             slots: site.slots(),
             directed: HashSet::new(),
+            is_available: false,
             pending: VecDeque::new(),
             written: Vec::new(),
             resumption: None,

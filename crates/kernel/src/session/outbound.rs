@@ -1,11 +1,10 @@
 //! What a client sends: judged in order, made durable, then delivered and acknowledged.
 
 use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
-use waxwing_store::StoreError;
 use waxwing_stream::Stream;
 
 use crate::mailbox::{Delivery, Mail, Mailbox};
-use crate::request::Scope;
+use crate::request::{Scope, unstored};
 use crate::session::{Decision, Pending, Session};
 use crate::stage::{Effects, Party};
 
@@ -90,7 +89,7 @@ impl Session {
                 }
                 Err(error) => {
                     let reply = pending.stanza.error_reply(&unstored(&error));
-                    for reply in reply {
+                    if let Some(reply) = reply {
                         self.leave(stream, Delivery::new(reply.to(self.jid.clone())));
                     }
                 }
@@ -134,16 +133,5 @@ impl Session {
         if !others.is_empty() {
             self.hub.hand_over(others).await;
         }
-    }
-}
-
-/// The database refused: the sender hears why, and may try again.
-fn unstored(error: &StoreError) -> StanzaError {
-    tracing::error!(%error, "a stanza could not be stored");
-    match error {
-        StoreError::Full | StoreError::Busy => StanzaError::resource_constraint()
-            .text("The server cannot store this at the moment; try again later."),
-        _ => StanzaError::internal_server_error()
-            .text("The server could not store this; nothing was delivered."),
     }
 }

@@ -1,0 +1,213 @@
+//! Subscriptions on their way: out of an account (RFC 6121 Appendix A.2) and into one (A.3).
+
+use std::sync::Arc;
+
+use waxwing_jid::BareJid;
+use waxwing_stanza::{PresenceType, Stanza, StanzaError};
+
+use crate::account::Account;
+use crate::hub::Hub;
+use crate::presence::rules::{self, Ruling, State};
+use crate::request::unstored;
+use crate::roster::{Contact, Draft};
+use crate::route::Outcome;
+use crate::site::Site;
+use crate::stage::{Effects, Party};
+
+/// One stanza that changes what stands between an account and a contact.
+struct Step<'a> {
+    account: &'a Account,
+    contact: &'a BareJid,
+    rule: fn(State, PresenceType) -> Ruling,
+    kind: PresenceType,
+    stanza: &'a Stanza,
+}
+
+/// What became of it.
+struct Taken {
+    before: State,
+    ruling: Ruling,
+    /// The item to push, with the roster's version, when something visible changed.
+    item: Option<(String, i64)>,
+}
+
+impl Taken {
+    /// Whether the contact may see the account's presence from now on.
+    fn begins_to_show(&self) -> bool {
+        self.ruling.state.subscription.shows() && !self.before.subscription.shows()
+    }
+
+    /// Whether the contact saw the account's presence until now.
+    fn ceases_to_show(&self) -> bool {
+        self.before.subscription.shows() && !self.ruling.state.subscription.shows()
+    }
+}
+
+impl Hub {
+    /// A subscription stanza that a session sends (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4.2).
+    pub(crate) async fn send_subscription(
+        &self,
+        site: &Arc<Site>,
+        from: &Party,
+        kind: PresenceType,
+        mut stanza: Stanza,
+        effects: &mut Effects,
+    ) {
+        let (Some(account), Some(to)) = (&from.account, stanza.head.to.clone()) else { return };
+        let (owner, contact) = (account.jid(), to.bare());
+        // §3.1.2: "the user's server MUST stamp the outgoing subscription request with the bare
+        // JID … of the user", and a resource of the contact plays no part.
+        stanza.head.from = Some(owner.to_jid());
+        stanza.head.to = Some(contact.to_jid());
+        if contact == *owner {
+            let error = StanzaError::not_allowed().text("You always see your own presence.");
+            return self.refuse_presence(from, &stanza, &error, effects);
+        }
+        if let Outcome::Stop = self.leave(from, contact.as_jid(), &mut stanza, effects) {
+            return;
+        }
+        let step =
+            Step { account, contact: &contact, rule: rules::outbound, kind, stanza: &stanza };
+        let taken = match self.take(site, &step).await {
+            Ok(taken) => taken,
+            Err(error) => return self.refuse_presence(from, &stanza, &error, effects),
+        };
+        if let Some((item, version)) = &taken.item {
+            self.push_roster(site, owner, *version, item, effects);
+        }
+        if taken.ruling.passes {
+            let sender = Party { jid: owner.to_jid(), ..from.clone() };
+            self.arrive_boxed(&sender, stanza, effects).await;
+        }
+        self.follow(account, &contact, &taken, effects).await;
+    }
+
+    /// A subscription stanza that reaches an account (§3.1.3, §3.1.6, §3.2.3, §3.3.3).
+    pub(crate) async fn receive_subscription(
+        &self,
+        site: &Arc<Site>,
+        from: &Party,
+        to: &Party,
+        kind: PresenceType,
+        mut stanza: Stanza,
+        effects: &mut Effects,
+    ) {
+        let Some(account) = &to.account else { return };
+        let (owner, contact) = (account.jid(), from.jid.bare());
+        // §8.5.3.2.2: for the full address of no resource a request is the account's, and of the
+        // others "the server MUST ignore the stanza".
+        let is_astray = !to.jid.is_bare() && self.directory().session(&to.jid).is_none();
+        if contact == *owner || (is_astray && kind != PresenceType::Subscribe) {
+            return;
+        }
+        stanza.head.from = Some(contact.to_jid());
+        stanza.head.to = Some(owner.to_jid());
+        let step = Step { account, contact: &contact, rule: rules::inbound, kind, stanza: &stanza };
+        let taken = match self.take(site, &step).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                tracing::debug!(%error, account = %owner, "a subscription stanza was dropped");
+                return;
+            }
+        };
+        if taken.ruling.passes {
+            self.deliver_subscription(site, owner, kind, &stanza, effects);
+        }
+        if let Some((item, version)) = &taken.item {
+            self.push_roster(site, owner, *version, item, effects);
+        }
+        if let Some(reply) = taken.ruling.reply {
+            let reply = Stanza::presence(reply).from(owner.to_jid()).to(contact.to_jid());
+            let sender = Party::new(owner.to_jid(), Some(Arc::clone(account)));
+            self.arrive_boxed(&sender, reply, effects).await;
+        }
+        self.follow(account, &contact, &taken, effects).await;
+    }
+
+    /// Takes one account's turn for one step. Nobody sees anything before it is durable.
+    async fn take(&self, site: &Site, step: &Step<'_>) -> Result<Taken, StanzaError> {
+        let Step { account, contact, rule, kind, stanza } = *step;
+        let turn = account.turn().await;
+        let roster = turn.fact(site.roster);
+        let before = roster.state(contact);
+        let ruling = rule(before, kind);
+        if ruling.state == before {
+            return Ok(Taken { before, ruling, item: None });
+        }
+        let known = roster.contact(contact);
+        let mut draft = roster.draft(account.jid(), self.next_id());
+        self.note_request(&mut draft, step, before.is_asked, ruling.state.is_asked)?;
+        let mut item = None;
+        if (State { is_asked: ruling.state.is_asked, ..before }) != ruling.state {
+            let contact = Contact {
+                subscription: ruling.state.subscription,
+                is_asking: ruling.state.is_asking,
+                is_approved: ruling.state.is_approved,
+                ..known.cloned().unwrap_or_else(|| Contact::new(contact.clone()))
+            };
+            let mut xml = String::new();
+            contact.write(&mut xml);
+            item = Some((xml, draft.version()));
+            draft.put(contact, self.limits())?;
+        }
+        let (roster, writes) = draft.finish();
+        self.db().batch(writes).await.map_err(|error| unstored(&error))?;
+        turn.publish(site.roster, roster);
+        tracing::debug!(account = %account.jid(), ?kind, from = ?stanza.head.from, "subscription");
+        Ok(Taken { before, ruling, item })
+    }
+
+    /// Pending requests are no contacts: A.1 "the contact's server MUST NOT create a roster item".
+    fn note_request(
+        &self,
+        draft: &mut Draft,
+        step: &Step<'_>,
+        was_asked: bool,
+        is_asked: bool,
+    ) -> Result<(), StanzaError> {
+        match (was_asked, is_asked) {
+            (false, true) => draft.keep(step.contact, step.stanza, self.limits()),
+            (true, false) => {
+                draft.settle(step.contact);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// §3.1.3: a request goes "to all of the available resources"; §3.1.6, §3.2.3, §3.3.3: the
+    /// others go "to all of the interested resources".
+    fn deliver_subscription(
+        &self,
+        site: &Site,
+        owner: &BareJid,
+        kind: PresenceType,
+        stanza: &Stanza,
+        effects: &mut Effects,
+    ) {
+        for session in self.directory().sessions(owner) {
+            let is_meant = match kind {
+                PresenceType::Subscribe => session.is_available(),
+                _ => session.flags.has(site.interested),
+            };
+            if is_meant {
+                effects.deliver(&session.mailbox, stanza.clone());
+            }
+        }
+    }
+
+    /// What the contact sees of the account from now on.
+    async fn follow(
+        &self,
+        account: &Arc<Account>,
+        contact: &BareJid,
+        taken: &Taken,
+        effects: &mut Effects,
+    ) {
+        if taken.begins_to_show() || taken.ruling.reply.is_some() {
+            self.show_presence(account, contact, effects).await;
+        } else if taken.ceases_to_show() {
+            self.hide_presence(account, contact, effects).await;
+        }
+    }
+}
