@@ -43,7 +43,10 @@ fn end_tags_match() {
 #[test]
 fn a_document_is_one_element() {
     accepts(&["<a/> \r\n"]);
-    refuses(XmlError::NotWellFormed, &["", " <a/>", "<a/><b/>", "<a/>x", "x", "\u{FEFF}<a/>"]);
+    refuses(
+        XmlError::NotWellFormed,
+        &["", " <a/>", "<a/><b/>", "<a/>x", "x", "\u{FEFF}<a/>", "<a/><![CDATA[]]>"],
+    );
 }
 
 /// Namespaces in XML §4: `QName ::= PrefixedName | UnprefixedName`; XML 1.0 §2.3, Name.
