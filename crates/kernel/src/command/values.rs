@@ -15,6 +15,11 @@ impl Values {
         self.0.get(var).map_or(&[], Vec::as_slice)
     }
 
+    /// The first value of one field.
+    pub fn get(&self, var: &str) -> Option<&str> {
+        self.of(var).first().map(String::as_str)
+    }
+
     /// Adds a value to a field.
     pub fn push(&mut self, var: impl Into<String>, value: impl Into<String>) {
         self.0.entry(var.into()).or_default().push(value.into());

@@ -122,8 +122,8 @@ fn blot(line: &str) -> String {
         out.push_str(before);
         out.push_str("://");
         rest = after;
-        let authority_end = rest.find(['/', '"', '\'', ' ']).unwrap_or(rest.len());
-        let Some(at) = rest[..authority_end].rfind('@') else { continue };
+        let text_end = rest.find(['"', '\'']).unwrap_or(rest.len());
+        let Some(at) = rest[..text_end].rfind('@') else { continue };
         let Some((user, password)) = rest[..at].split_once(':') else { continue };
         out.push_str(user);
         out.push(':');

@@ -47,7 +47,9 @@ impl Config {
                 let span = error.span().unwrap_or(at_end.clone());
                 source.flaw(span, String::new(), error.message())
             };
-            return Err(syntax.iter().map(flaw).collect());
+            let mut errors: Errors = syntax.iter().map(flaw).collect();
+            errors.sort_by_key(|error| (error.place.line, error.place.column));
+            return Err(errors);
         }
         let root = Table::root(source, &document);
         let mut errors = unknown_sections(&root, modules);
@@ -159,13 +161,14 @@ fn hosts(root: &Table<'_>, modules: &[&'static SectionAbout], errors: &mut Error
         Vec::new()
     });
     let mut hosts: Vec<Host> = Vec::new();
+    let mut domains: Vec<DomainName> = Vec::new();
     for table in tables {
-        let host = host(table.clone(), &global, modules, errors);
-        let is_twice = hosts.iter().any(|other| other.config.domain == host.config.domain);
-        if is_twice && table.item("domain").is_some() {
+        let domain = table.item("domain").and_then(|item| DomainName::read(&item).ok());
+        if domain.as_ref().is_some_and(|domain| domains.contains(domain)) {
             errors.push(table.flaw("domain", "another [[host]] has this domain already"));
         }
-        hosts.push(host);
+        domains.extend(domain);
+        hosts.push(host(table, &global, modules, errors));
     }
     if hosts.is_empty() {
         let table = Table::absent(root.source(), HostConfig::NAME);

@@ -9,7 +9,7 @@ mod server;
 
 pub(crate) use client::{AskError, ask};
 pub(crate) use message::{Request, Response};
-pub(crate) use server::Control;
+pub(crate) use server::{Control, Handle};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -13,8 +13,8 @@ crate::section! {
         pub public_url: Option<PublicUrl> = None,
         /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
         pub trusted_proxies: Vec<Network> = [],
-        /// Web origins whose pages may open a WebSocket, such as `https://app.example.org`;
-        /// `["*"]` lets every page. Pages of the served domains always may.
+        /// Web origins whose pages may open a WebSocket, such as `https://app.example.org`. An
+        /// empty list lets every page: none can sign in without a password anyway.
         pub origins: Vec<String> = [],
         /// Whether `/metrics` answers only to this machine and the trusted proxies.
         pub metrics_private: bool = true,
