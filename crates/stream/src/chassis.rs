@@ -19,6 +19,9 @@ use crate::role::client::State;
 use crate::timers::Timers;
 use crate::{CLIENT, SM};
 
+/// Room for the first output of a turn: most stanzas fit.
+const MESSAGE_BYTES: usize = 512;
+
 /// The shared part of a stream.
 pub(crate) struct Chassis {
     pub(crate) framing: Framing,
@@ -28,6 +31,8 @@ pub(crate) struct Chassis {
     pub(crate) shut: bool,
     /// The peer's closing tag waits until all its stanzas are handled.
     pub(crate) finishing: bool,
+    /// The client was told to connect elsewhere.
+    pub(crate) moved: bool,
     /// Ended in a way that nobody resumes.
     pub(crate) over: bool,
     pub(crate) hosts: Arc<dyn Hosts>,
@@ -63,6 +68,7 @@ impl Chassis {
             opened: false,
             shut: false,
             finishing: false,
+            moved: false,
             over: false,
             hosts,
             entropy,
@@ -116,6 +122,9 @@ impl Chassis {
         if self.shut {
             return;
         }
+        if self.text.capacity() == 0 {
+            self.text.reserve(MESSAGE_BYTES);
+        }
         element(&mut self.text);
         if self.is_websocket() {
             self.mark(MarkKind::Text);
@@ -155,14 +164,11 @@ impl Chassis {
     }
 
     pub(crate) fn features(&mut self, phase: &Phase, host: &Host) {
-        let mut out = std::mem::take(&mut self.text);
-        let declare = self.is_websocket();
+        let mut features = String::new();
         let limits = self.hosts.limits();
-        features::write(phase, host, &self.security, limits, (&mut out, declare));
-        self.text = out;
-        if declare {
-            self.mark(MarkKind::Text);
-        }
+        let declare = self.is_websocket();
+        features::write(phase, host, &self.security, limits, (&mut features, declare));
+        self.write(|out| out.push_str(&features));
     }
 
     /// 128 unguessable bits in hexadecimal digits (RFC 6120 §4.7.3).
@@ -215,23 +221,33 @@ impl Chassis {
         self.fail_as(&error, closure, 1000)
     }
 
+    /// Something arrived.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.timers.heard(now, self.hosts.limits());
+    }
+
     pub(crate) fn fail_as(&mut self, error: &StreamError, closure: Closure, code: u16) -> State {
-        if !self.shut {
-            if !self.opened {
-                let host = self.host.clone().or_else(|| self.hosts.default_host());
-                self.open(host.as_deref().map(|host| &*host.domain), None);
-            }
-            let declare = self.is_websocket();
-            self.write(|out| error.write(out, declare));
-            self.shut();
+        if self.shut {
+            // We have closed already, and nobody listens to complaints any more.
+            return self.finish();
         }
+        if !self.opened {
+            let host = self.host.clone().or_else(|| self.hosts.default_host());
+            self.open(host.as_deref().map(|host| &*host.domain), None);
+        }
+        let declare = self.is_websocket();
+        self.write(|out| error.write(out, declare));
+        self.shut();
         self.over |= matches!(closure, Closure::Error(_)) && !error.leaves_session();
         self.end(closure, code)
     }
 
-    /// Both sides have closed.
+    /// Both sides have closed. A client that was sent elsewhere may resume there.
     pub(crate) fn finish(&mut self) -> State {
         self.shut();
+        if self.moved {
+            return self.end(Closure::Lost, 1000);
+        }
         self.over = true;
         self.end(Closure::Footer, 1000)
     }

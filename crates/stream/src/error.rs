@@ -99,18 +99,17 @@ impl StreamError {
     }
 
     /// Whether a session with stream management may outlive this error. It may not where the
-    /// session has moved (`conflict`, `see-other-host`), is being ended on purpose
-    /// (`not-authorized`, `reset`, `policy-violation`), or cannot be replayed: counters that
+    /// session has moved (`conflict`), is being ended on purpose (`host-gone`,
+    /// `not-authorized`, `reset`, `policy-violation`), or cannot be replayed: counters that
     /// disagree (`undefined-condition`) and a full queue (`resource-constraint`).
     pub fn leaves_session(&self) -> bool {
         use Condition::{
             Conflict, HostGone, NotAuthorized, PolicyViolation, Reset, ResourceConstraint,
-            SeeOtherHost, UndefinedCondition,
+            UndefinedCondition,
         };
         !matches!(
             self.condition,
             Conflict
-                | SeeOtherHost
                 | HostGone
                 | NotAuthorized
                 | Reset

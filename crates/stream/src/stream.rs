@@ -35,6 +35,8 @@ pub struct Stream {
     state: State,
 }
 
+const _: () = assert!(size_of::<Stream>() <= 512);
+
 impl Stream {
     /// A stream on a transport that has just been accepted.
     pub fn new(
@@ -54,8 +56,7 @@ impl Stream {
         if matches!(self.state, State::Closed) {
             return;
         }
-        let hosts = self.io.hosts.clone();
-        self.io.timers.heard(now, hosts.limits());
+        self.io.heard(now);
         match input {
             Input::Bytes(bytes) => self.feed(now, bytes),
             Input::Message(message) => self.message(now, message),
@@ -130,14 +131,13 @@ impl Stream {
         let upgrading = matches!(self.state, State::Upgrading(_));
         self.step(|state, io| match (state, reason) {
             (State::Closed, _) => State::Closed,
-            (_, Closing::Error(error)) => {
-                io.shut |= upgrading; // nothing can be said during a TLS handshake
-                io.fail(error)
-            }
+            // Nothing can be said during a TLS handshake, nor before a header without an error.
+            (_, Closing::Error(error)) if upgrading => io.end(Closure::Error(error), 1000),
+            (_, Closing::Error(error)) => io.fail(error),
             (_, _) if upgrading || (!io.opened && io.framing == Framing::Tcp) => {
-                io.shut = true;
-                io.finish()
+                io.end(Closure::Footer, 1000)
             }
+            (_, _) if io.finishing => io.finish(),
             (_, Closing::SeeOther(place)) if io.framing == Framing::Tcp => {
                 io.fail(StreamError::see_other(place))
             }
@@ -145,7 +145,7 @@ impl Stream {
             (state, Closing::SeeOther(uri)) => {
                 io.tell_handled();
                 io.write(|out| websocket::redirect(&uri, out));
-                io.shut = true;
+                (io.shut, io.moved) = (true, true);
                 io.await_footer(now);
                 state
             }
@@ -168,8 +168,7 @@ impl Stream {
         if self.io.timers.ack.is_some_and(|at| at <= now) {
             management::request(&mut self.io);
         }
-        let hosts = self.io.hosts.clone();
-        match self.io.timers.silence(now, hosts.limits()) {
+        match self.io.timers.silence(now, self.io.hosts.limits()) {
             Some(Silence::Dead) => self.step(|_, io| timed_out(io, "no sign of life")),
             Some(Silence::Probe) => self.step(|state, io| match state {
                 State::Open(open) => open.probe(io, now),
@@ -323,12 +322,13 @@ impl Stream {
             Violation::TooBig => (StreamError::policy_violation().text("too large"), 1009),
             Violation::Binary => (StreamError::bad_format().text("text messages only"), 1003),
             Violation::NotUtf8 => (StreamError::unsupported_encoding(), 1007),
-            Violation::Protocol => (StreamError::bad_format(), 1002),
+            Violation::Protocol => {
+                let closure = Closure::Error(StreamError::bad_format());
+                return self.step(|_, io| io.end(closure, 1002));
+            }
         };
-        self.step(|_, io| {
-            io.shut |= violation == Violation::Protocol;
-            io.fail_as(&error, Closure::Error(error.clone()), code)
-        });
+        let closure = Closure::Error(error.clone());
+        self.step(|_, io| io.fail_as(&error, closure, code));
     }
 
     fn held(&mut self) -> &mut Held {

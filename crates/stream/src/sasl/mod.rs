@@ -16,13 +16,17 @@ pub(crate) use mechanism::{offered, refusal};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use zeroize::Zeroizing;
 
 /// Decodes the content of `<auth/>` and `<response/>`: base64 with its padding and nothing else,
 /// or "=" for no data (RFC 6120 §6.4.2).
-pub(crate) fn decode(text: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     match text {
-        "=" => Ok(Vec::new()),
-        _ => BASE64.decode(text).map_err(|_| Failure::new(FailureCondition::IncorrectEncoding)),
+        "=" => Ok(Zeroizing::default()),
+        _ => BASE64
+            .decode(text)
+            .map(Zeroizing::new)
+            .map_err(|_| Failure::new(FailureCondition::IncorrectEncoding)),
     }
 }
 

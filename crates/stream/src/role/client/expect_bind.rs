@@ -70,7 +70,13 @@ impl ExpectBind {
             (Some(Pending::Bind(request)), _) => {
                 self.refuse(io, &request, &StanzaError::internal_server_error())
             }
-            (Some(Pending::Resume(h)), Answer::Resumed(acks)) => resumed(io, now, acks, h),
+            (Some(Pending::Resume(h)), Answer::Resumed(acks)) => {
+                if acks.address().bare() != self.account {
+                    io.acks = Some(acks);
+                    return io.fail(StreamError::internal_server_error());
+                }
+                resumed(io, now, acks, h)
+            }
             (Some(Pending::Resume(_)), answer) => {
                 let h = match answer {
                     Answer::NotResumed { h } => h,

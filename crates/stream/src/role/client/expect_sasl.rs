@@ -80,7 +80,7 @@ impl ExpectSasl {
             return self.exchange.abort();
         }
         let text = element.text();
-        let data = match sasl::decode(text.trim()) {
+        let data = match sasl::decode(&text) {
             Ok(data) => data,
             Err(failure) => return Step::Failure(failure),
         };

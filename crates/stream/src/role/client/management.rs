@@ -90,7 +90,7 @@ fn answer_request(io: &mut Chassis) {
 /// After a stanza: asks for an acknowledgement at once, or starts the clock for it.
 pub(crate) fn schedule_request(io: &mut Chassis, now: Instant) {
     let (every, after) = (io.limits().ack_every_stanzas, io.limits().ack_every_seconds);
-    let Some(acks) = &io.acks else { return };
+    let Some(acks) = io.acks.as_ref().filter(|_| !io.shut) else { return };
     if acks.wants_request(every.max(1)) {
         request(io);
     } else if acks.wants_request(1) {

@@ -29,8 +29,7 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) fn start(io: &mut Chassis, now: Instant, address: Jid, received: u64) -> State {
-        let hosts = io.hosts.clone();
-        io.timers.watch(now, hosts.limits());
+        io.timers.watch(now, io.hosts.limits());
         // What proved who the client is has done its work.
         io.security.exporter = None;
         io.security.end_point = None;
@@ -46,9 +45,8 @@ impl Open {
             SM => self.management(io, now, &element),
             namespace if understood(io, namespace) => {
                 if namespace == CLIENT_STATE {
-                    let hosts = io.hosts.clone();
                     io.timers.inactive(element.name() == "inactive");
-                    io.timers.heard(now, hosts.limits());
+                    io.heard(now);
                 }
                 io.events.push_back(Event::Nonza(element));
                 State::Open(self)
