@@ -13,7 +13,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// For whom.
     pub kind: Kind,
-    /// Ask clients for a certificate, for SASL EXTERNAL.
+    /// Ask clients for a certificate, for SASL EXTERNAL. Browsers then bother their users, so not
+    /// on a port that web clients use.
     pub asks_certificate: bool,
     /// Every connection begins with a PROXY protocol header (version 1 or 2) of a trusted proxy;
     /// others are refused.

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use waxwing_kernel::wire::Transport;
 use waxwing_stream::Security;
 
+use crate::census::Full;
 use crate::http::serve;
 use crate::listener::{Kind, Listener};
 use crate::net::Net;
@@ -25,6 +27,8 @@ pub(crate) struct Port {
     listener: Listener,
     starttls: Option<Arc<StartTls>>,
     stop: watch::Receiver<bool>,
+    /// The server had its most connections when the last client came.
+    is_full: AtomicBool,
 }
 
 impl Port {
@@ -33,7 +37,7 @@ impl Port {
             let within = net.limits().handshake();
             Arc::new(StartTls { tls, asks_certificate: listener.asks_certificate, within })
         });
-        Arc::new(Self { net, listener, starttls, stop })
+        Arc::new(Self { net, listener, starttls, stop, is_full: AtomicBool::new(false) })
     }
 
     pub(crate) async fn accept(self: Arc<Self>, socket: TcpListener) {
@@ -71,8 +75,9 @@ impl Port {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let permit = match self.net.admit(peer.ip()) {
             Ok(permit) => permit,
-            Err(full) => return tracing::debug!(%peer, "refused: {full}"),
+            Err(full) => return self.refuse(peer, full),
         };
+        self.is_full.store(false, Ordering::Relaxed);
         // Stanzas are small and somebody waits for them. Failing is no reason to refuse.
         let _ = stream.set_nodelay(true);
         let socket = Socket::plain(stream, peer, permit);
@@ -87,6 +92,15 @@ impl Port {
         } else {
             self.receive(socket, Security::default());
         }
+    }
+
+    /// Says once that the server is full; the rest is for metrics.
+    fn refuse(&self, peer: SocketAddr, full: Full) {
+        if full == Full::Total && !self.is_full.swap(true, Ordering::Relaxed) {
+            let connections_max = self.net.limits().connections_max;
+            tracing::warn!(connections_max, "refusing clients: {full}; raise the limit");
+        }
+        tracing::debug!(%peer, "refused: {full}");
     }
 
     /// Hears from a trusted proxy for whom it speaks.
