@@ -6,6 +6,7 @@
 
 pub mod dataform;
 pub mod delay;
+pub mod disco;
 pub mod forward;
 pub mod rsm;
 mod write;
