@@ -1,4 +1,8 @@
-//! What modules may add to service discovery (XEP-0030).
+//! What modules may add to service discovery (XEP-0030), and what comes of it for the server.
+
+use waxwing_stanza::StanzaError;
+use waxwing_stanza::payload::dataform::DataForm;
+use waxwing_stanza::payload::disco::{Identity, Info, Item};
 
 use crate::site::Site;
 use crate::stage::Party;
@@ -13,15 +17,40 @@ pub struct DiscoAsk<'a> {
     pub node: &'a str,
 }
 
-/// What a node is and holds.
+/// What a node is and holds. The node's name is filled in by whoever answers.
 #[derive(Clone, Debug, Default)]
 pub struct DiscoNode {
-    /// `(category, type, name)`.
-    pub identities: Vec<(String, String, Option<String>)>,
-    /// Feature namespaces.
-    pub features: Vec<String>,
-    /// Data forms, as XML (XEP-0128).
-    pub forms: Vec<String>,
-    /// `(jid, node, name)`.
-    pub items: Vec<(String, Option<String>, Option<String>)>,
+    /// What it is and can do.
+    pub info: Info,
+    /// What belongs to it.
+    pub items: Vec<Item>,
 }
+
+/// What a module says of a node: nothing when it is not its own.
+pub type DiscoAnswer = Result<Option<DiscoNode>, StanzaError>;
+
+impl Site {
+    /// What the server is and can do, from what its modules say of themselves; in one order, so
+    /// that its hash (XEP-0115) is what everybody is shown.
+    pub fn disco_info(&self) -> Info {
+        let router = &self.router;
+        let features = router.abouts().iter().flat_map(|about| about.server_features);
+        let info = Info {
+            identities: router.identities().collect(),
+            forms: router.server_forms().collect(),
+            ..Info::default()
+        };
+        info.with(features.copied()).sorted()
+    }
+
+    /// What every account is and can do.
+    pub fn account_info(&self) -> Info {
+        let features = self.router.abouts().iter().flat_map(|about| about.account_features);
+        let identities = vec![Identity::new("account", "registered", None)];
+        Info { identities, ..Info::default() }.with(features.copied()).sorted()
+    }
+}
+
+pub(crate) type NodeRoute = Box<dyn Fn(&DiscoAsk<'_>) -> DiscoAnswer + Send + Sync>;
+pub(crate) type FormRoute = Box<dyn Fn() -> Option<DataForm> + Send + Sync>;
+pub(crate) type IdentityRoute = Box<dyn Fn() -> Identity + Send + Sync>;

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use waxwing_jid::BareJid;
+use waxwing_store::domains::offline::Offline;
 use waxwing_store::{Db, StoreError};
 use waxwing_stream::{Entropy, Host, Hosts};
 
@@ -26,6 +28,7 @@ pub struct Hub(Arc<Core>);
 struct Core {
     db: Db,
     clock: Clock,
+    started: Instant,
     ids: Ids,
     limits: Limits,
     directory: Directory,
@@ -49,9 +52,13 @@ impl Sites {
     /// The sites, the first of them being the default.
     pub fn new(sites: Vec<Arc<Site>>) -> Self {
         let first = sites.first().cloned();
-        let by_domain =
-            sites.into_iter().map(|site| (site.domain().to_owned(), site)).collect();
+        let by_domain = sites.into_iter().map(|site| (site.domain().to_owned(), site)).collect();
         Self { by_domain, first }
+    }
+
+    /// The default one.
+    pub fn first(&self) -> Option<&Arc<Site>> {
+        self.first.as_ref()
     }
 
     /// All of them.
@@ -65,6 +72,7 @@ impl Hub {
     pub fn new(db: Db, clock: Clock, limits: Limits, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Core {
             db,
+            started: clock.now(),
             clock,
             ids: Ids::default(),
             directory: Directory::default(),
@@ -102,6 +110,22 @@ impl Hub {
     /// Time and randomness.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// Goes on where the last run ended: identifiers rise across restarts, even when the wall
+    /// clock was set back meanwhile.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn restore(&self) -> Result<(), StoreError> {
+        let last = Offline::new(self.0.db.clone()).last_id().await?;
+        self.0.ids.start_after(last.cast_unsigned());
+        Ok(())
+    }
+
+    /// How long the server has been running.
+    pub fn uptime(&self) -> Duration {
+        self.0.clock.now().saturating_duration_since(self.0.started)
     }
 
     /// A new identifier, greater than all before it.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use waxwing_stanza::{Stanza, StanzaError};
+use waxwing_store::StoreError;
 use waxwing_xml::Child;
 
 use crate::account::Account;
@@ -23,6 +24,9 @@ pub enum Scope {
     Owner,
     /// Anybody asks an account, also its owner.
     Account,
+    /// Anybody asks an address, bare or full, under which there is no account. What is not
+    /// answered here gets the same error that an account gives to strangers.
+    Nobody,
     /// Anybody asks the server: the domain itself.
     Server,
     /// Somebody who has not signed in asks the server, in order to register (XEP-0077 §3.1).
@@ -37,7 +41,7 @@ pub struct Request<P> {
     pub site: Arc<Site>,
     /// Who asks.
     pub from: Party,
-    /// The account that is asked; none in [`Scope::Server`].
+    /// The account that is asked; only in [`Scope::Owner`] and [`Scope::Account`].
     pub account: Option<Arc<Account>>,
     /// The whole stanza, for its id and language.
     pub stanza: Stanza,
@@ -57,8 +61,9 @@ impl<P> Request<P> {
 /// A request before its payload is read.
 pub(crate) type Call = Request<()>;
 
-pub(crate) type IqRoute =
-    Box<dyn Fn(Call, Child<'_>) -> Answer<'static, Result<Option<String>, StanzaError>> + Send + Sync>;
+pub(crate) type IqRoute = Box<
+    dyn Fn(Call, Child<'_>) -> Answer<'static, Result<Option<String>, StanzaError>> + Send + Sync,
+>;
 
 /// Something that happened to a session or an account.
 pub struct Happening {
@@ -95,6 +100,16 @@ pub struct Leaving<'a> {
     pub out: &'a mut Vec<crate::mailbox::Delivery>,
 }
 
-pub(crate) type EgressRoute =
-    Box<dyn Fn(&mut Leaving<'_>, crate::mailbox::Delivery) + Send + Sync>;
+pub(crate) type EgressRoute = Box<dyn Fn(&mut Leaving<'_>, crate::mailbox::Delivery) + Send + Sync>;
 pub(crate) type NonzaRoute = Box<dyn Fn(&mut Leaving<'_>) + Send + Sync>;
+
+/// The database refused: whoever asked hears why, and may try again.
+pub fn unstored(error: &StoreError) -> StanzaError {
+    tracing::error!(%error, "a stanza could not be stored");
+    match error {
+        StoreError::Full | StoreError::Busy => StanzaError::resource_constraint()
+            .text("The server cannot store this at the moment; try again later."),
+        _ => StanzaError::internal_server_error()
+            .text("The server could not store this; nothing was delivered."),
+    }
+}

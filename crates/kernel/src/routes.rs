@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
+use waxwing_stanza::payload::dataform::DataForm;
+use waxwing_stanza::payload::disco::Identity;
 use waxwing_stanza::{Payload, Reply, StanzaError};
 use waxwing_store::Statement;
 use waxwing_stream::Tag;
@@ -11,7 +13,7 @@ use waxwing_xml::Child;
 
 use crate::account::Account;
 use crate::command::Command;
-use crate::disco::{DiscoAsk, DiscoNode};
+use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
 use crate::mailbox::Delivery;
 use crate::module::{About, Module, StartError};
 use crate::request::{
@@ -30,8 +32,6 @@ pub enum Ask {
 }
 
 pub(crate) type FilterRoute = Box<dyn Fn(&mut Transit<'_>) -> Verdict + Send + Sync>;
-type NodeRoute = Box<dyn Fn(&DiscoAsk<'_>) -> Option<DiscoNode> + Send + Sync>;
-type FormRoute = Box<dyn Fn() -> Option<String> + Send + Sync>;
 type FeatureRoute = Box<dyn Fn(&Site) -> Option<String> + Send + Sync>;
 
 /// Routes by the namespace and name of an element, with the module that claimed each.
@@ -105,7 +105,8 @@ pub struct Table {
     pub(crate) nonzas: ByElement<NonzaRoute>,
     pub(crate) egress: Vec<(&'static str, EgressRoute)>,
     pub(crate) spool: Option<Arc<dyn Spool>>,
-    pub(crate) nodes: Vec<(&'static str, NodeRoute)>,
+    pub(crate) identities: Vec<IdentityRoute>,
+    pub(crate) nodes: Vec<NodeRoute>,
     pub(crate) forms: Vec<FormRoute>,
     pub(crate) stream_features: Vec<FeatureRoute>,
     pub(crate) commands: Vec<(&'static str, Command)>,
@@ -132,6 +133,11 @@ impl<'a, M: Module> Routes<'a, M> {
     /// Requests of anybody to an account.
     pub fn account(&mut self) -> At<'_, 'a, M> {
         At { on: self, scope: Scope::Account }
+    }
+
+    /// Requests of anybody to an address under which there is no account.
+    pub fn nobody(&mut self) -> At<'_, 'a, M> {
+        At { on: self, scope: Scope::Nobody }
     }
 
     /// Requests to the server's domain.
@@ -207,7 +213,8 @@ impl<'a, M: Module> Routes<'a, M> {
     /// Sees every stanza on its way to a client's wire and decides when it leaves.
     pub fn egress(&mut self, filter: fn(&M, &mut Leaving<'_>, Delivery)) {
         let module = Arc::clone(&self.module);
-        let run: EgressRoute = Box::new(move |leaving, delivery| filter(&module, leaving, delivery));
+        let run: EgressRoute =
+            Box::new(move |leaving, delivery| filter(&module, leaving, delivery));
         self.table.egress.push((M::ABOUT.name, run));
     }
 
@@ -223,14 +230,20 @@ impl<'a, M: Module> Routes<'a, M> {
         self.table.spool = Some(module);
     }
 
-    /// A disco node of the server (XEP-0030 §3.2, §4.2).
-    pub fn disco_node(&mut self, node: &'static str, handler: fn(&M, &DiscoAsk<'_>) -> Option<DiscoNode>) {
+    /// Says what the server is (XEP-0030 §3.1).
+    pub fn server_identity(&mut self, identity: fn(&M) -> Identity) {
         let module = Arc::clone(&self.module);
-        self.table.nodes.push((node, Box::new(move |ask| handler(&module, ask))));
+        self.table.identities.push(Box::new(move || identity(&module)));
+    }
+
+    /// Disco nodes of the server (XEP-0030 §3.2, §4.2). The handler is asked for every node.
+    pub fn disco_nodes(&mut self, handler: fn(&M, &DiscoAsk<'_>) -> DiscoAnswer) {
+        let module = Arc::clone(&self.module);
+        self.table.nodes.push(Box::new(move |ask| handler(&module, ask)));
     }
 
     /// A data form in the server's disco#info (XEP-0128).
-    pub fn server_form(&mut self, form: fn(&M) -> Option<String>) {
+    pub fn server_form(&mut self, form: fn(&M) -> Option<DataForm>) {
         let module = Arc::clone(&self.module);
         self.table.forms.push(Box::new(move || form(&module)));
     }
@@ -396,14 +409,21 @@ impl Router {
         self.0.commands.iter().map(|(_, command)| command)
     }
 
-    /// One disco node of the server.
-    pub fn disco_node(&self, ask: &DiscoAsk<'_>) -> Option<DiscoNode> {
-        let mut nodes = self.0.nodes.iter().filter(|(node, _)| *node == ask.node);
-        nodes.find_map(|(_, run)| run(ask))
+    /// What the server is.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = Identity> {
+        self.0.identities.iter().map(|identity| identity())
+    }
+
+    /// One disco node of the server; nothing when no module knows it.
+    ///
+    /// # Errors
+    /// The module's that knows it but does not tell this asker.
+    pub fn disco_node(&self, ask: &DiscoAsk<'_>) -> DiscoAnswer {
+        self.0.nodes.iter().find_map(|run| run(ask).transpose()).transpose()
     }
 
     /// The forms of the server's disco#info.
-    pub fn server_forms(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn server_forms(&self) -> impl Iterator<Item = DataForm> {
         self.0.forms.iter().filter_map(|form| form())
     }
 
@@ -414,7 +434,9 @@ impl Router {
             lines.extend(routes.describe().map(|route| format!("iq {scope:?} {ask:?} {route}")));
         }
         lines.extend(self.0.nonzas.describe().map(|route| format!("nonza {route}")));
-        lines.extend(self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")));
+        lines.extend(
+            self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
+        );
         lines.extend(self.0.egress.iter().map(|(module, _)| format!("egress · {module}")));
         lines.extend(self.0.commands.iter().map(|(module, command)| {
             let about = command.about();
@@ -425,7 +447,10 @@ impl Router {
             let stages = Stage::ALL.map(|stage| {
                 let of = |filter: &&Filter| filter.side == side && filter.stage == stage;
                 let names: Vec<_> = self.0.filters.iter().filter(of).map(|f| f.module).collect();
-                format!("{stage:?} {}", if names.is_empty() { "–".into() } else { names.join(", ") })
+                format!(
+                    "{stage:?} {}",
+                    if names.is_empty() { "–".into() } else { names.join(", ") }
+                )
             });
             lines.push(format!("{side:?}: {}", stages.join(" · ")));
         }

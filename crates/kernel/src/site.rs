@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use waxwing_jid::BareJid;
 use waxwing_stream::Host;
 
-use crate::account::{Fact, Facts, Slot};
+use crate::account::{Account, Fact, Facts, Slot};
 use crate::config::{Host as HostSettings, Section};
 use crate::directory::Flag;
 use crate::hub::Hub;
@@ -101,6 +101,12 @@ impl Site {
     /// Whether `jid` administers this host.
     pub fn is_admin(&self, jid: &BareJid) -> bool {
         self.admins.contains(jid)
+    }
+
+    /// Whether `watcher` may see the presence of `account`: it is the owner, or has a subscription
+    /// (RFC 6121 §3).
+    pub fn may_see(&self, account: &Account, watcher: &BareJid) -> bool {
+        account.jid() == watcher || account.fact(self.roster).state(watcher).subscription.shows()
     }
 
     pub(crate) fn slots(&self) -> Slots {

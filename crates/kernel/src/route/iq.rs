@@ -105,6 +105,11 @@ async fn call_route(scope: Scope, ask: Ask, call: Call) -> Result<Option<String>
         let own = is_owner.then(|| site.router.iq(Scope::Owner, ask, child)).flatten();
         match own.or_else(|| site.router.iq(scope, ask, child)) {
             Some(route) => route(call, child),
+            // Strangers get the same for an account, for a resource and for nobody: RFC 6121
+            // §8.5.1 wants that they cannot tell who exists.
+            None if !is_owner && matches!(scope, Scope::Account | Scope::Nobody) => {
+                return Err(StanzaError::service_unavailable());
+            }
             None => return Err(unknown(child)),
         }
     };

@@ -7,14 +7,18 @@ mod inbound;
 mod iq;
 pub mod targets;
 
+use std::sync::Arc;
+
 use waxwing_jid::Jid;
-use waxwing_stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
+use waxwing_stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
 use waxwing_stream::Tag;
 
 use crate::directory::Resource;
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mail, Mailbox};
+use crate::request::Scope;
 use crate::route::targets::Landing;
+use crate::site::Site;
 use crate::stage::{Effects, Party, Side, Stage, Targets, Transit, Verdict};
 
 /// How far a stanza got before it needs the recipient.
@@ -37,7 +41,13 @@ impl Hub {
     }
 
     /// The stages of the sender's account.
-    fn leave(&self, from: &Party, to: &Jid, stanza: &mut Stanza, effects: &mut Effects) -> Outcome {
+    pub(crate) fn leave(
+        &self,
+        from: &Party,
+        to: &Jid,
+        stanza: &mut Stanza,
+        effects: &mut Effects,
+    ) -> Outcome {
         if from.account.is_none() {
             return Outcome::Go;
         }
@@ -82,7 +92,7 @@ impl Hub {
                 let to = Party::new(to, Some(account));
                 self.to_account(&site, from, &to, stanza, effects).await;
             }
-            Ok(None) => self.to_nobody(from, &stanza, effects),
+            Ok(None) => self.to_nobody(&site, from, &to, stanza, effects).await,
             Err(error) => {
                 tracing::error!(%error, "an account could not be read");
                 let error = StanzaError::internal_server_error()
@@ -93,19 +103,35 @@ impl Hub {
     }
 
     /// RFC 6121 §8.5.1: "If the user account identified by the 'to' attribute does not exist …".
-    fn to_nobody(&self, from: &Party, stanza: &Stanza, effects: &mut Effects) {
+    async fn to_nobody(
+        &self,
+        site: &Arc<Site>,
+        from: &Party,
+        to: &Jid,
+        stanza: Stanza,
+        effects: &mut Effects,
+    ) {
         match stanza.head.kind {
-            // "the server MUST silently ignore the stanza" for every kind of presence, except
-            // that a probe may be answered; we tell nobody who exists.
+            Kind::Presence(PresenceType::Probe) => self.deny_probe(to, from, effects).await,
+            // "the server MUST silently ignore the stanza" for every other kind of presence.
             Kind::Presence(_) => {}
-            Kind::Message(_) | Kind::Iq(_) => {
-                self.refuse(from, stanza, &StanzaError::service_unavailable(), effects);
+            // §8.5.4: a headline that reaches nobody is silently ignored, here as elsewhere.
+            Kind::Message(MessageType::Headline) => {}
+            Kind::Message(_) => {
+                self.refuse(from, &stanza, &StanzaError::service_unavailable(), effects);
             }
+            Kind::Iq(_) => self.ask(site, Scope::Nobody, from, None, stanza, effects).await,
         }
     }
 
     /// Answers `stanza` with `error`, where an answer is allowed.
-    pub fn refuse(&self, from: &Party, stanza: &Stanza, error: &StanzaError, effects: &mut Effects) {
+    pub fn refuse(
+        &self,
+        from: &Party,
+        stanza: &Stanza,
+        error: &StanzaError,
+        effects: &mut Effects,
+    ) {
         // To refuse a presence is silence; its sender learns nothing and expects nothing.
         let is_silent = matches!(stanza.head.kind, Kind::Presence(_));
         if !is_silent && let Some(reply) = stanza.error_reply(error) {
@@ -159,7 +185,8 @@ impl Hub {
         };
         if spool.claim(&account, tag) {
             let to_all = targets.into_iter();
-            let deliver = |target: Resource| (target.mailbox, Delivery { stanza: stanza.clone(), tag });
+            let deliver =
+                |target: Resource| (target.mailbox, Delivery { stanza: stanza.clone(), tag });
             Box::pin(self.hand_over(to_all.map(deliver).collect())).await;
         }
     }
