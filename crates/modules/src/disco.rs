@@ -1,0 +1,129 @@
+#![doc = include_str!("disco.md")]
+
+use std::sync::Arc;
+
+use waxwing_kernel::disco::{DiscoAsk, DiscoNode};
+use waxwing_kernel::module::{About, Module, StartError, Xep};
+use waxwing_kernel::request::Request;
+use waxwing_kernel::routes::Routes;
+use waxwing_kernel::{SiteBuilder, section};
+use waxwing_stanza::StanzaError;
+use waxwing_stanza::payload::disco::{INFO, ITEMS, Identity, Info, Item, Items};
+
+section! {
+    /// What the server tells about itself.
+    pub struct DiscoConfig("disco") {
+        /// The name of the server, as clients show it to people.
+        pub name: String = "Waxwing",
+    }
+}
+
+/// Tells what the server and its accounts are and can do.
+pub struct Disco {
+    name: String,
+}
+
+impl Module for Disco {
+    const ABOUT: &'static About = &About {
+        name: "disco",
+        summary: "Tells clients what the server and its accounts are and can do.",
+        is_on: true,
+        xeps: &[Xep(30, "2.5.0"), Xep(128, "1.0.1")],
+        server_features: &[INFO, ITEMS],
+        account_features: &[INFO, ITEMS],
+        manual: include_str!("disco.md"),
+    };
+    type Config = DiscoConfig;
+
+    fn start(_: &mut SiteBuilder<'_>, config: DiscoConfig) -> Result<Self, StartError> {
+        Ok(Self { name: config.name })
+    }
+
+    fn routes(on: &mut Routes<'_, Self>) {
+        on.server_identity(Self::identity);
+        on.server().get(Self::server_info).get(Self::server_items);
+        on.account().get(Self::account_info).get(Self::account_items);
+        on.nobody().get(Self::nobodys_items);
+    }
+}
+
+impl Disco {
+    fn identity(&self) -> Identity {
+        let name = Some(self.name.as_str()).filter(|name| !name.is_empty());
+        Identity::new("server", "im", name)
+    }
+
+    async fn server_info(self: Arc<Self>, ask: Request<Info>) -> Result<Info, StanzaError> {
+        let node = ask.payload.node.clone();
+        match node {
+            None => Ok(ask.site.disco_info()),
+            // §3.2: "If the request included a 'node' attribute, the response MUST mirror the
+            // specified 'node' attribute".
+            Some(node) => Ok(Info { node: Some(node.clone()), ..at_node(&ask, &node)?.info.sorted() }),
+        }
+    }
+
+    async fn server_items(self: Arc<Self>, ask: Request<Items>) -> Result<Items, StanzaError> {
+        // §4.1: "If there are no items associated with an entity … the target entity MUST return
+        // an empty query element".
+        let Some(node) = ask.payload.node.clone() else { return Ok(Items::default()) };
+        let mut items = at_node(&ask, &node)?.items;
+        items.sort();
+        Ok(Items { node: Some(node), items })
+    }
+
+    /// §8: "the server MUST return a <service-unavailable/> error if … The requesting entity is
+    /// not authorized to receive presence from the target entity".
+    async fn account_info(self: Arc<Self>, ask: Request<Info>) -> Result<Info, StanzaError> {
+        if !may_see(&ask) {
+            return Err(StanzaError::service_unavailable());
+        }
+        match ask.payload.node {
+            None => Ok(ask.site.account_info()),
+            Some(_) => Err(no_node()),
+        }
+    }
+
+    /// §4.1: "if access is not denied the server SHOULD return the associated items including
+    /// connected or available resources".
+    async fn account_items(self: Arc<Self>, ask: Request<Items>) -> Result<Items, StanzaError> {
+        let node = ask.payload.node.clone();
+        if node.is_some() && may_see(&ask) {
+            return Err(no_node());
+        }
+        // §8: "the server MUST return an empty result set if … the only items are available
+        // resources … and the requesting entity is not authorized".
+        if node.is_some() || !may_see(&ask) {
+            return Ok(Items { node, items: Vec::new() });
+        }
+        let sessions = ask.hub.directory().sessions(ask.account().jid());
+        let available = sessions.iter().filter(|session| session.is_available());
+        let item = |jid: String| Item { jid, node: None, name: None };
+        let mut items: Vec<Item> =
+            available.map(|session| item(session.jid.to_string())).collect();
+        items.sort();
+        Ok(Items { node: None, items })
+    }
+
+    /// §8: "the server MUST return an empty result set if … The target entity does not exist".
+    async fn nobodys_items(self: Arc<Self>, ask: Request<Items>) -> Result<Items, StanzaError> {
+        if ask.stanza.head.to.as_ref().is_some_and(|to| to.resource().is_some()) {
+            return Err(StanzaError::service_unavailable());
+        }
+        Ok(Items { node: ask.payload.node, items: Vec::new() })
+    }
+}
+
+fn may_see<P>(ask: &Request<P>) -> bool {
+    ask.site.may_see(ask.account(), &ask.from.jid.bare())
+}
+
+fn at_node<P>(ask: &Request<P>, node: &str) -> Result<DiscoNode, StanzaError> {
+    let (site, from) = (&*ask.site, &ask.from);
+    site.router.disco_node(&DiscoAsk { site, from, node })?.ok_or_else(no_node)
+}
+
+/// §7: `item-not-found` when "the JID or JID+NodeID of the specified target entity does not exist".
+fn no_node() -> StanzaError {
+    StanzaError::item_not_found().text("There is no such node here.")
+}
