@@ -8,7 +8,7 @@ PLUGINS = ("xep_0030", "xep_0184", "xep_0191", "xep_0199", "xep_0203", "xep_0280
 
 
 class Peer(slixmpp.ClientXMPP):
-    """One slixmpp client. `seen` holds (kind, stanza) in order; `wait` takes the first match out."""
+    """One slixmpp client. `seen` holds (kind, stanza) in order; `wait` takes the first match."""
 
     def __init__(self, jid, password, certificate, direct_tls=False, resume=False, mechanism=None):
         super().__init__(jid, password, sasl_mech=mechanism)
@@ -71,7 +71,7 @@ class Peer(slixmpp.ClientXMPP):
                 ) from None
 
     async def sign_in(self, host, port, presence=True):
-        """Connects, waits for the session, asks for the roster; by default says that it is here."""
+        """Connects, waits for the session, asks for the roster, and says that it is here."""
         self.at = (host, port)
         self.connect(host, port)
         await self.wait("online")

@@ -58,7 +58,8 @@ async def run(options, chosen):
             begun = time.monotonic()
             why = await play(scenario, server, number)
             took = time.monotonic() - begun
-            print(f"{'ok  ' if why is None else 'FAIL'} {scenario.title} ({took:.1f} s)", flush=True)
+            verdict = "ok  " if why is None else "FAIL"
+            print(f"{verdict} {scenario.title} ({took:.1f} s)", flush=True)
             if why is None:
                 passed += 1
                 continue

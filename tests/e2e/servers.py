@@ -144,13 +144,14 @@ class Waxwing(Server):
 
     def _config_text(self):
         return f"""\
-domain = "{DOMAIN}"
-
 [listen]
-tcp = ["{self.host}:{self.tcp_port}"]
-tls = ["{self.host}:{self.tls_port}"]
+xmpp = ["{self.host}:{self.tcp_port}"]
+xmpp_tls = ["{self.host}:{self.tls_port}"]
 http = ["{self.host}:{self.http_port}"]
 https = ["{self.host}:{self.https_port}"]
+
+[[host]]
+domain = "{DOMAIN}"
 """
 
     @property

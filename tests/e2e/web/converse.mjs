@@ -1,4 +1,4 @@
-// Converse.js in headless Chromium: a page of our own loads it, a person's clicks and keys drive it.
+// Converse.js in headless Chromium: a page of our own loads it, clicks and keys drive it.
 
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -59,7 +59,7 @@ async function signIn({ password }) {
   await page.goto(`http://localhost:${port}/?websocket=${encodeURIComponent(given.url)}`);
   await page.fill('input[name=jid]', `${given.username}@${given.domain}`);
   await page.fill('input[name=password]', password);
-  await page.click('converse-login-form input[type=submit], converse-login-form button[type=submit]');
+  await page.click('converse-login-form [type=submit]');
   await page.waitForSelector('converse-user-profile, #user-profile, converse-controlbox-buttons');
   tell('online');
 }
