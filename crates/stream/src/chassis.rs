@@ -9,7 +9,7 @@ use waxwing_xml::Splitter;
 use crate::acks::Acks;
 use crate::error::StreamError;
 use crate::event::{Closure, Event, Framing, Question, Ticket};
-use crate::features::{self, Phase};
+use crate::features::{Features, Phase};
 use crate::framing::{self, tcp, websocket};
 use crate::held::Held;
 use crate::host::{Entropy, Host, Hosts, Security};
@@ -164,11 +164,10 @@ impl Chassis {
     }
 
     pub(crate) fn features(&mut self, phase: &Phase, host: &Host) {
-        let mut features = String::new();
-        let limits = self.hosts.limits();
-        let declare = self.is_websocket();
-        features::write(phase, host, &self.security, limits, (&mut features, declare));
-        self.write(|out| out.push_str(&features));
+        let features = Features { host, security: &self.security, limits: self.hosts.limits() };
+        let mut text = String::new();
+        features.write(phase, self.is_websocket(), &mut text);
+        self.write(|out| out.push_str(&text));
     }
 
     /// 128 unguessable bits in hexadecimal digits (RFC 6120 §4.7.3).

@@ -143,7 +143,8 @@ pub enum Question {
         /// Stanzas the client has handled.
         h: u32,
     },
-    /// Enable stream management (XEP-0198 §3). Answers: [`Answer::Enabled`], [`Answer::NotEnabled`].
+    /// Enable stream management (XEP-0198 §3). Answers: [`Answer::Enabled`],
+    /// [`Answer::NotEnabled`].
     Enable {
         /// The client wants to resume.
         resume: bool,

@@ -21,37 +21,39 @@ pub(crate) enum Phase {
     Bind,
 }
 
-/// Writes `<stream:features/>`. `declare` binds the prefix on the element itself.
-pub(crate) fn write(
-    phase: &Phase,
-    host: &Host,
-    security: &Security,
-    limits: &Limits,
-    (out, declare): (&mut String, bool),
-) {
-    out.push_str("<stream:features");
-    if declare {
-        write::attribute(out, "xmlns:stream", STREAM);
-    }
-    out.push('>');
-    match phase {
-        Phase::Tls => starttls(true, out),
-        Phase::Sasl(tls) => {
-            if *tls {
-                starttls(false, out);
+/// What the features depend on.
+pub(crate) struct Features<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) security: &'a Security,
+    pub(crate) limits: &'a Limits,
+}
+
+impl Features<'_> {
+    /// Writes `<stream:features/>`. `declare` binds the prefix on the element itself.
+    pub(crate) fn write(&self, phase: &Phase, declare: bool, out: &mut String) {
+        out.push_str("<stream:features");
+        if declare {
+            write::attribute(out, "xmlns:stream", STREAM);
+        }
+        out.push('>');
+        match phase {
+            Phase::Tls => starttls(true, out),
+            Phase::Sasl(tls) => {
+                if *tls {
+                    starttls(false, out);
+                }
+                mechanisms(self.host, self.security, out);
+                out.extend(self.host.early_features.iter().map(|feature| &**feature));
             }
-            mechanisms(host, security, out);
-            out.extend(host.early_features.iter().map(|feature| &**feature));
+            Phase::Bind => {
+                empty("bind", BIND, out);
+                empty("sm", SM, out);
+                out.extend(self.host.features.iter().map(|feature| &**feature));
+            }
         }
-        Phase::Bind => {
-            empty("bind", BIND, out);
-            empty("sm", SM, out);
-            out.extend(host.features.iter().map(|feature| &**feature));
-        }
+        announce_limits(matches!(phase, Phase::Bind), self.limits, out);
+        out.push_str("</stream:features>");
     }
-    let authenticated = matches!(phase, Phase::Bind);
-    announce_limits(authenticated, limits, out);
-    out.push_str("</stream:features>");
 }
 
 /// RFC 6120 §5.4.1: `<required/>` where nothing else can be negotiated before.

@@ -49,6 +49,8 @@ const TCP: &[(When, &str, &str)] = &[
     (Open, "<what xmlns='urn:xmpp:sm:3'/>", "unsupported-stanza-type"),
     (Open, "<message xmlns='jabber:server'/>", "invalid-namespace"),
     (Open, "<message from='mallory@example.org'/>", "invalid-from"),
+    (Open, "<message from='@'/>", "invalid-from"),
+    (Open, "<message from='' to='@'/>", "invalid-from"),
     (Open, "<message from='juliet@example.org/tomb'/>", "invalid-from"),
     (Open, "<message from='juliet@example.net/balcony'/>", "invalid-from"),
 ];

@@ -13,13 +13,16 @@ const PIECES: &[&str] = &[
     stage::HELLO,
     stage::WS_HELLO,
     "<?xml version='1.0'?>",
-    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldAByMG0zMG15cjBtMzA=</auth>",
-    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj11LHI9eA==</auth>",
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>\
+     AGp1bGlldAByMG0zMG15cjBtMzA=</auth>",
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>\
+     biwsbj11LHI9eA==</auth>",
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'/>",
     "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>biws</response>",
     "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
     "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
-    "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
+    "<iq xmlns='jabber:client' type='set' id='b'>\
+     <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
     "<enable xmlns='urn:xmpp:sm:3' resume='true'/>",
     "<resume xmlns='urn:xmpp:sm:3' previd='sm-1' h='0'/>",
     "<r xmlns='urn:xmpp:sm:3'/>",

@@ -144,7 +144,8 @@ fn an_unknown_account_shows_a_stable_salt() {
         stage.output.clear();
         let first = BASE64.encode(format!("n,,n={name},r=x"));
         let text = format!(
-            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>"
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>\
+             {first}</auth>"
         );
         stage.receive(Input::Bytes(text.as_bytes()));
         let [Output::Text(challenge)] = stage.output.as_slice() else { panic!("no challenge") };

@@ -34,16 +34,10 @@ impl Header<'_> {
 /// older than XMPP.
 pub(crate) fn check_version(header: &Element) -> Result<(), StreamError> {
     let version = header.attribute("version").unwrap_or_default();
-    let number = |text: &str| {
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        digits.then(|| text.trim_start_matches('0').is_empty())
-    };
-    let parsed = version.split_once('.').and_then(|(major, minor)| {
-        number(minor)?;
-        number(major)
-    });
-    match parsed {
-        Some(false) => Ok(()),
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_zero = |text: &str| text.bytes().all(|b| b == b'0');
+    match version.split_once('.') {
+        Some((major, minor)) if is_number(major) && is_number(minor) && !is_zero(major) => Ok(()),
         _ => Err(StreamError::unsupported_version()),
     }
 }

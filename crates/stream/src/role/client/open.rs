@@ -75,6 +75,9 @@ impl Open {
     fn stanza(mut self, io: &mut Chassis, now: Instant, element: Element) -> State {
         self.received += 1;
         let seq = self.received;
+        if self.is_forged(&element) {
+            return io.fail(StreamError::invalid_from());
+        }
         if let Some(acks) = &mut io.acks {
             acks.received(seq);
         }
@@ -97,13 +100,14 @@ impl Open {
         }
     }
 
+    /// RFC 6120 §8.1.2.1: `from` must be the full or the bare address of the client.
+    fn is_forged(&self, element: &Element) -> bool {
+        let Some(from) = element.attribute("from") else { return false };
+        let own = |from: &str| from == self.address.as_str() || from == self.address.bare_str();
+        !own(&from) && !Jid::new(&from).is_ok_and(|from| own(from.as_str()))
+    }
+
     fn accept(self, io: &mut Chassis, seq: u64, mut stanza: Stanza) -> State {
-        // RFC 6120 §8.1.2.1: "the server MUST validate that the value of the 'from' attribute
-        // ... matches the full JID or bare JID of the connected client", else invalid-from.
-        let wrong = |from: &Jid| *from != self.address && from.as_str() != self.address.bare_str();
-        if stanza.head.from.as_ref().is_some_and(wrong) {
-            return io.fail(StreamError::invalid_from());
-        }
         stanza.head.from = Some(self.address.clone());
         // §8.1.5: "the client's server SHOULD add an 'xml:lang' attribute whose value is that
         // specified for the client's output stream".
