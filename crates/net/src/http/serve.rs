@@ -12,7 +12,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -97,6 +97,13 @@ impl Visit {
     }
 
     async fn find_answer(self: Arc<Self>, site: &Site, request: HyperRequest) -> Reply {
+        // RFC 9112 §3.2 "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
+        // request message that lacks a Host header field and to any request message that contains
+        // more than one Host header field line".
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+            return Reply::text(StatusCode::BAD_REQUEST, "One Host header is needed.\n").last();
+        }
         let path = request.uri().path();
         if site.websocket_paths.iter().any(|known| known == path) {
             return self.open_websocket(site, request);

@@ -61,6 +61,10 @@ async fn requests_find_their_routes() {
     assert!(echo.contains("location: /echo/deep") && echo.ends_with("{}"), "{echo}");
     assert!(echo.contains("x-frame-options: SAMEORIGIN"), "a route knows better: {echo}");
     assert!(ask(&server, &request("/none", &[])).await.starts_with("HTTP/1.1 404"));
+    let homeless = request("/who", &[]).replace("Host: localhost\r\n", "");
+    assert!(ask(&server, &homeless).await.starts_with("HTTP/1.1 400"));
+    let twice = request("/who", &["Host: other"]);
+    assert!(ask(&server, &twice).await.starts_with("HTTP/1.1 400"));
     let wrong = ask(&server, &post("/who", "")).await;
     assert!(wrong.starts_with("HTTP/1.1 405") && wrong.contains("allow: GET"), "{wrong}");
     let options = ask(&server, &request("/who", &[]).replace("GET", "OPTIONS")).await;
