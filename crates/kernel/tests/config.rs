@@ -100,6 +100,8 @@ fn nothing_said_means_the_defaults() {
         let mut of_port = open.iter().filter(|listen| listen.port == port);
         of_port.all(|listen| listen.address.ip().is_unspecified())
     };
+    let fallback = open[0].fallback().expect("IPv4");
+    assert_eq!(fallback.to_string(), "0.0.0.0:5222");
     assert!(is_open(Port::Xmpp) && is_open(Port::Https) && !is_open(Port::Http));
 }
 

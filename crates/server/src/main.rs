@@ -1,2 +1,74 @@
-//! The Waxwing server.
-fn main() {}
+//! Waxwing, an XMPP server: one program, everything in it.
+
+mod cli;
+mod control;
+mod direct;
+mod logs;
+mod metrics;
+mod modules;
+mod pages;
+mod serve;
+mod server;
+mod welcome;
+mod wiring;
+
+use std::process::ExitCode;
+
+use waxwing_kernel::config::SectionAbout;
+
+use self::cli::{Program, Setup};
+use self::logs::Logs;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let program = Program {
+        modules: sections,
+        commands: direct::commands,
+        serve: run,
+        routes: direct::routes,
+        direct: Some(direct::run),
+    };
+    cli::main(&program, std::env::args_os())
+}
+
+/// What the modules let the operator set.
+fn sections() -> Vec<&'static SectionAbout> {
+    modules::MODULES.iter().map(|mount| &mount.section).collect()
+}
+
+/// Serves until asked to end.
+fn run(setup: Setup) -> ExitCode {
+    let server = &setup.config.server;
+    let logs = Logs::start(server.log_level, server.log_format);
+    let (data, config) = (server.data.clone(), setup.config.clone());
+    let reread = Box::new(move || setup.again(&sections()));
+    let served = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no threads can be started: {error}"))
+        .and_then(|runtime| {
+            runtime.block_on(serve::serve(server::Setup { config, data, reread, logs }))
+        });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// To renew it: `cargo run -- config reference > golden/config.md`.
+    #[test]
+    fn the_reference_of_the_configuration_is_current() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/config.md");
+        let page = waxwing_kernel::config::reference(&super::sections());
+        assert_eq!(std::fs::read_to_string(golden).unwrap_or_default(), page);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, TcpListener, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, TcpListener, ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,12 +12,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use serde_json::json;
+use waxwing_kernel::config::sections::Address;
 use waxwing_kernel::config::{Config, HostConfig};
 
 use super::args::Common;
-use super::setup::{Program, Setup, folder};
+use super::setup::{Program, Setup};
 use super::{REFUSED, Stop, say};
-use crate::control::{AskError, Request, ask};
+use crate::control::is_running;
 
 /// One thing looked at.
 struct Finding {
@@ -50,8 +51,7 @@ fn warning(text: impl Into<String>) -> Trouble {
 /// Checks everything, prints what was found.
 pub(super) fn run(program: &Program, common: &Common) -> Result<ExitCode, Stop> {
     let setup = Setup::load(program, common)?;
-    let is_running = is_running(&folder(program, common)?);
-    let findings = findings(&setup, is_running);
+    let findings = findings(&setup);
     if common.json {
         say(&format!("{}\n", to_json(&findings)))?;
     } else {
@@ -89,13 +89,7 @@ fn to_json(findings: &[Finding]) -> serde_json::Value {
     findings.iter().map(finding).collect()
 }
 
-/// A question that no server answers with yes, but only a running one with no.
-fn is_running(folder: &Path) -> bool {
-    let nothing = Request::Run { words: Vec::new(), values: Default::default() };
-    !matches!(ask(folder, &nothing), Err(AskError::NotRunning(_)))
-}
-
-fn findings(setup: &Setup, is_running: bool) -> Vec<Finding> {
+fn findings(setup: &Setup) -> Vec<Finding> {
     let config = &setup.config;
     let file = match &setup.file {
         Some(file) => format!("configuration {}", file.display()),
@@ -111,7 +105,7 @@ fn findings(setup: &Setup, is_running: bool) -> Vec<Finding> {
             all.push(Finding::new(format!("domain {domain}"), resolves(domain)));
         }
     }
-    if is_running {
+    if is_running(data) {
         all.push(Finding::new("ports: not tried, because the server is running", Ok(())));
     } else {
         all.extend(ports(config));
@@ -196,28 +190,26 @@ fn is_own(address: IpAddr) -> bool {
 }
 
 fn ports(config: &Config) -> Vec<Finding> {
-    let listen = |address: waxwing_kernel::config::sections::Address| {
-        let about = format!("port {} for {}", address.address, address.port.key());
-        let verdict = match TcpListener::bind(address.address) {
-            Ok(_) => Ok(()),
-            // A usual address may be missing: IPv4 only machines are fine.
-            Err(error) if !address.is_asked && error.kind() == io::ErrorKind::AddrNotAvailable => {
-                Ok(())
-            }
-            Err(error) => Err(port_trouble(address.address.port(), &error)),
-        };
-        // Both families of a usual port would be tried; one dual-stack socket says enough.
-        Finding::new(about, verdict)
-    };
     let addresses = config.listen.addresses(config.server.public);
-    let is_dual = |ip: IpAddr| ip == IpAddr::from(Ipv4Addr::UNSPECIFIED);
-    let seen =
-        |port: u16| addresses.iter().filter(|other| other.address.port() == port).count() > 1;
-    addresses
-        .iter()
-        .filter(|address| !(is_dual(address.address.ip()) && seen(address.address.port())))
-        .map(|address| listen(*address))
-        .collect()
+    addresses.iter().map(|wanted| port(*wanted)).collect()
+}
+
+fn port(wanted: Address) -> Finding {
+    let about = format!("port {} for {}", wanted.address, wanted.port.key());
+    let verdict = match TcpListener::bind(wanted.address) {
+        Ok(_) => Ok(()),
+        // A usual address may be missing: a machine without IPv6 is fine.
+        Err(error) if !wanted.is_asked && is_missing(&error) => match wanted.fallback() {
+            Some(other) => return port(Address { address: other, ..wanted }),
+            None => Ok(()),
+        },
+        Err(error) => Err(port_trouble(wanted.address.port(), &error)),
+    };
+    Finding::new(about, verdict)
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
 }
 
 fn port_trouble(port: u16, error: &io::Error) -> Trouble {

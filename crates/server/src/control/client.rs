@@ -33,6 +33,11 @@ pub(crate) fn ask(folder: &Path, request: &Request) -> Result<Response, AskError
     converse(&mut stream, request).map_err(AskError::Silent)
 }
 
+/// Whether a server runs on a data folder.
+pub(crate) fn is_running(folder: &Path) -> bool {
+    UnixStream::connect(socket(folder)).is_ok()
+}
+
 fn converse(stream: &mut UnixStream, request: &Request) -> io::Result<Response> {
     stream.set_write_timeout(Some(SEND_WAIT))?;
     stream.set_read_timeout(Some(ANSWER_WAIT + SEND_WAIT))?;

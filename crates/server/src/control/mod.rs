@@ -7,7 +7,7 @@ mod client;
 mod message;
 mod server;
 
-pub(crate) use client::{AskError, ask};
+pub(crate) use client::{AskError, ask, is_running};
 pub(crate) use message::{Request, Response};
 pub(crate) use server::{Control, Handle};
 

@@ -4,7 +4,6 @@ use std::fs::{self, Permissions};
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use waxwing_kernel::command::Refusal;
 
-use super::{ANSWER_WAIT, REQUEST_BYTES_MAX, Request, Response, SEND_WAIT, socket};
+use super::{ANSWER_WAIT, REQUEST_BYTES_MAX, Request, Response, SEND_WAIT, is_running, socket};
 
 /// Requests answered at the same time; others wait.
 const REQUESTS_MAX: usize = 16;
@@ -39,7 +38,7 @@ impl Control {
     /// names the remedy.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let path = socket(folder);
-        if BlockingStream::connect(&path).is_ok() {
+        if is_running(folder) {
             let folder = folder.display();
             return Err(io::Error::new(
                 io::ErrorKind::AddrInUse,
@@ -190,7 +189,7 @@ mod tests {
         let path = socket(folder.path());
         let client = tokio::task::spawn_blocking(move || {
             use std::io::{Read, Write};
-            let mut stream = BlockingStream::connect(path).expect("it listens");
+            let mut stream = std::os::unix::net::UnixStream::connect(path).expect("it listens");
             let _ = stream.write_all(&vec![b' '; 200_000]);
             let mut answer = String::new();
             let _ = stream.read_to_string(&mut answer);

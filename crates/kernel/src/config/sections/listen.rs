@@ -7,17 +7,17 @@ crate::section! {
     /// loopback, or on every interface with `server.public`. An empty list switches it off.
     pub struct ListenConfig("listen") {
         /// XMPP for clients; encryption begins with STARTTLS. Usually port 5222: on every
-        /// interface that is `xmpp = ["0.0.0.0:5222", "[::]:5222"]`.
+        /// interface that is `xmpp = ["[::]:5222"]`.
         [restart] pub xmpp: Option<Vec<SocketAddr>> = None,
         /// XMPP for clients inside TLS (XEP-0368). Usually port 5223:
-        /// `xmpp_tls = ["0.0.0.0:5223", "[::]:5223"]`.
+        /// `xmpp_tls = ["[::]:5223"]`.
         [restart] pub xmpp_tls: Option<Vec<SocketAddr>> = None,
         /// HTTP without encryption, for a proxy on this machine: WebSocket, metrics, pages.
         /// Usually port 5280, and on loopback even with `server.public`:
         /// `http = ["127.0.0.1:5280", "[::1]:5280"]`.
         [restart] pub http: Option<Vec<SocketAddr>> = None,
         /// HTTPS: WebSocket and pages. Usually port 5443:
-        /// `https = ["0.0.0.0:5443", "[::]:5443"]`.
+        /// `https = ["[::]:5443"]`.
         [restart] pub https: Option<Vec<SocketAddr>> = None,
     }
 }
@@ -40,11 +40,20 @@ pub enum Port {
 pub struct Address {
     /// What is spoken there.
     pub port: Port,
-    /// Where. An IPv6 address means IPv6 only: IPv4 has an entry of its own.
+    /// Where. `[::]` takes IPv4 too.
     pub address: SocketAddr,
     /// Whether the operator asked for it; a usual address may be missing on this machine
     /// (no IPv6), an asked one may not.
     pub is_asked: bool,
+}
+
+impl Address {
+    /// What to take instead on a machine without IPv6, where the operator did not ask.
+    pub fn fallback(&self) -> Option<SocketAddr> {
+        let is_all = self.address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let all = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), self.address.port());
+        (is_all && !self.is_asked).then_some(all)
+    }
 }
 
 impl Port {
@@ -91,16 +100,16 @@ impl ListenConfig {
                 .collect();
         }
         let is_open = is_public && port != Port::Http;
-        let hosts: [IpAddr; 2] = if is_open {
-            [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
+        let hosts: &[IpAddr] = if is_open {
+            &[IpAddr::V6(Ipv6Addr::UNSPECIFIED)]
         } else {
-            [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
         };
         hosts
-            .into_iter()
+            .iter()
             .map(|host| Address {
                 port,
-                address: SocketAddr::new(host, port.usual()),
+                address: SocketAddr::new(*host, port.usual()),
                 is_asked: false,
             })
             .collect()
