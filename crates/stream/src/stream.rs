@@ -35,7 +35,7 @@ pub struct Stream {
     state: State,
 }
 
-const _: () = assert!(size_of::<Stream>() <= 512);
+const _: () = assert!(size_of::<Stream>() <= 384);
 
 impl Stream {
     /// A stream on a transport that has just been accepted.

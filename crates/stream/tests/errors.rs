@@ -4,7 +4,7 @@
 
 mod stage;
 
-use stage::{Domains, HELLO, Output, Stage, WS_HELLO, host};
+use stage::{Domains, HELLO, Output, Stage, WS_HELLO};
 use waxwing_stream::{Condition, Framing, Input, Limits, Security, StreamError};
 
 /// When the input comes.
@@ -96,8 +96,7 @@ const WEBSOCKET: &[(When, &str, &str)] = &[
 
 fn stage(framing: Framing, when: When) -> Stage {
     let security = Security { tls: true, ..Security::default() };
-    let domains = Domains { host: host().into(), limits: Limits::default() };
-    let mut stage = Stage::new(framing, security, domains);
+    let mut stage = Stage::new(framing, security, Domains::new(Limits::default()));
     match (when, framing) {
         (First, _) => {}
         (Sasl, Framing::Tcp) => stage.receive(Input::Bytes(HELLO.as_bytes())),
@@ -230,13 +229,5 @@ fn every_condition_can_be_said() {
         stage.stream.close(stage.now, reason);
         stage.act("nonza <x/>");
         check(&stage, First, condition.name(), condition.name());
-        let parsed = stage.output.iter().all(|output| match output {
-            Output::Text(text) => {
-                let limits = waxwing_xml::Limits::default();
-                waxwing_xml::parse(text.as_bytes(), &limits, "jabber:client", false).is_ok()
-            }
-            Output::Mark(_) => true,
-        });
-        assert!(parsed, "{:?}", stage.output);
     }
 }

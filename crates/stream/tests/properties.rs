@@ -5,7 +5,7 @@
 mod stage;
 
 use proptest::prelude::*;
-use stage::{Domains, Stage, host};
+use stage::{Domains, Stage};
 use waxwing_stream::{Framing, Input, Limits, Security, Violation};
 
 /// Pieces that come together to something meaningful now and then.
@@ -81,7 +81,7 @@ fn stage(websocket: bool, clear: bool) -> Stage {
     let framing = if websocket { Framing::WebSocket } else { Framing::Tcp };
     let security = Security { tls: !clear, ..Security::default() };
     let limits = Limits { auth_attempts: 99, bind_attempts: 99, ..Limits::default() };
-    Stage::new(framing, security, Domains { host: host().into(), limits })
+    Stage::new(framing, security, Domains::new(limits))
 }
 
 fn put(stage: &mut Stage, websocket: bool, bytes: &[u8]) {

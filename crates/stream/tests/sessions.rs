@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use stage::{Domains, HELLO, Output, Stage, host};
+use stage::{Domains, HELLO, Output, Stage};
 use waxwing_stanza::{MessageType, Stanza};
 use waxwing_stream::{
     Acks, Entropy, Framing, Input, Limits, MarkKind, Outbox, Security, Stream, Tag,
@@ -19,7 +19,7 @@ use waxwing_stream::{
 
 fn stage(limits: Limits) -> Stage {
     let security = Security { tls: true, ..Security::default() };
-    Stage::new(Framing::Tcp, security, Domains { host: host().into(), limits })
+    Stage::new(Framing::Tcp, security, Domains::new(limits))
 }
 
 fn managed(limits: Limits) -> Stage {
@@ -128,7 +128,7 @@ fn a_late_answer_to_a_dead_stream_is_ignored() {
 
 #[test]
 fn a_stream_is_small_and_idle_without_buffers() {
-    assert!(size_of::<Stream>() <= 512, "{}", size_of::<Stream>());
+    assert!(size_of::<Stream>() <= 384, "{}", size_of::<Stream>());
     assert!(size_of::<Acks>() <= 192, "{}", size_of::<Acks>());
     let mut outbox = Outbox { bytes: b"sent".to_vec(), marks: Vec::new() };
     outbox.clear();
@@ -162,7 +162,7 @@ fn an_unknown_account_shows_a_stable_salt() {
 
 #[test]
 fn stream_ids_are_unique() {
-    let domains = Arc::new(Domains { host: host().into(), limits: Limits::default() });
+    let domains = Arc::new(Domains::new(Limits::default()));
     let counter = AtomicU64::new(0);
     let entropy: Entropy = Arc::new(move |bytes| {
         let next = counter.fetch_add(1, Ordering::Relaxed).to_le_bytes();

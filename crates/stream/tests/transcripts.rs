@@ -170,7 +170,8 @@ impl Transcript {
 
     fn stage(&self) -> Stage {
         let mut security = Security { tls: true, exporter: Some([7; 32]), ..Security::default() };
-        let mut domains = Domains { host: host().into(), limits: Limits::default() };
+        let mut domains = Domains::new(Limits::default());
+        domains.default = !self.settings.iter().any(|(key, _)| key == "no-default");
         let mut host = host();
         for (key, value) in &self.settings {
             setting(key, value, (&mut host, &mut security, &mut domains.limits));
@@ -183,7 +184,7 @@ impl Transcript {
 fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
     let number = || value.parse().unwrap();
     match key {
-        "websocket" => {}
+        "websocket" | "no-default" => {}
         "clear" => *security = Security::default(),
         "proxy" => *security = Security { trusted_proxy: true, ..Security::default() },
         "certificate" => {

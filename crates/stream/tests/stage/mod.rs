@@ -31,6 +31,14 @@ const BIND: &str = "<iq xmlns='jabber:client' type='set' id='b'>\
 pub(crate) struct Domains {
     pub(crate) host: Arc<Host>,
     pub(crate) limits: Limits,
+    pub(crate) default: bool,
+}
+
+impl Domains {
+    /// One host, which is the default.
+    pub(crate) fn new(limits: Limits) -> Domains {
+        Domains { host: host().into(), limits, default: true }
+    }
 }
 
 impl Hosts for Domains {
@@ -39,7 +47,7 @@ impl Hosts for Domains {
     }
 
     fn default_host(&self) -> Option<Arc<Host>> {
-        Some(self.host.clone())
+        self.default.then(|| self.host.clone())
     }
 
     fn limits(&self) -> &Limits {
@@ -227,7 +235,7 @@ impl Stage {
                 self.output.push(Output::Text(text.to_owned()));
             }
             match mark.kind {
-                MarkKind::Text => assert!(text.starts_with('<'), "{text:?} is no message"),
+                MarkKind::Text => stands_alone(text),
                 MarkKind::Ping => self.output.push(Output::Mark("ping".into())),
                 MarkKind::Close(code) => self.output.push(Output::Mark(format!("close {code}"))),
             }
@@ -276,6 +284,14 @@ impl Stage {
             },
         }
     }
+}
+
+/// RFC 7395 §3.3.3: a message is one element with all its declarations, first byte `<`.
+fn stands_alone(message: &str) {
+    let limits = waxwing_xml::Limits::default();
+    let parsed = waxwing_xml::parse(message.as_bytes(), &limits, "jabber:client", false);
+    let namespace = parsed.as_ref().map(|element| element.namespace());
+    assert!(namespace.is_ok_and(|namespace| !namespace.is_empty()), "{message}");
 }
 
 /// Keys of [`PASSWORD`].

@@ -98,14 +98,15 @@ impl ExpectHeader {
     }
 }
 
-/// The host that `to` names; the default host if nothing is named (RFC 6120 §4.7.2).
+/// The host that `to` names; without a name that of the header before, or the default host
+/// (RFC 6120 §4.7.2).
 fn served(io: &Chassis, header: &Element) -> Option<Arc<Host>> {
     match header.attribute("to") {
         Some(to) => {
             let to = BareJid::new(&to).ok().filter(BareJid::is_domain)?;
             io.hosts.host(to.domain())
         }
-        None => io.hosts.default_host(),
+        None => io.host.clone().or_else(|| io.hosts.default_host()),
     }
 }
 
