@@ -15,6 +15,8 @@ pub(crate) struct Timers {
     pub(crate) ack: Option<Instant>,
     probing: bool,
     inactive: bool,
+    /// Seconds of patience beyond the limit.
+    jitter: u8,
 }
 
 /// What a silence asks for.
@@ -30,16 +32,18 @@ impl Timers {
     }
 
     /// Starts to watch for silence: the handshake is over.
-    pub(crate) fn watch(&mut self, now: Instant, limits: &Limits) {
+    pub(crate) fn watch(&mut self, now: Instant, limits: &Limits, dice: u8) {
         self.phase = None;
-        self.idle = Some(now + seconds(self.scaled(limits.idle_seconds, limits)));
+        let most = u16::from(limits.idle_jitter_seconds);
+        self.jitter = (u16::from(dice) * (most + 1) / 256) as u8; // at most `most`
+        self.idle = Some(self.patience(now, limits));
     }
 
     /// Something arrived.
     pub(crate) fn heard(&mut self, now: Instant, limits: &Limits) {
         if self.idle.is_some() {
             self.probing = false;
-            self.idle = Some(now + seconds(self.scaled(limits.idle_seconds, limits)));
+            self.idle = Some(self.patience(now, limits));
         }
     }
 
@@ -60,8 +64,31 @@ impl Timers {
         Some(Silence::Probe)
     }
 
+    fn patience(&self, now: Instant, limits: &Limits) -> Instant {
+        now + seconds(self.scaled(limits.idle_seconds, limits)) + seconds(self.jitter.into())
+    }
+
     fn scaled(&self, value: u32, limits: &Limits) -> u32 {
         let factor = if self.inactive { limits.inactive_factor.max(1) } else { 1 };
         value.saturating_mul(factor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "an instant can be had in no other way")]
+    fn chance_spreads_the_probes() {
+        let (now, limits) = (Instant::now(), Limits::default());
+        let after = |dice| {
+            let mut timers = Timers::default();
+            timers.watch(now, &limits, dice);
+            timers.deadline().map(|at| at - now)
+        };
+        assert_eq!(after(0), Some(seconds(60)));
+        assert_eq!(after(128), Some(seconds(63)));
+        assert_eq!(after(255), Some(seconds(65)));
     }
 }

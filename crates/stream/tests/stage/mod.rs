@@ -35,8 +35,9 @@ pub(crate) struct Domains {
 }
 
 impl Domains {
-    /// One host, which is the default.
+    /// One host, which is the default. Nothing is left to chance.
     pub(crate) fn new(limits: Limits) -> Domains {
+        let limits = Limits { idle_jitter_seconds: 0, ..limits };
         Domains { host: host().into(), limits, default: true }
     }
 }

@@ -29,7 +29,9 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) fn start(io: &mut Chassis, now: Instant, address: Jid, received: u64) -> State {
-        io.timers.watch(now, io.hosts.limits());
+        let mut dice = [0];
+        (io.entropy)(&mut dice);
+        io.timers.watch(now, io.hosts.limits(), dice[0]);
         // What proved who the client is has done its work.
         io.security.exporter = None;
         io.security.end_point = None;
