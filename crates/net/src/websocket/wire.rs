@@ -66,7 +66,8 @@ impl WebSocketWire {
     pub(crate) fn new(socket: Socket, early: Bytes, limits: &Limits) -> Self {
         Self {
             socket,
-            early,
+            // Empty bytes may still hold on to the buffer of HTTP that they were cut from.
+            early: if early.is_empty() { Bytes::new() } else { early },
             decoder: Decoder::new(limits.message_bytes_max),
             sending: Sending::default(),
             farewell_bytes_max: limits.farewell_bytes_max,
