@@ -7,14 +7,12 @@
 mod probe;
 pub mod rules;
 mod subscribe;
-#[cfg(test)]
-mod tests;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use waxwing_jid::BareJid;
-use waxwing_stanza::{IqType, PresenceType, Stanza, StanzaError};
+use waxwing_stanza::{PresenceType, Stanza, StanzaError};
 use waxwing_xml::write;
 
 use crate::account::Account;
@@ -25,7 +23,8 @@ use crate::stage::{Effects, Party};
 
 impl Hub {
     /// Shows a changed roster item to "all of the user's interested resources" (RFC 6121 §2.1.6).
-    /// `item` is the `<item/>`; call it after the commit.
+    /// `item` is the `<item/>`. Call it after the commit and hand the effects over before the
+    /// account's turn ends: pushes must leave in the order of the changes.
     pub fn push_roster(
         &self,
         site: &Site,
@@ -41,13 +40,7 @@ impl Hub {
         query.push('>');
         query.push_str(item);
         query.push_str("</query>");
-        let push = Stanza::iq(IqType::Set).with(query);
-        for session in self.directory().sessions(owner) {
-            if session.flags.has(site.interested) {
-                let push = push.clone().id(format!("push-{:x}", self.next_id())).to(session.jid);
-                effects.deliver(&session.mailbox, push);
-            }
-        }
+        self.push(owner, site.interested, &query, effects);
     }
 
     /// Sends `contact` "current presence … from each of the available resources" of an account

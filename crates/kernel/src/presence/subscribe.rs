@@ -16,19 +16,18 @@ use crate::stage::{Effects, Party};
 
 /// One stanza that changes what stands between an account and a contact.
 struct Step<'a> {
+    site: &'a Site,
     account: &'a Account,
     contact: &'a BareJid,
-    rule: fn(State, PresenceType) -> Ruling,
     kind: PresenceType,
     stanza: &'a Stanza,
+    is_inbound: bool,
 }
 
 /// What became of it.
 struct Taken {
     before: State,
     ruling: Ruling,
-    /// The item to push, with the roster's version, when something visible changed.
-    item: Option<(String, i64)>,
 }
 
 impl Taken {
@@ -67,14 +66,11 @@ impl Hub {
             return;
         }
         let step =
-            Step { account, contact: &contact, rule: rules::outbound, kind, stanza: &stanza };
-        let taken = match self.take(site, &step).await {
+            Step { site, account, contact: &contact, kind, stanza: &stanza, is_inbound: false };
+        let taken = match self.take(&step).await {
             Ok(taken) => taken,
             Err(error) => return self.refuse_presence(from, &stanza, &error, effects),
         };
-        if let Some((item, version)) = &taken.item {
-            self.push_roster(site, owner, *version, item, effects);
-        }
         if taken.ruling.passes {
             let sender = Party { jid: owner.to_jid(), ..from.clone() };
             self.arrive_boxed(&sender, stanza, effects).await;
@@ -102,20 +98,15 @@ impl Hub {
         }
         stanza.head.from = Some(contact.to_jid());
         stanza.head.to = Some(owner.to_jid());
-        let step = Step { account, contact: &contact, rule: rules::inbound, kind, stanza: &stanza };
-        let taken = match self.take(site, &step).await {
+        let step =
+            Step { site, account, contact: &contact, kind, stanza: &stanza, is_inbound: true };
+        let taken = match self.take(&step).await {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::debug!(%error, account = %owner, "a subscription stanza was dropped");
                 return;
             }
         };
-        if taken.ruling.passes {
-            self.deliver_subscription(site, owner, kind, &stanza, effects);
-        }
-        if let Some((item, version)) = &taken.item {
-            self.push_roster(site, owner, *version, item, effects);
-        }
         if let Some(reply) = taken.ruling.reply {
             let reply = Stanza::presence(reply).from(owner.to_jid()).to(contact.to_jid());
             let sender = Party::new(owner.to_jid(), Some(Arc::clone(account)));
@@ -124,37 +115,43 @@ impl Hub {
         self.follow(account, &contact, &taken, effects).await;
     }
 
-    /// Takes one account's turn for one step. Nobody sees anything before it is durable.
-    async fn take(&self, site: &Site, step: &Step<'_>) -> Result<Taken, StanzaError> {
-        let Step { account, contact, rule, kind, stanza } = *step;
+    /// Takes one account's turn for one step. Nobody sees anything before it is durable; what its
+    /// own sessions are told leaves within the turn, so that it is told in the order it happened.
+    async fn take(&self, step: &Step<'_>) -> Result<Taken, StanzaError> {
+        let Step { site, account, contact, kind, stanza, is_inbound } = *step;
         let turn = account.turn().await;
         let roster = turn.fact(site.roster);
         let before = roster.state(contact);
+        let rule = if is_inbound { rules::inbound } else { rules::outbound };
         let ruling = rule(before, kind);
         if ruling.state == before {
-            return Ok(Taken { before, ruling, item: None });
+            return Ok(Taken { before, ruling });
         }
-        let known = roster.contact(contact);
         let mut draft = roster.draft(account.jid(), self.next_id());
         self.note_request(&mut draft, step, before.is_asked, ruling.state.is_asked)?;
-        let mut item = None;
+        let mut effects = Effects::default();
+        if is_inbound && ruling.passes {
+            self.deliver_subscription(step, &mut effects);
+        }
         if (State { is_asked: ruling.state.is_asked, ..before }) != ruling.state {
+            let known = roster.contact(contact).cloned();
             let contact = Contact {
                 subscription: ruling.state.subscription,
                 is_asking: ruling.state.is_asking,
                 is_approved: ruling.state.is_approved,
-                ..known.cloned().unwrap_or_else(|| Contact::new(contact.clone()))
+                ..known.unwrap_or_else(|| Contact::new(contact.clone()))
             };
-            let mut xml = String::new();
-            contact.write(&mut xml);
-            item = Some((xml, draft.version()));
+            let mut item = String::new();
+            contact.write(&mut item);
+            self.push_roster(site, account.jid(), draft.version(), &item, &mut effects);
             draft.put(contact, self.limits())?;
         }
         let (roster, writes) = draft.finish();
         self.db().batch(writes).await.map_err(|error| unstored(&error))?;
         turn.publish(site.roster, roster);
+        self.hand_over(effects.deliveries).await;
         tracing::debug!(account = %account.jid(), ?kind, from = ?stanza.head.from, "subscription");
-        Ok(Taken { before, ruling, item })
+        Ok(Taken { before, ruling })
     }
 
     /// Pending requests are no contacts: A.1 "the contact's server MUST NOT create a roster item".
@@ -177,21 +174,14 @@ impl Hub {
 
     /// §3.1.3: a request goes "to all of the available resources"; §3.1.6, §3.2.3, §3.3.3: the
     /// others go "to all of the interested resources".
-    fn deliver_subscription(
-        &self,
-        site: &Site,
-        owner: &BareJid,
-        kind: PresenceType,
-        stanza: &Stanza,
-        effects: &mut Effects,
-    ) {
-        for session in self.directory().sessions(owner) {
-            let is_meant = match kind {
+    fn deliver_subscription(&self, step: &Step<'_>, effects: &mut Effects) {
+        for session in self.directory().sessions(step.account.jid()) {
+            let is_meant = match step.kind {
                 PresenceType::Subscribe => session.is_available(),
-                _ => session.flags.has(site.interested),
+                _ => session.flags.has(step.site.interested),
             };
             if is_meant {
-                effects.deliver(&session.mailbox, stanza.clone());
+                effects.deliver(&session.mailbox, step.stanza.clone());
             }
         }
     }
