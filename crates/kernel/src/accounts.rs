@@ -13,7 +13,7 @@ use crate::account::{Account, Facts};
 
 /// The cache. An account in use is never loaded twice, so its [`crate::account::Turn`] orders all
 /// changes to it.
-pub struct Accounts {
+pub(crate) struct Accounts {
     inner: Mutex<Inner>,
     room: usize,
 }
@@ -27,7 +27,7 @@ struct Inner {
 
 impl Accounts {
     /// A cache that keeps `room` accounts beyond those in use.
-    pub fn new(room: usize) -> Self {
+    pub(crate) fn new(room: usize) -> Self {
         Self { inner: Mutex::default(), room }
     }
 
@@ -35,7 +35,7 @@ impl Accounts {
     ///
     /// # Errors
     /// The store's, when it had to be asked.
-    pub async fn load(
+    pub(crate) async fn load(
         &self,
         db: &Db,
         facts: &Facts,
@@ -52,7 +52,7 @@ impl Accounts {
     }
 
     /// Forgets an account that was erased.
-    pub fn forget(&self, jid: &BareJid) {
+    pub(crate) fn forget(&self, jid: &BareJid) {
         let mut inner = self.inner.lock();
         inner.known.remove(jid);
         inner.recent.retain(|account| account.jid() != jid);

@@ -56,9 +56,9 @@ async fn verify(
         Some(found) => found,
         None => return refuse_slowly(hub, password).await,
     };
-    let strongest = Hash::ALL.into_iter().find_map(|hash| {
-        credentials.iter().find_map(|credential| keys(credential.clone(), hash))
-    });
+    let strongest = Hash::ALL
+        .into_iter()
+        .find_map(|hash| credentials.iter().find_map(|credential| keys(credential.clone(), hash)));
     let Some(keys) = strongest else { return refuse_slowly(hub, password).await };
     let _permit = hub.password_permit().await;
     let check = tokio::task::spawn_blocking(move || keys.verify_plain(&password)).await;
@@ -70,12 +70,10 @@ async fn verify(
 }
 
 /// Takes as long as a wrong password for an account that exists would.
-async fn refuse_slowly(
-    hub: &Hub,
-    password: zeroize::Zeroizing<String>,
-) -> Result<(), AuthFailure> {
+async fn refuse_slowly(hub: &Hub, password: zeroize::Zeroizing<String>) -> Result<(), AuthFailure> {
     let _permit = hub.password_permit().await;
-    let derive = move || ScramKeys::derive(Hash::Sha512, &password, b"nobody", ScramKeys::ITERATIONS);
+    let derive =
+        move || ScramKeys::derive(Hash::Sha512, &password, b"nobody", ScramKeys::ITERATIONS);
     let _ = tokio::task::spawn_blocking(derive).await;
     Err(AuthFailure::NotAuthorized)
 }
@@ -107,10 +105,7 @@ async fn external(
     }
 }
 
-async fn known(
-    hub: &Hub,
-    jid: &BareJid,
-) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
+async fn known(hub: &Hub, jid: &BareJid) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
     let accounts = Accounts::new(hub.db().clone());
     let Some(account) = accounts.find(jid.as_str()).await? else { return Ok(None) };
     let credentials = accounts.credentials(jid.as_str()).await?;

@@ -54,9 +54,7 @@ impl Clock {
     pub fn wall_millis(&self) -> u64 {
         match &self.0 {
             None => machine_millis(),
-            Some(simulated) => {
-                simulated.start_millis + simulated.elapsed.lock().as_millis() as u64
-            }
+            Some(simulated) => simulated.start_millis + simulated.elapsed.lock().as_millis() as u64,
         }
     }
 
@@ -106,7 +104,9 @@ impl Clock {
     pub fn token(&self, bytes: usize) -> String {
         let mut raw = vec![0; bytes];
         self.random(&mut raw);
-        raw.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).collect()
+        raw.iter()
+            .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]])
+            .collect()
     }
 
     /// Starts a task that nobody waits for.
@@ -161,6 +161,11 @@ fn machine_millis() -> u64 {
 pub struct Ids(AtomicU64);
 
 impl Ids {
+    /// Makes every identifier from now on greater than `last`.
+    pub fn start_after(&self, last: u64) {
+        self.0.fetch_max(last, Ordering::Relaxed);
+    }
+
     /// The next identifier. Never zero, never the same twice, also when the wall clock steps back.
     pub fn next(&self, clock: &Clock) -> u64 {
         let now = clock.wall_millis() << 19;

@@ -125,6 +125,11 @@ impl<'a, M: Module> Routes<'a, M> {
         Self { module, table }
     }
 
+    /// The module itself, where its settings decide about routes.
+    pub fn module(&self) -> &M {
+        &self.module
+    }
+
     /// Requests of a session to its own account.
     pub fn owner(&mut self) -> At<'_, 'a, M> {
         At { on: self, scope: Scope::Owner }

@@ -46,10 +46,9 @@ impl Module for Contact {
     type Config = ContactConfig;
 
     fn start(_: &mut SiteBuilder<'_>, config: ContactConfig) -> Result<Self, StartError> {
-        form(config).map(|form| Self { form }).map_err(|reason| StartError {
-            module: Self::ABOUT.name,
-            reason,
-        })
+        form(config)
+            .map(|form| Self { form })
+            .map_err(|reason| StartError { module: Self::ABOUT.name, reason })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {

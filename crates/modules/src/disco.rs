@@ -59,7 +59,9 @@ impl Disco {
             None => Ok(ask.site.disco_info()),
             // §3.2: "If the request included a 'node' attribute, the response MUST mirror the
             // specified 'node' attribute".
-            Some(node) => Ok(Info { node: Some(node.clone()), ..at_node(&ask, &node)?.info.sorted() }),
+            Some(node) => {
+                Ok(Info { node: Some(node.clone()), ..at_node(&ask, &node)?.info.sorted() })
+            }
         }
     }
 
@@ -99,8 +101,7 @@ impl Disco {
         let sessions = ask.hub.directory().sessions(ask.account().jid());
         let available = sessions.iter().filter(|session| session.is_available());
         let item = |jid: String| Item { jid, node: None, name: None };
-        let mut items: Vec<Item> =
-            available.map(|session| item(session.jid.to_string())).collect();
+        let mut items: Vec<Item> = available.map(|session| item(session.jid.to_string())).collect();
         items.sort();
         Ok(Items { node: None, items })
     }

@@ -79,9 +79,8 @@ impl Last {
         }
         let read = Statement::new(READ).with(account.jid().as_str());
         let noted = ask.hub.db().query_one(read).await;
-        let noted = noted.and_then(|row| {
-            row.map(|row| Ok((row.int(0)?, row.text(1)?.to_owned()))).transpose()
-        });
+        let noted = noted
+            .and_then(|row| row.map(|row| Ok((row.int(0)?, row.text(1)?.to_owned()))).transpose());
         let (at, status) = noted.map_err(unreadable)?.ok_or_else(|| {
             StanzaError::item_not_found().text("This account was never seen here.")
         })?;
@@ -101,9 +100,10 @@ impl Last {
             && transit.to.jid.resource().is_some()
             && transit.stanza.body.has("query", NS);
         let Some(account) = transit.recipient().filter(|_| is_asked) else { return Verdict::Pass };
-        let may_see = transit.hub.site(account.jid().domain()).is_some_and(|site| {
-            site.may_see(account, &transit.from.jid.bare())
-        });
+        let may_see = transit
+            .hub
+            .site(account.jid().domain())
+            .is_some_and(|site| site.may_see(account, &transit.from.jid.bare()));
         if may_see { Verdict::Pass } else { Verdict::Refuse(forbidden()) }
     }
 

@@ -1,8 +1,35 @@
-//! The features of Waxwing: one module, one manual page, one line in the server's list.
+//! The features of Waxwing: one module, one manual page, one line in the list below.
 //!
 //! Modules never see each other, and never a socket. What two of them share lives in `stanza`
 //! (payloads), `kernel` (rules) or `store` (rows).
 
-pub mod offline;
-pub mod ping;
-pub mod roster;
+use waxwing_kernel::module::Mount;
+
+/// Makes the modules of this crate and the list of them from one line each.
+macro_rules! modules {
+    ($($file:ident::$Module:ident,)*) => {
+        $(pub mod $file;)*
+
+        /// Every feature, in no particular order: what order matters is said in the modules.
+        pub static MODULES: &[Mount] = &[$(Mount::of::<$file::$Module>(),)*];
+    };
+}
+
+modules! {
+    blocking::Blocking,
+    caps::Caps,
+    carbons::Carbons,
+    contact::Contact,
+    csi::Csi,
+    disco::Disco,
+    ids::Ids,
+    last::Last,
+    offline::Offline,
+    ping::Ping,
+    private::Private,
+    register::Register,
+    roster::Roster,
+    time::Time,
+    vcard::Vcard,
+    version::Version,
+}

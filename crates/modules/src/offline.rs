@@ -13,7 +13,7 @@ use waxwing_kernel::request::{Happening, Signal};
 use waxwing_kernel::routes::{Routes, Spool};
 use waxwing_kernel::stage::{Effects, Stage, Transit, Verdict};
 use waxwing_kernel::{SiteBuilder, section};
-use waxwing_stanza::payload::delay;
+use waxwing_stanza::payload::delay::delay;
 use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza, StanzaError};
 use waxwing_store::domains::offline::{Offline as Rows, Spooled};
 use waxwing_store::{Db, Statement, StoreError};
@@ -174,7 +174,7 @@ impl Waiting {
     fn admit(&self, bytes: usize, config: &OfflineConfig) -> bool {
         let mut inner = self.0.lock();
         let bytes = inner.bytes + bytes as u64;
-        let has_room = inner.messages < u64::from(config.messages) && bytes <= config.size.get();
+        let has_room = inner.messages < u64::from(config.messages) && bytes <= config.size.0;
         if has_room {
             inner.messages += 1;
             inner.bytes = bytes;

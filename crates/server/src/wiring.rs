@@ -120,7 +120,12 @@ pub(crate) fn listeners(config: &Config) -> Vec<(Listener, bool)> {
             Port::Https => Kind::Https,
         };
         let is_asking = asks_certificate && kind != Kind::Http;
-        let listener = Listener { address: address.address, kind, asks_certificate: is_asking };
+        let listener = Listener {
+            address: address.address,
+            kind,
+            asks_certificate: is_asking,
+            is_proxied: false,
+        };
         (listener, address.is_asked)
     };
     config.listen.addresses(config.server.public).into_iter().map(listener).collect()
@@ -151,6 +156,7 @@ fn offer(site: &Site, settings: &HostSettings, config: &Config, secret: [u8; 32]
     let mut host = Host::new(site.domain(), secret);
     host.require_tls = config.tls.required;
     host.mechanisms.anonymous = settings.config.anonymous;
+    host.mechanisms.external = config.tls.client_authorities.is_some();
     host.registration = site.has_early_routes();
     host.features = site.stream_features();
     host.nonzas = site.nonzas();
@@ -177,7 +183,7 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
     let origins = match config.http.origins.as_slice() {
         [] => Origins::Any,
         [all] if all == "*" => Origins::Any,
-        listed => Origins::Listed(listed.to_vec()),
+        listed => Origins::Only(listed.to_vec()),
     };
     Ok(waxwing_net::http::Site {
         routes: Vec::new(),
@@ -189,5 +195,5 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
 }
 
 fn bytes(size: waxwing_kernel::config::Bytes) -> usize {
-    usize::try_from(size.get()).unwrap_or(usize::MAX)
+    usize::try_from(size.0).unwrap_or(usize::MAX)
 }

@@ -24,14 +24,17 @@ impl Session {
         loop {
             while let Some(event) = stream.next_event() {
                 if let Event::Closed(closure) = event {
-                    self.settle_all().await;
+                    self.settle_all(stream).await;
                     return Ended::Closed(closure);
                 }
                 self.on_event(stream, event).await;
             }
             match self.wait(stream, wire, &mut alarm).await {
                 Woke::Input => {}
-                Woke::Flushed => self.flushed(),
+                Woke::Flushed => {
+                    stream.outbox().clear();
+                    self.flushed();
+                }
                 Woke::Deadline => stream.expire(self.hub.clock().now()),
                 Woke::Commit => self.settle(stream).await,
                 Woke::Mail(Mail::Deliver(delivery)) => {
@@ -42,7 +45,7 @@ impl Session {
                     stream.close(self.hub.clock().now(), closing);
                 }
                 Woke::Mail(Mail::Resume(handover)) => {
-                    self.settle_all().await;
+                    self.settle_all(stream).await;
                     // XEP-0198 §5: the server "SHOULD terminate" the older stream, with conflict.
                     let conflict = StreamError::conflict().text("Resumed from elsewhere.");
                     stream.close(self.hub.clock().now(), waxwing_stream::Closing::Error(conflict));

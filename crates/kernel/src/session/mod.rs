@@ -135,7 +135,7 @@ impl Session {
                     let acks = stream.take_acks();
                     self.part(stream, wire);
                     match (closure, acks) {
-                        (Closure::Lost, Some(acks)) if self.resumption.is_some() => {
+                        (Closure::Lost, Some(acks)) if self.may_hibernate() => {
                             match self.hibernate(acks).await {
                                 Ok(next) => {
                                     (stream, wire) = next;
@@ -151,6 +151,11 @@ impl Session {
             };
             return self.end(unacked).await;
         }
+    }
+
+    /// Whether the client may come back; not to a server that is about to end.
+    fn may_hibernate(&self) -> bool {
+        self.resumption.is_some() && !self.hub.is_draining()
     }
 
     /// Its full address.

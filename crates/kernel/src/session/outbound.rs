@@ -99,8 +99,8 @@ impl Session {
     }
 
     /// The stream is gone: waits for what is under way, so that nothing half-done is left. What
-    /// was not stored was never acknowledged.
-    pub(super) async fn settle_all(&mut self) {
+    /// was stored counts when the session is resumed; what was not was never acknowledged.
+    pub(super) async fn settle_all(&mut self, stream: &mut Stream) {
         for mut pending in std::mem::take(&mut self.pending) {
             let outcome = match &mut pending.state {
                 Decision::Waits(commit) => commit.await,
@@ -111,8 +111,13 @@ impl Session {
                     self.hub.hand_over(pending.deliveries).await;
                     self.hub.look_again(pending.spooled).await;
                 }
-                Err(error) => tracing::warn!(%error, "a stanza of a lost session was not stored"),
+                Err(error) => {
+                    if let Some(reply) = pending.stanza.error_reply(&unstored(&error)) {
+                        self.leave(stream, Delivery::new(reply.to(self.jid.clone())));
+                    }
+                }
             }
+            stream.handled(self.hub.clock().now(), pending.seq);
         }
     }
 

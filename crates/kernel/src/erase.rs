@@ -1,0 +1,63 @@
+//! The end of an account: its sessions end, its contacts are told, its rows are erased.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use waxwing_jid::BareJid;
+use waxwing_store::StoreError;
+use waxwing_store::domains::accounts::Accounts;
+use waxwing_stream::{Closing, StreamError};
+
+use crate::hub::Hub;
+use crate::mailbox::Mail;
+use crate::request::{Happening, Signal};
+use crate::site::Site;
+use crate::stage::Party;
+
+/// How long sessions may take to end before their account is erased under them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether they have.
+const LOOK: Duration = Duration::from_millis(10);
+
+impl Hub {
+    /// Ends every session of `account` with `error`; returns how many there were.
+    pub fn dismiss(&self, account: &BareJid, error: &StreamError) -> usize {
+        let sessions = self.directory().sessions(account);
+        for session in &sessions {
+            let _ = session.mailbox.send(Mail::Close(Closing::Error(error.clone())));
+        }
+        sessions.len()
+    }
+
+    /// Erases an account with everything it owns. False when there is none.
+    ///
+    /// # Errors
+    /// The store's; the account is then disabled, and can be erased again.
+    pub async fn erase(&self, site: &Arc<Site>, jid: &BareJid) -> Result<bool, StoreError> {
+        let Some(account) = self.account(jid).await? else { return Ok(false) };
+        let rows = Accounts::new(self.db().clone());
+        // Nobody signs in any more; then those who are in leave.
+        rows.disable(jid.as_str(), "This account is being erased.").await?;
+        // XEP-0077 §3.2: the server "SHOULD then return a <not-authorized/> stream error and
+        // terminate all active sessions for the entity".
+        let gone = StreamError::not_authorized().text("This account has been removed.");
+        self.dismiss(jid, &gone);
+        let deadline = self.clock().now() + PATIENCE;
+        while !self.directory().sessions(jid).is_empty() && self.clock().now() < deadline {
+            self.clock().until(Some(self.clock().now() + LOOK)).await;
+        }
+        let happening = || Happening {
+            hub: self.clone(),
+            site: Arc::clone(site),
+            party: Party::new(jid.to_jid(), Some(Arc::clone(&account))),
+            account: Arc::clone(&account),
+            presence: None,
+        };
+        let effects = site.router.signal(Signal::Removed, happening).await;
+        self.perform(effects).await;
+        let was_there = rows.remove(jid.as_str()).await?;
+        self.forget(jid);
+        Ok(was_there)
+    }
+}

@@ -1,0 +1,121 @@
+//! `waxwing serve`: start, say where, answer signals and the control socket, end properly.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use waxwing_net::{Kind, Listening};
+use waxwing_store::domains::accounts::Accounts;
+
+use crate::control::{Control, Handle};
+use crate::server::{Server, Setup};
+
+/// Serves until asked to end.
+///
+/// # Errors
+/// A sentence for the operator: why the server did not start, and the remedy.
+pub(crate) async fn serve(setup: Setup) -> Result<(), String> {
+    let signals = Signals::new().map_err(|error| format!("signals cannot be caught: {error}"))?;
+    std::fs::create_dir_all(&setup.data).map_err(|error| {
+        let data = setup.data.display();
+        format!("the data folder {data} cannot be made: {error}. Choose another with --data.")
+    })?;
+    let control = Control::open(&setup.data).map_err(|error| error.to_string())?;
+    let (server, listening) = Server::start(setup).await?;
+    greet(&server, &listening).await;
+    let handle: Handle = {
+        let server = Arc::clone(&server);
+        Arc::new(move |request| Box::pin(Arc::clone(&server).handle(request)))
+    };
+    tokio::select! {
+        () = control.serve(handle) => {}
+        () = obey(signals, &server) => {}
+    }
+    server.drain(listening).await;
+    Ok(())
+}
+
+/// The signals that mean something to the server.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+}
+
+/// Reloads on SIGHUP; returns on SIGTERM and SIGINT.
+async fn obey(mut signals: Signals, server: &Arc<Server>) {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => match server.reload().await {
+                Ok(changed) => tracing::info!("{changed}"),
+                Err(reason) => tracing::error!("not reloaded: {reason}"),
+            },
+        }
+    }
+}
+
+/// Tells the person at the terminal where everything is, in words; a log gets one line.
+async fn greet(server: &Arc<Server>, listening: &Listening) {
+    let took = server.hub().clock().now() - server.started();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        addresses = ?listening.addresses(),
+        millis = took.as_millis() as u64,
+        "serving"
+    );
+    let text = greeting(server, listening).await;
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+async fn greeting(server: &Arc<Server>, listening: &Listening) -> String {
+    let config = server.config();
+    let domains: Vec<&str> =
+        config.hosts.iter().map(|host| host.config.domain.as_str()).collect();
+    let domain = domains.first().copied().unwrap_or("localhost");
+    let (bold, plain) =
+        if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    let mut text = format!("\n  {bold}Waxwing {}{plain}\n\n", env!("CARGO_PKG_VERSION"));
+    text += &format!("  Domain       {}\n", domains.join(", "));
+    for (kind, label) in [
+        (Kind::Xmpp, "XMPP"),
+        (Kind::XmppTls, "XMPP (TLS)"),
+        (Kind::Http, "Web, WebSocket"),
+        (Kind::Https, "the same, TLS"),
+    ] {
+        let of = listening.addresses().iter().filter(|(known, _)| *known == kind);
+        let all: Vec<String> = of.map(|(_, address)| address.to_string()).collect();
+        if !all.is_empty() {
+            text += &format!("  {label:<14} {}\n", all.join("  "));
+        }
+    }
+    text += &format!("  Data         {}\n\n", server.data().display());
+    let accounts = Accounts::new(server.hub().db().clone());
+    let are_there_any = accounts.count(domain).await.is_ok_and(|count| count > 0);
+    match crate::server::pages_address(listening).filter(|_| !are_there_any) {
+        Some((kind, address)) => {
+            let scheme = if kind == Kind::Https { "https" } else { "http" };
+            let path = server.welcome().path();
+            text += "  Make the first account in the browser (the link works once):\n";
+            text += &format!("    {bold}{scheme}://{address}{path}{plain}\n");
+            text += "  or in another terminal:\n";
+        }
+        None => text += "  Add an account:\n",
+    }
+    text += &format!("    waxwing user add juliet@{domain}\n\n");
+    text += "  Stop with Ctrl-C.\n\n";
+    text
+}

@@ -1,0 +1,259 @@
+//! The running server: started from a configuration, reloaded, drained.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use waxwing_kernel::clock::Clock;
+use waxwing_kernel::command::{Caller, Commands, Refusal};
+use waxwing_kernel::config::Config;
+use waxwing_kernel::metrics::Metrics;
+use waxwing_kernel::{Hub, Sites, connection};
+use waxwing_net::{Kind, Listening, Net, Tls};
+use waxwing_store::Db;
+
+use crate::control::{Request, Response};
+use crate::logs::Logs;
+use crate::welcome::Welcome;
+use crate::{pages, wiring};
+
+/// Reads the configuration again, or says what is wrong with it.
+pub(crate) type Reread = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
+
+/// What a server is started from.
+pub(crate) struct Setup {
+    /// The settled configuration.
+    pub(crate) config: Config,
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// The way to the next configuration.
+    pub(crate) reread: Reread,
+    /// The log, whose level can change.
+    pub(crate) logs: Logs,
+}
+
+/// A server that serves.
+pub(crate) struct Server {
+    config: Mutex<Config>,
+    data: PathBuf,
+    reread: Reread,
+    logs: Logs,
+    hub: Hub,
+    tls: Arc<Tls>,
+    net: Arc<Net>,
+    welcome: Arc<Welcome>,
+    secret: [u8; 32],
+    started: Instant,
+    /// Sends WebSockets here when the server ends.
+    elsewhere: Option<String>,
+}
+
+impl Server {
+    /// Opens the database, starts the modules, and listens.
+    ///
+    /// # Errors
+    /// A sentence for the operator: what is wrong, and the remedy.
+    pub(crate) async fn start(setup: Setup) -> Result<(Arc<Self>, Listening), String> {
+        let Setup { config, data, reread, logs } = setup;
+        let secret = secret(&data).map_err(|error| unusable(&data, &error))?;
+        let location = wiring::location(&config.storage, &data);
+        let db = Db::open(&location, wiring::store_limits(&config.storage));
+        let db = db.await.map_err(|error| error.to_string())?;
+        db.migrate(&wiring::tables()).await.map_err(|error| error.to_string())?;
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "release"));
+        let limits = wiring::limits(&config.limits);
+        let hub = Hub::new(db, Clock::system(), limits, metrics);
+        hub.restore().await.map_err(|error| error.to_string())?;
+        let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
+        hub.serve(Sites::new(sites));
+        let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
+        let entry_hub = hub.clone();
+        let entry: waxwing_net::Entry =
+            Arc::new(move |wire, security| connection::accept(&entry_hub, wire, security));
+        let net = Net::new(
+            wiring::net_limits(&config),
+            Some(Arc::clone(&tls)),
+            wiring::http_site(&config)?,
+            entry,
+            hub.clock().clone(),
+        );
+        let listening = listen(&net, &config).await?;
+        let welcome = Arc::new(Welcome::new(hub.clone()));
+        let server = Arc::new(Self {
+            elsewhere: None,
+            started: hub.clock().now(),
+            config: Mutex::new(config),
+            data,
+            reread,
+            logs,
+            hub,
+            tls,
+            net,
+            welcome,
+            secret,
+        });
+        server.publish()?;
+        Ok((server, listening))
+    }
+
+    /// The kernel.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The page that makes the first account.
+    pub(crate) fn welcome(&self) -> &Arc<Welcome> {
+        &self.welcome
+    }
+
+    /// When it began to serve.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> Config {
+        self.config.lock().clone()
+    }
+
+    /// Puts the pages and discovery in place.
+    fn publish(self: &Arc<Self>) -> Result<(), String> {
+        let mut site = wiring::http_site(&self.config.lock())?;
+        site.routes = pages::routes(self);
+        self.net.replace_site(site);
+        Ok(())
+    }
+
+    /// Takes the configuration file as it is now: all of it, or nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it, or what in it needs a restart.
+    pub(crate) async fn reload(self: &Arc<Self>) -> Result<String, String> {
+        let config = (self.reread)()?;
+        let changes = self.config.lock().reload(&config).map_err(|cannot| {
+            let keys: Vec<String> = cannot.iter().map(|change| change.key.clone()).collect();
+            format!("nothing was changed, since this needs a restart: {}", keys.join(", "))
+        })?;
+        let sites = wiring::sites(&self.hub, &config, self.secret).map_err(|e| e.to_string())?;
+        wiring::http_site(&config)?;
+        let options = wiring::tls_options(&config, &self.data);
+        let tls = Arc::clone(&self.tls);
+        let configured = tokio::task::spawn_blocking(move || tls.configure(options)).await;
+        configured.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        // Nothing below can fail.
+        self.hub.serve(Sites::new(sites));
+        self.logs.set_level(config.server.log_level);
+        *self.config.lock() = config;
+        self.publish()?;
+        let keys: Vec<String> = changes.iter().map(|change| change.key.clone()).collect();
+        Ok(match keys.as_slice() {
+            [] => "The configuration is as it was; certificates were read again.".to_owned(),
+            keys => format!("Changed: {}.", keys.join(", ")),
+        })
+    }
+
+    /// Answers the control socket.
+    pub(crate) async fn handle(self: Arc<Self>, request: Request) -> Response {
+        match request {
+            Request::Reload => match self.reload().await {
+                Ok(text) => Response::from(Ok(waxwing_kernel::command::Said::note(text))),
+                Err(reason) => Response::from(Err(Refusal::invalid("config", reason))),
+            },
+            Request::Run { words, values } => {
+                run(&self.hub, &words, values).await.into()
+            }
+        }
+    }
+
+    /// Ends every session properly, stores what they did not take, and closes the database.
+    pub(crate) async fn drain(&self, listening: Listening) {
+        let limit = Duration::from_secs(u64::from(self.config.lock().server.drain_seconds));
+        tracing::info!(sessions = self.hub.sessions(), "shutting down");
+        let (left, ()) =
+            tokio::join!(self.hub.drain(limit, self.elsewhere.as_deref()), listening.stop());
+        if left > 0 {
+            tracing::warn!(sessions = left, "sessions did not end in time");
+        }
+        if let Err(error) = self.hub.db().clone().close().await {
+            tracing::error!(%error, "the database was not closed properly");
+        }
+    }
+}
+
+/// Runs a command on the host that its address names, else on the first.
+///
+/// # Errors
+/// The command's refusal.
+pub(crate) async fn run(
+    hub: &Hub,
+    words: &[String],
+    values: waxwing_kernel::command::Values,
+) -> Result<waxwing_kernel::command::Said, Refusal> {
+    let named = ["jid", "host"].into_iter().find_map(|field| values.get(field));
+    let domain = named.map(|text| text.rsplit_once('@').map_or(text, |(_, domain)| domain));
+    let domain = domain.map(|domain| domain.split('/').next().unwrap_or(domain));
+    let site = domain.and_then(|domain| hub.site(domain)).or_else(|| hub.sites().first().cloned());
+    let Some(site) = site else {
+        return Err(Refusal::busy("the server serves no host yet; try again"));
+    };
+    let commands = Commands::new(site.router.commands().cloned())
+        .map_err(|reason| Refusal::busy(&reason))?;
+    let command = commands.by_words(words)?.clone();
+    command.run(Caller::Operator, true, values).await
+}
+
+/// Listens on every address; a usual one that this machine does not have is left out.
+async fn listen(net: &Arc<Net>, config: &Config) -> Result<Listening, String> {
+    let mut wanted = Vec::new();
+    for (listener, is_asked) in wiring::listeners(config) {
+        if is_asked || exists(listener.address) {
+            wanted.push(listener);
+        }
+    }
+    net.listen(&wanted).await.map_err(|error| error.to_string())
+}
+
+/// Whether this machine has the address at all, whatever listens there.
+fn exists(address: std::net::SocketAddr) -> bool {
+    let any_port = std::net::SocketAddr::new(address.ip(), 0);
+    std::net::TcpListener::bind(any_port).is_ok()
+}
+
+/// The key of salts for accounts that do not exist; made at the first start.
+fn secret(data: &Path) -> io::Result<[u8; 32]> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    fs::create_dir_all(data)?;
+    let file = data.join("secret");
+    if let Ok(bytes) = fs::read(&file)
+        && let Ok(secret) = bytes.try_into()
+    {
+        return Ok(secret);
+    }
+    let mut secret = [0; 32];
+    Clock::system().random(&mut secret);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(&file)?.write_all(&secret)?;
+    Ok(secret)
+}
+
+fn unusable(data: &Path, error: &io::Error) -> String {
+    let data = data.display();
+    format!("the data folder {data} cannot be used: {error}. Make it yours, or choose another \
+             with --data.")
+}
+
+/// The kind and address of what a person would open first.
+pub(crate) fn pages_address(listening: &Listening) -> Option<(Kind, std::net::SocketAddr)> {
+    let of = |kind| listening.addresses().iter().find(|(known, _)| *known == kind).copied();
+    of(Kind::Http).or_else(|| of(Kind::Https))
+}
