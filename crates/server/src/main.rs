@@ -64,11 +64,23 @@ fn run(setup: Setup) -> ExitCode {
 mod tests {
     use std::path::Path;
 
-    /// To renew it: `cargo run -- config reference > golden/config.md`.
+    use waxwing_kernel::config::{example, reference};
+
+    /// What users read about the configuration is reviewed where it changes. To renew:
+    ///
+    /// ```text
+    /// cargo run -- config reference > golden/config.md
+    /// cargo run -- config example > golden/waxwing.toml
+    /// ```
     #[test]
-    fn the_reference_of_the_configuration_is_current() {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/config.md");
-        let page = waxwing_kernel::config::reference(&super::sections());
-        assert_eq!(std::fs::read_to_string(golden).unwrap_or_default(), page);
+    fn the_pages_about_the_configuration_are_current() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden");
+        let sections = super::sections();
+        for (name, current) in
+            [("config.md", reference(&sections)), ("waxwing.toml", example(&sections))]
+        {
+            let golden = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            assert_eq!(golden, current, "golden/{name} is stale");
+        }
     }
 }
