@@ -8,7 +8,8 @@ pub struct Limits {
     /// Open connections of all listeners together; more are closed at once. Default 65 536.
     pub connections_max: usize,
     /// Open connections of one client address (of one /64 in IPv6). Loopback and trusted proxies
-    /// are exempt; behind a proxy the forwarded address is counted. Default 1024: an office or a campus behind one address.
+    /// are exempt; behind a proxy the forwarded address is counted. Default 1024: an office or a
+    /// campus may share one address.
     pub address_connections_max: u32,
     /// New connections per second that one address may keep up. Default 32.
     pub address_rate: u32,

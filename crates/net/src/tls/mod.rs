@@ -203,6 +203,13 @@ impl Store {
         for domain in &options.domains {
             let domain = ascii(domain);
             if store.find(&domain).is_none() {
+                if !options.certificates.is_empty() {
+                    tracing::warn!(
+                        domain,
+                        "no configured certificate names this domain; it gets \
+                        a self-signed one, which clients will not trust"
+                    );
+                }
                 let identity = generated::identity(&options.folder, &domain, provider)?;
                 store.add(identity, generated::RENEW_DAYS, provider);
                 store.stamps.push(Stamp::of(&generated::path(&options.folder, &domain)));
