@@ -20,8 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from servers import DOMAIN, SERVERS  # noqa: E402
 from wire import Lost, Wire  # noqa: E402
@@ -75,7 +74,6 @@ class Receiver:
 class Test:
     def __init__(self, server, seed):
         self.server = server
-        self.server.domain = DOMAIN
         self.dice = random.Random(seed)
         self.receivers = {kind: Receiver(kind) for kind in KINDS}
         self.promised = {kind: set() for kind in KINDS}  # acknowledged to a sender

@@ -6,6 +6,7 @@ that is particular to one server stands in its class, so the scenarios know none
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -37,9 +38,8 @@ class Server:
 
     name = "server"
     host = "127.0.0.1"
-    # How fast messages that were acknowledged must be durable is the server's promise:
-    # False for a server that acknowledges before it stores.
-    is_durable = True
+    # Whether SCRAM can be bound to the certificate (tls-server-end-point).
+    has_end_point_binding = False
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -131,7 +131,8 @@ class Waxwing(Server):
     """Waxwing's release binary, with the certificate that it made for itself at first start."""
 
     name = "waxwing"
-    ws_path = "/ws"
+    has_end_point_binding = True
+    ws_path = "/xmpp-websocket"
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -156,10 +157,15 @@ domain = "{DOMAIN}"
 
     @property
     def certificate(self):
-        found = sorted(self.data.rglob("*.crt")) + sorted(self.data.rglob("*cert*.pem"))
-        if not found:
-            raise RuntimeError(f"no certificate below {self.data}")
-        return str(found[0])
+        """The certificate out of the file that Waxwing made, without the key beside it."""
+        copy = self.folder / "trusted.pem"
+        if not copy.exists():
+            text = "".join(path.read_text() for path in sorted(self.data.rglob("*.pem")))
+            found = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", text, re.S)
+            if found is None:
+                raise RuntimeError(f"no certificate below {self.data}")
+            copy.write_text(found.group() + "\n")
+        return str(copy)
 
     def _base(self):
         return ["--config", str(self.config), "--data", str(self.data)]
@@ -183,7 +189,6 @@ class Prosody(Server):
 
     name = "prosody"
     ws_path = "/xmpp-websocket"
-    is_durable = False
 
     def __init__(self, folder):
         super().__init__(folder)

@@ -11,6 +11,8 @@ import os
 from xml.etree.ElementTree import XMLPullParser
 from xml.sax.saxutils import escape
 
+from servers import DOMAIN
+
 SASL = "{urn:ietf:params:xml:ns:xmpp-sasl}"
 SM = "{urn:xmpp:sm:3}"
 CLIENT = "{jabber:client}"
@@ -22,11 +24,16 @@ class Lost(Exception):
     """The connection ended: expected whenever the server was killed."""
 
 
+class Refused(Exception):
+    """Authentication failed; the message is the condition."""
+
+
 class Wire:
     """One connection. Messages received go to `heard`, in order; acknowledged ids to `acked`."""
 
-    def __init__(self, server, user, password, resource):
+    def __init__(self, server, user, password, resource, binding=None):
         self.server, self.user, self.password, self.resource = server, user, password, resource
+        self.binding = binding  # from the certificate's bytes to channel binding data, for -PLUS
         self.heard = []  # (id, is from the offline store), in order of arrival
         self.refused = set()  # ids that came back as errors
         self.acked = set()  # ids that the server has acknowledged
@@ -69,7 +76,7 @@ class Wire:
 
     async def _connect(self):
         """Up to the features of the authenticated stream."""
-        domain = self.server.domain
+        domain = DOMAIN
         try:
             self.reader, self.writer = await asyncio.open_connection(
                 self.server.host, self.server.tls_port,
@@ -99,8 +106,14 @@ class Wire:
             (n, d) for n, d in (("SCRAM-SHA-256", "sha256"), ("SCRAM-SHA-1", "sha1"))
             if n in offered
         )
+        header, binding = "n,,", b""
+        if self.binding:
+            name += "-PLUS"
+            assert name in offered, offered
+            tls = self.writer.get_extra_info("ssl_object")
+            header, binding = "p=tls-server-end-point,,", self.binding(tls.getpeercert(True))
         bare = f"n={self.user},r={base64.b64encode(os.urandom(18)).decode()}"
-        first = base64.b64encode(f"n,,{bare}".encode()).decode()
+        first = base64.b64encode(f"{header}{bare}".encode()).decode()
         self._write(
             f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{name}'>{first}</auth>"
         )
@@ -108,7 +121,8 @@ class Wire:
         assert challenge.tag == SASL + "challenge", challenge.tag
         text = base64.b64decode(challenge.text).decode()
         field = dict(part.split("=", 1) for part in text.split(","))
-        final = f"c=biws,r={field['r']}"
+        bound = base64.b64encode(header.encode() + binding).decode()
+        final = f"c={bound},r={field['r']}"
         proof = scram_proof(
             digest, self.password, base64.b64decode(field["s"]), int(field["i"]),
             f"{bare},{text},{final}",
@@ -116,7 +130,8 @@ class Wire:
         final = base64.b64encode(f"{final},p={proof}".encode()).decode()
         self._write(f"<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{final}</response>")
         success = await self._next()
-        assert success.tag == SASL + "success", success.tag
+        if success.tag != SASL + "success":
+            raise Refused(success[0].tag.removeprefix(SASL))
 
     def send(self, stanza, id=None):
         """Sends one stanza and counts it."""
@@ -141,7 +156,7 @@ class Wire:
             before = len(self.heard)
             self.acknowledge()
             await self._ask(
-                f"<iq type='get' id='ping' to='{self.server.domain}'>"
+                f"<iq type='get' id='ping' to='{DOMAIN}'>"
                 "<ping xmlns='urn:xmpp:ping'/></iq>"
             )
             await asyncio.sleep(quiet_seconds)
