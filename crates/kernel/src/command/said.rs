@@ -95,7 +95,7 @@ impl Said {
     pub fn to_text(&self) -> String {
         let mut out = String::new();
         if !self.note.is_empty() {
-            line(&mut out, &self.note);
+            self.note.lines().for_each(|text| line(&mut out, &printable(text)));
         }
         for fact in &self.facts {
             let indent = if fact.kind.is_many() { "\n  " } else { " " };
