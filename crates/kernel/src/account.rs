@@ -53,22 +53,24 @@ impl Facts {
         Slot { index: self.0.len() - 1, of: PhantomData }
     }
 
-    /// Loads every fact of one account.
+    /// Loads every fact of one account. A guest's account ends with its session.
     ///
     /// # Errors
     /// The first that cannot be read.
-    pub async fn load(&self, db: &Db, jid: BareJid) -> Result<Account, StoreError> {
+    pub async fn load(&self, db: &Db, jid: BareJid, is_guest: bool) -> Result<Account, StoreError> {
         let mut facts = Vec::with_capacity(self.0.len());
         for loader in &self.0 {
             facts.push(RwLock::new(loader(db, &jid).await?));
         }
-        Ok(Account { jid, facts: facts.into(), turn: tokio::sync::Mutex::new(()) })
+        let (facts, turn) = (facts.into(), tokio::sync::Mutex::new(()));
+        Ok(Account { jid, is_guest, facts, turn })
     }
 }
 
 /// A registered person or device, with everything that judging a stanza needs.
 pub struct Account {
     jid: BareJid,
+    is_guest: bool,
     facts: Box<[RwLock<Erased>]>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -77,6 +79,11 @@ impl Account {
     /// The account's address.
     pub fn jid(&self) -> &BareJid {
         &self.jid
+    }
+
+    /// Whether it is a nameless guest's (SASL ANONYMOUS), which ends with its session.
+    pub fn is_guest(&self) -> bool {
+        self.is_guest
     }
 
     /// A snapshot of one fact.

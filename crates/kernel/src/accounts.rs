@@ -47,8 +47,21 @@ impl Accounts {
         if Registered::new(db.clone()).find(jid.as_str()).await?.is_none() {
             return Ok(None);
         }
-        let loaded = Arc::new(facts.load(db, jid.clone()).await?);
+        let loaded = Arc::new(facts.load(db, jid.clone(), false).await?);
         Ok(Some(self.keep(loaded)))
+    }
+
+    /// An account for a guest: no row says that it exists, only this cache.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn invite(
+        &self,
+        db: &Db,
+        facts: &Facts,
+        jid: BareJid,
+    ) -> Result<Arc<Account>, StoreError> {
+        Ok(self.keep(Arc::new(facts.load(db, jid, true).await?)))
     }
 
     /// Forgets an account that was erased.

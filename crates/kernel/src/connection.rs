@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use waxwing_stanza::Stanza;
-use waxwing_stream::{Answer, Event, Framing, Question, Security, Stream, Ticket};
+use waxwing_stream::{Answer, AuthFailure, Event, Framing, Question, Security, Stream, Ticket};
 
 use crate::hub::Hub;
 use crate::mailbox::{Handover, Mail};
@@ -79,6 +79,10 @@ impl Connection {
                             None => self.answer(ticket, Answer::NotResumed { h: None }),
                         }
                     }
+                    Event::Ask(ticket, Question::Anonymous) => {
+                        let answer = self.welcome_guest().await;
+                        self.answer(ticket, answer);
+                    }
                     Event::Ask(ticket, question) => {
                         let answer = crate::auth::answer(&self.hub, question).await;
                         self.answer(ticket, answer);
@@ -106,6 +110,21 @@ impl Connection {
             }
             if let Woke::Deadline = self.wait(&mut alarm).await {
                 self.stream.expire(self.hub.clock().now());
+            }
+        }
+    }
+
+    /// SASL ANONYMOUS: an account that ends with its session.
+    async fn welcome_guest(&mut self) -> Answer {
+        let site = self.stream.host().and_then(|host| self.hub.site(&host.domain));
+        let Some(site) = site else {
+            return Answer::Verdict(Err(AuthFailure::NotAuthorized));
+        };
+        match self.hub.guest(&site).await {
+            Ok(account) => Answer::Account(account.jid().clone()),
+            Err(error) => {
+                tracing::error!(%error, "a guest could not be let in");
+                Answer::Verdict(Err(AuthFailure::Temporary(None)))
             }
         }
     }

@@ -160,6 +160,14 @@ impl Hub {
         self.0.accounts.load(&self.0.db, &site.facts, jid).await
     }
 
+    /// An account for a nameless guest of `site` (SASL ANONYMOUS, RFC 4505).
+    pub(crate) async fn guest(&self, site: &Site) -> Result<Arc<Account>, StoreError> {
+        let name = self.0.clock.token(12);
+        let jid = BareJid::from_parts(Some(&name), site.domain())
+            .expect("letters and digits at a served domain are an address");
+        self.0.accounts.invite(&self.0.db, &site.facts, jid).await
+    }
+
     /// Drops what is remembered of an account that was erased.
     pub fn forget(&self, jid: &BareJid) {
         self.0.accounts.forget(jid);

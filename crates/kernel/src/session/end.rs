@@ -1,6 +1,7 @@
 //! The end of a session: its contacts are told, and what it did not take finds another way.
 
 use waxwing_stanza::{PresenceType, Stanza};
+use waxwing_store::domains::accounts::Accounts;
 
 use crate::mailbox::{Delivery, Mail};
 use crate::session::{Session, Unacked};
@@ -30,6 +31,18 @@ impl Session {
         for delivery in unacked.chain(waiting) {
             self.hub.redeliver(delivery, &self.mailbox).await;
         }
+        if self.account.is_guest() && self.hub.directory().sessions(self.account.jid()).is_empty() {
+            self.forget_guest().await;
+        }
+    }
+
+    /// A guest leaves nothing behind.
+    async fn forget_guest(&mut self) {
+        let jid = self.account.jid();
+        if let Err(error) = Accounts::new(self.hub.db().clone()).remove(jid.as_str()).await {
+            tracing::warn!(%error, %jid, "a guest's data could not be erased");
+        }
+        self.hub.forget(jid);
     }
 
     /// RFC 6121 §4.5.2: the server itself "MUST broadcast … unavailable" for a resource that
