@@ -99,7 +99,7 @@ impl CommandAbout {
     }
 
     /// The answer as a form; none if the note says everything. XEP-0004 §3.4: a form with items
-    /// "MUST NOT contain any top-level fields other than <reported/> and <item/>", so facts
+    /// "MUST NOT contain any top-level fields other than `<reported/>` and `<item/>`", so facts
     /// beside a table go into the note: see [`Said::full_note`].
     pub fn to_result(&self, said: &Said) -> Option<DataForm> {
         if said.facts.is_empty() && said.table.is_none() {
