@@ -15,7 +15,7 @@ impl Hub {
     /// those on WebSockets are sent to `elsewhere` if there is such a place (RFC 7395 §3.6.1).
     /// Returns how many sessions were left when `limit` was over.
     pub async fn drain(&self, limit: Duration, elsewhere: Option<&str>) -> usize {
-        self.start_draining();
+        self.start_draining(elsewhere);
         for resource in self.directory().everybody() {
             let closing = match elsewhere {
                 Some(uri) if resource.transport.is_websocket() => Closing::SeeOther(uri.to_owned()),

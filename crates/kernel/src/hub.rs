@@ -38,6 +38,7 @@ struct Core {
     password_checks: tokio::sync::Semaphore,
     metrics: Arc<Metrics>,
     is_draining: AtomicBool,
+    elsewhere: Mutex<Option<Arc<str>>>,
     sessions: AtomicUsize,
 }
 
@@ -83,6 +84,7 @@ impl Hub {
             limits,
             metrics,
             is_draining: AtomicBool::new(false),
+            elsewhere: Mutex::new(None),
             sessions: AtomicUsize::new(0),
         }))
     }
@@ -217,14 +219,21 @@ impl Hub {
         self.0.is_draining.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn start_draining(&self) {
+    pub(crate) fn start_draining(&self, elsewhere: Option<&str>) {
+        *self.0.elsewhere.lock() = elsewhere.map(Arc::from);
         self.0.is_draining.store(true, Ordering::Relaxed);
     }
 }
 
 impl Hosts for Hub {
     fn host(&self, domain: &str) -> Option<Arc<Host>> {
-        self.site(domain).map(|site| site.host())
+        let host = self.site(domain)?.host();
+        if !self.is_draining() {
+            return Some(host);
+        }
+        let mut host = Host::clone(&host);
+        host.redirect.uri = self.0.elsewhere.lock().clone();
+        Some(Arc::new(host))
     }
 
     fn default_host(&self) -> Option<Arc<Host>> {

@@ -31,6 +31,12 @@ pub trait Wire: Send {
     /// Puts TLS under the stream (STARTTLS). An error on a wire that cannot be upgraded.
     fn upgrade(self: Box<Self>) -> Pin<Box<dyn Future<Output = Upgraded> + Send>>;
 
+    /// The client has signed in: single messages may be as large as this from now on (bytes).
+    /// Only wires that put messages together before anybody sees them have such a bound.
+    fn trust(&mut self, message_bytes: usize) {
+        let _ = message_bytes;
+    }
+
     /// How the client came in, for logs and metrics.
     fn transport(&self) -> Transport;
 

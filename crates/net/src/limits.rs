@@ -26,6 +26,8 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Seconds for the body of an HTTP request. Default 30.
     pub body_seconds: u64,
+    /// The same as `message_bytes_max` for clients that have not signed in. Default 16 384.
+    pub early_message_bytes_max: usize,
     /// Bytes of one WebSocket message, reassembled; the same as the stanza limit that the stream
     /// advertises by XEP-0478. Default 262 144.
     pub message_bytes_max: usize,
@@ -51,6 +53,7 @@ impl Default for Limits {
             headers_max: 64,
             header_bytes_max: 16_384,
             body_seconds: 30,
+            early_message_bytes_max: 16_384,
             message_bytes_max: 262_144,
             farewell_bytes_max: 1_048_576,
             accept_pause_millis: 200,

@@ -12,6 +12,7 @@ use waxwing_kernel::command::{Caller, Commands, Refusal};
 use waxwing_kernel::config::Config;
 use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::{Hub, Sites, connection};
+use waxwing_net::http::WEBSOCKET_PATH;
 use waxwing_net::{Kind, Listening, Net, Tls};
 use waxwing_store::Db;
 
@@ -47,8 +48,6 @@ pub(crate) struct Server {
     welcome: Arc<Welcome>,
     secret: [u8; 32],
     started: Instant,
-    /// Sends WebSockets here when the server ends.
-    elsewhere: Option<String>,
 }
 
 impl Server {
@@ -83,7 +82,6 @@ impl Server {
         let listening = listen(&net, &config).await?;
         let welcome = Arc::new(Welcome::new(hub.clone()));
         let server = Arc::new(Self {
-            elsewhere: None,
             started: hub.clock().now(),
             config: Mutex::new(config),
             data,
@@ -167,18 +165,18 @@ impl Server {
                 Ok(text) => Response::from(Ok(waxwing_kernel::command::Said::note(text))),
                 Err(reason) => Response::from(Err(Refusal::invalid("config", reason))),
             },
-            Request::Run { words, values } => {
-                run(&self.hub, &words, values).await.into()
-            }
+            Request::Run { words, values } => run(&self.hub, &words, values).await.into(),
         }
     }
 
     /// Ends every session properly, stores what they did not take, and closes the database.
     pub(crate) async fn drain(&self, listening: Listening) {
-        let limit = Duration::from_secs(u64::from(self.config.lock().server.drain_seconds));
+        let config = self.config();
+        let limit = Duration::from_secs(u64::from(config.server.drain_seconds));
+        let elsewhere = config.server.drain_to.map(|url| url.to_websocket() + WEBSOCKET_PATH);
         tracing::info!(sessions = self.hub.sessions(), "shutting down");
         let (left, ()) =
-            tokio::join!(self.hub.drain(limit, self.elsewhere.as_deref()), listening.stop());
+            tokio::join!(self.hub.drain(limit, elsewhere.as_deref()), listening.stop());
         if left > 0 {
             tracing::warn!(sessions = left, "sessions did not end in time");
         }
@@ -204,8 +202,8 @@ pub(crate) async fn run(
     let Some(site) = site else {
         return Err(Refusal::busy("the server serves no host yet; try again"));
     };
-    let commands = Commands::new(site.router.commands().cloned())
-        .map_err(|reason| Refusal::busy(&reason))?;
+    let commands =
+        Commands::new(site.router.commands().cloned()).map_err(|reason| Refusal::busy(&reason))?;
     let command = commands.by_words(words)?.clone();
     command.run(Caller::Operator, true, values).await
 }
@@ -248,8 +246,10 @@ fn secret(data: &Path) -> io::Result<[u8; 32]> {
 
 fn unusable(data: &Path, error: &io::Error) -> String {
     let data = data.display();
-    format!("the data folder {data} cannot be used: {error}. Make it yours, or choose another \
-             with --data.")
+    format!(
+        "the data folder {data} cannot be used: {error}. Make it yours, or choose another \
+             with --data."
+    )
 }
 
 /// The kind and address of what a person would open first.

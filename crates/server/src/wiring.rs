@@ -87,6 +87,7 @@ pub(crate) fn net_limits(config: &Config) -> waxwing_net::Limits {
     waxwing_net::Limits {
         connections_max: config.limits.connections as usize,
         address_connections_max: config.limits.connections_per_address,
+        early_message_bytes_max: bytes(config.limits.early_bytes),
         message_bytes_max: bytes(config.limits.stanza_bytes),
         certificate_check_seconds: u64::from(config.tls.watch_seconds),
         ..Default::default()
@@ -119,7 +120,8 @@ pub(crate) fn listeners(config: &Config) -> Vec<(Listener, bool)> {
             Port::Http => Kind::Http,
             Port::Https => Kind::Https,
         };
-        let is_asking = asks_certificate && kind != Kind::Http;
+        // Browsers would ask people for a certificate that they do not have.
+        let is_asking = asks_certificate && matches!(kind, Kind::Xmpp | Kind::XmppTls);
         let listener = Listener {
             address: address.address,
             kind,

@@ -118,6 +118,7 @@ impl Session {
         let _counted = Counted::new(&self.hub);
         loop {
             self.show_live(true, wire.transport());
+            wire.trust(self.hub.limits().stream.after_auth.element_bytes);
             let ended = self.connected(&mut stream, &mut *wire).await;
             let unacked = match ended {
                 Ended::Resumed(handover) => {

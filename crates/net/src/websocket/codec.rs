@@ -101,6 +101,11 @@ struct Frame {
 }
 
 impl Decoder {
+    /// Allows messages of up to `limit` bytes from now on; a message under way included.
+    pub fn raise(&mut self, limit: usize) {
+        self.limit = self.limit.max(limit);
+    }
+
     /// A decoder that refuses messages of more than `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {

@@ -37,6 +37,7 @@ pub(crate) struct WebSocketWire {
     decoder: Decoder,
     sending: Sending,
     farewell_bytes_max: usize,
+    message_bytes_max: usize,
 }
 
 /// Frames on their way out.
@@ -68,7 +69,8 @@ impl WebSocketWire {
             socket,
             // Empty bytes may still hold on to the buffer of HTTP that they were cut from.
             early: if early.is_empty() { Bytes::new() } else { early },
-            decoder: Decoder::new(limits.message_bytes_max),
+            decoder: Decoder::new(limits.early_message_bytes_max.min(limits.message_bytes_max)),
+            message_bytes_max: limits.message_bytes_max,
             sending: Sending::default(),
             farewell_bytes_max: limits.farewell_bytes_max,
         }
@@ -161,6 +163,10 @@ impl Wire for WebSocketWire {
         // RFC 7395 §3.9: TLS is the business of the WebSocket layer.
         let refused = io::Error::new(ErrorKind::Unsupported, "no STARTTLS on a WebSocket");
         Box::pin(std::future::ready(Err(refused)))
+    }
+
+    fn trust(&mut self, message_bytes: usize) {
+        self.decoder.raise(message_bytes.min(self.message_bytes_max));
     }
 
     fn transport(&self) -> Transport {

@@ -41,6 +41,10 @@ crate::section! {
         [restart] pub log_format: LogFormat = "text",
         /// How long a stopping server waits for its clients to take their leave (seconds).
         pub drain_seconds: u32 = 10 in 0..=300,
+        /// Where clients on WebSockets are sent when the server stops, such as
+        /// `https://chat2.example.org` (RFC 7395 §3.6.1). Without it their streams just end, and
+        /// they come back to the same address.
+        pub drain_to: Option<PublicUrl> = None,
     }
 }
 
