@@ -87,6 +87,11 @@ const CREDENTIALS: &str = "SELECT hash, salt, iterations, stored_key, server_key
 const FIND: &str = "SELECT jid, created, last_seen, disabled FROM account WHERE jid = ?1";
 const LIST: &str = "SELECT jid, created, last_seen, disabled FROM account \
      WHERE domain = ?1 AND jid > ?2 AND jid >= ?3 AND jid < ?4 ORDER BY jid LIMIT ?5";
+const LIST_DISABLED: &str = "SELECT jid, created, last_seen, disabled FROM account \
+     WHERE domain = ?1 AND jid > ?2 AND jid >= ?3 AND jid < ?4 AND disabled IS NOT NULL \
+     ORDER BY jid LIMIT ?5";
+const COUNT_DISABLED: &str =
+    "SELECT COUNT(*) FROM account WHERE domain = ?1 AND disabled IS NOT NULL";
 const COUNT: &str = "SELECT COUNT(*) FROM account WHERE domain = ?1";
 const SET_DISABLED: &str = "UPDATE account SET disabled = ?2 WHERE jid = ?1";
 const SEEN: &str = "UPDATE account SET last_seen = ?2 WHERE jid = ?1";
@@ -105,7 +110,9 @@ impl Accounts {
         CREDENTIALS,
         FIND,
         LIST,
+        LIST_DISABLED,
         COUNT,
+        COUNT_DISABLED,
         SET_DISABLED,
         SEEN,
         REMOVE,
@@ -167,22 +174,22 @@ impl Accounts {
 
     /// A page of accounts, ordered by address.
     pub async fn list(&self, listing: Listing<'_>) -> Result<Vec<Account>, StoreError> {
-        // U+10FFFF is in no address and sorts behind every character that is.
-        let end = format!("{}\u{10FFFF}", listing.prefix);
-        let statement = Statement::new(LIST)
-            .with(listing.domain)
-            .with(listing.after)
-            .with(listing.prefix)
-            .with(end)
-            .with(listing.limit);
-        self.db.query(statement).await?.iter().map(read_account).collect()
+        self.page(LIST, listing).await
+    }
+
+    /// The same of those that may not sign in.
+    pub async fn list_disabled(&self, listing: Listing<'_>) -> Result<Vec<Account>, StoreError> {
+        self.page(LIST_DISABLED, listing).await
     }
 
     /// How many accounts a domain has.
     pub async fn count(&self, domain: &str) -> Result<u64, StoreError> {
-        let row = self.db.query_one(Statement::new(COUNT).with(domain)).await?;
-        let count = row.map_or(Ok(0), |row| row.int(0))?;
-        Ok(count.unsigned_abs())
+        self.number(Statement::new(COUNT).with(domain)).await
+    }
+
+    /// How many of them may not sign in.
+    pub async fn count_disabled(&self, domain: &str) -> Result<u64, StoreError> {
+        self.number(Statement::new(COUNT_DISABLED).with(domain)).await
     }
 
     /// Forbids signing in, for a reason. False when there is no such account.
@@ -197,7 +204,12 @@ impl Accounts {
 
     /// Notes when an account was last seen. False when there is no such account.
     pub async fn seen(&self, jid: &str, at: i64) -> Result<bool, StoreError> {
-        self.change(Statement::new(SEEN).with(jid).with(at)).await
+        self.change(Self::see(jid, at)).await
+    }
+
+    /// The same as a statement, to go with others.
+    pub fn see(jid: &str, at: i64) -> Statement {
+        Statement::new(SEEN).with(jid).with(at)
     }
 
     /// Erases the account and every row it owns, whichever table it is in, in one batch. False
@@ -212,6 +224,28 @@ impl Accounts {
     /// Everything the store holds of an account, credentials included.
     pub async fn export(&self, jid: &str) -> Result<Vec<Export>, StoreError> {
         self.db.export(jid).await
+    }
+
+    async fn page(
+        &self,
+        sql: &'static str,
+        listing: Listing<'_>,
+    ) -> Result<Vec<Account>, StoreError> {
+        // U+10FFFF is in no address and sorts behind every character that is.
+        let end = format!("{}\u{10FFFF}", listing.prefix);
+        let statement = Statement::new(sql)
+            .with(listing.domain)
+            .with(listing.after)
+            .with(listing.prefix)
+            .with(end)
+            .with(listing.limit);
+        self.db.query(statement).await?.iter().map(read_account).collect()
+    }
+
+    async fn number(&self, statement: Statement) -> Result<u64, StoreError> {
+        let row = self.db.query_one(statement).await?;
+        let count = row.map_or(Ok(0), |row| row.int(0))?;
+        Ok(count.unsigned_abs())
     }
 
     async fn change(&self, statement: Statement) -> Result<bool, StoreError> {
