@@ -16,9 +16,11 @@ macro_rules! modules {
 }
 
 modules! {
+    admin::Admin,
     blocking::Blocking,
     caps::Caps,
     carbons::Carbons,
+    commands::Commands,
     contact::Contact,
     csi::Csi,
     disco::Disco,
