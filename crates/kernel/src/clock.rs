@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn stamps_are_written_as_xep_0082_asks() {
         assert_eq!(stamp_of(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(stamp_of(1_795_249_680_007), "2026-11-21T07:28:00.007Z");
+        assert_eq!(stamp_of(1_795_249_680_007), "2026-11-21T08:28:00.007Z");
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use waxwing_stanza::Stanza;
-use waxwing_stream::{Answer, AuthFailure, Event, Framing, Question, Security, Stream, Ticket};
+use waxwing_stream::{
+    Answer, AuthFailure, Closure, Event, Framing, Question, Security, Stream, Ticket,
+};
 
 use crate::hub::Hub;
 use crate::mailbox::{Handover, Mail};
@@ -65,6 +67,7 @@ struct Connection {
 impl Connection {
     async fn run(mut self) {
         let mut alarm = Alarm::default();
+        let mut _counted = self.hub.metrics().connected(self.wire.transport().name());
         loop {
             while let Some(event) = self.stream.next_event() {
                 match event {
@@ -88,7 +91,11 @@ impl Connection {
                         self.answer(ticket, answer);
                     }
                     Event::StartTls => match self.upgrade().await {
-                        Some(upgraded) => self = upgraded,
+                        Some(upgraded) => {
+                            self = upgraded;
+                            let transport = self.wire.transport().name();
+                            _counted = self.hub.metrics().connected(transport);
+                        }
                         None => return,
                     },
                     Event::Early(ticket, stanza) => {
@@ -102,6 +109,9 @@ impl Connection {
                         tracing::info!(%peer, account, ?failure, "sign-in refused");
                     }
                     Event::Closed(closure) => {
+                        if let Closure::Error(error) = &closure {
+                            self.hub.metrics().stream_error(error.condition.name());
+                        }
                         tracing::debug!(peer = %self.wire.peer(), ?closure, "no session");
                         return part(&self.hub, self.stream, self.wire);
                     }

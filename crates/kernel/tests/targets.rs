@@ -17,7 +17,7 @@ fn sessions(words: &str) -> Vec<Resource> {
         let (name, priority) = word.split_once(':').unwrap_or((word, "none"));
         let presence = Stanza::presence(PresenceType::Available);
         Resource {
-            jid: Jid::new(&format!("{ACCOUNT}/{name}")).unwrap(),
+            jid: Jid::new(&format!("{ACCOUNT}/{name}")).expect("an address"),
             mailbox: Mailbox::new(1),
             presence: priority.parse::<i8>().is_ok().then_some(presence),
             priority: priority.parse().unwrap_or(0),
@@ -34,8 +34,8 @@ fn sessions(words: &str) -> Vec<Resource> {
 /// stored offline, an error, silently ignored.
 fn landing(kind: Kind, to: &str, online: &str) -> String {
     let to = match to {
-        "bare" => Jid::new(ACCOUNT).unwrap(),
-        resource => Jid::new(&format!("{ACCOUNT}/{resource}")).unwrap(),
+        "bare" => Jid::new(ACCOUNT).expect("an address"),
+        resource => Jid::new(&format!("{ACCOUNT}/{resource}")).expect("an address"),
     };
     match targets::of(kind, &to, &sessions(online)) {
         Landing::Sessions(targets) => {

@@ -18,7 +18,7 @@ pub(crate) fn routes(server: &Arc<Server>) -> Vec<HttpRoute> {
         get(server, "/readyz", |server, _| async move { ready(&server) }),
         get(server, "/metrics", |server, request| async move { measures(&server, &request) }),
     ];
-    routes.extend(crate::welcome::routes(server.welcome()));
+    routes.extend(crate::welcome::routes(server.welcome(), &server.config()));
     routes
 }
 
@@ -66,9 +66,8 @@ fn measures(server: &Server, request: &Request) -> Reply {
 }
 
 fn may_measure(config: &Config, request: &Request) -> bool {
-    let is_trusted = |network: &waxwing_kernel::config::sections::Network| {
-        network.contains(request.client)
-    };
+    let is_trusted =
+        |network: &waxwing_kernel::config::sections::Network| network.contains(request.client);
     !config.http.metrics_private
         || request.client.is_loopback()
         || config.http.trusted_proxies.iter().any(is_trusted)

@@ -1,6 +1,8 @@
 //! `waxwing serve`: start, say where, answer signals and the control socket, end properly.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,7 +18,7 @@ use crate::server::{Server, Setup};
 /// A sentence for the operator: why the server did not start, and the remedy.
 pub(crate) async fn serve(setup: Setup) -> Result<(), String> {
     let signals = Signals::new().map_err(|error| format!("signals cannot be caught: {error}"))?;
-    std::fs::create_dir_all(&setup.data).map_err(|error| {
+    make_private(&setup.data).map_err(|error| {
         let data = setup.data.display();
         format!("the data folder {data} cannot be made: {error}. Choose another with --data.")
     })?;
@@ -33,6 +35,14 @@ pub(crate) async fn serve(setup: Setup) -> Result<(), String> {
     }
     server.drain(listening).await;
     Ok(())
+}
+
+/// Makes the data folder. Keys and messages are nobody else's business.
+fn make_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// The signals that mean something to the server.
@@ -83,11 +93,9 @@ async fn greet(server: &Arc<Server>, listening: &Listening) {
 
 async fn greeting(server: &Arc<Server>, listening: &Listening) -> String {
     let config = server.config();
-    let domains: Vec<&str> =
-        config.hosts.iter().map(|host| host.config.domain.as_str()).collect();
+    let domains: Vec<&str> = config.hosts.iter().map(|host| host.config.domain.as_str()).collect();
     let domain = domains.first().copied().unwrap_or("localhost");
-    let (bold, plain) =
-        if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    let (bold, plain) = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let mut text = format!("\n  {bold}Waxwing {}{plain}\n\n", env!("CARGO_PKG_VERSION"));
     text += &format!("  Domain       {}\n", domains.join(", "));
     for (kind, label) in [

@@ -79,8 +79,8 @@ impl Server {
             entry,
             hub.clock().clone(),
         );
-        let listening = listen(&net, &config).await?;
-        let welcome = Arc::new(Welcome::new(hub.clone()));
+        let listening = net.listen(&wiring::listeners(&config)).await.map_err(|e| e.to_string())?;
+        let welcome = Arc::new(Welcome::new(hub.clone(), listening.addresses().to_vec()));
         let server = Arc::new(Self {
             started: hub.clock().now(),
             config: Mutex::new(config),
@@ -195,7 +195,8 @@ pub(crate) async fn run(
     words: &[String],
     values: waxwing_kernel::command::Values,
 ) -> Result<waxwing_kernel::command::Said, Refusal> {
-    let named = ["jid", "host"].into_iter().find_map(|field| values.get(field));
+    let fields = ["accountjid", "accountjids", "jid", "host"];
+    let named = fields.into_iter().find_map(|field| values.get(field));
     let domain = named.map(|text| text.rsplit_once('@').map_or(text, |(_, domain)| domain));
     let domain = domain.map(|domain| domain.split('/').next().unwrap_or(domain));
     let site = domain.and_then(|domain| hub.site(domain)).or_else(|| hub.sites().first().cloned());
@@ -208,29 +209,11 @@ pub(crate) async fn run(
     command.run(Caller::Operator, true, values).await
 }
 
-/// Listens on every address; a usual one that this machine does not have is left out.
-async fn listen(net: &Arc<Net>, config: &Config) -> Result<Listening, String> {
-    let mut wanted = Vec::new();
-    for (listener, is_asked) in wiring::listeners(config) {
-        if is_asked || exists(listener.address) {
-            wanted.push(listener);
-        }
-    }
-    net.listen(&wanted).await.map_err(|error| error.to_string())
-}
-
-/// Whether this machine has the address at all, whatever listens there.
-fn exists(address: std::net::SocketAddr) -> bool {
-    let any_port = std::net::SocketAddr::new(address.ip(), 0);
-    std::net::TcpListener::bind(any_port).is_ok()
-}
-
 /// The key of salts for accounts that do not exist; made at the first start.
 fn secret(data: &Path) -> io::Result<[u8; 32]> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
 
-    fs::create_dir_all(data)?;
     let file = data.join("secret");
     if let Ok(bytes) = fs::read(&file)
         && let Ok(secret) = bytes.try_into()

@@ -110,8 +110,8 @@ pub(crate) fn tls_options(config: &Config, data: &Path) -> TlsOptions {
     }
 }
 
-/// The ports to listen on, with whether the operator asked for each.
-pub(crate) fn listeners(config: &Config) -> Vec<(Listener, bool)> {
+/// The ports to listen on. A usual one that this machine cannot have is left out, or replaced.
+pub(crate) fn listeners(config: &Config) -> Vec<Listener> {
     let asks_certificate = config.tls.client_authorities.is_some();
     let listener = |address: waxwing_kernel::config::sections::Address| {
         let kind = match address.port {
@@ -122,15 +122,26 @@ pub(crate) fn listeners(config: &Config) -> Vec<(Listener, bool)> {
         };
         // Browsers would ask people for a certificate that they do not have.
         let is_asking = asks_certificate && matches!(kind, Kind::Xmpp | Kind::XmppTls);
-        let listener = Listener {
-            address: address.address,
+        let taken = if address.is_asked || exists(address.address) {
+            Some(address.address)
+        } else {
+            address.fallback()
+        };
+        let listener = |address| Listener {
+            address,
             kind,
             asks_certificate: is_asking,
             is_proxied: false,
         };
-        (listener, address.is_asked)
+        taken.map(listener)
     };
-    config.listen.addresses(config.server.public).into_iter().map(listener).collect()
+    config.listen.addresses(config.server.public).into_iter().filter_map(listener).collect()
+}
+
+/// Whether this machine has the address at all, whatever listens there.
+fn exists(address: std::net::SocketAddr) -> bool {
+    let any_port = std::net::SocketAddr::new(address.ip(), 0);
+    std::net::TcpListener::bind(any_port).is_ok()
 }
 
 /// Starts the modules of every host.
@@ -176,8 +187,8 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
         Some(url) => url.to_websocket(),
         None => {
             let addresses = listeners(config);
-            let https = addresses.iter().find(|(listener, _)| listener.kind == Kind::Https);
-            let port = https.map_or(443, |(listener, _)| listener.address.port());
+            let https = addresses.iter().find(|listener| listener.kind == Kind::Https);
+            let port = https.map_or(443, |listener| listener.address.port());
             format!("wss://{domain}:{port}")
         }
     };

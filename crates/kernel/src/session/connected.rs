@@ -21,9 +21,13 @@ impl Session {
     /// Drives the stream until it closes or another connection resumes the session.
     pub(super) async fn connected(&mut self, stream: &mut Stream, wire: &mut dyn Wire) -> Ended {
         let mut alarm = Alarm::default();
+        let _counted = self.hub.metrics().connected(wire.transport().name());
         loop {
             while let Some(event) = stream.next_event() {
                 if let Event::Closed(closure) = event {
+                    if let Closure::Error(error) = &closure {
+                        self.hub.metrics().stream_error(error.condition.name());
+                    }
                     self.settle_all(stream).await;
                     return Ended::Closed(closure);
                 }

@@ -46,6 +46,7 @@ impl Session {
         match acks {
             Some(acks) => {
                 stream.answer(now, ticket, Answer::Resumed(acks));
+                self.hub.metrics().session_resumed();
                 Ok((stream, wire))
             }
             None => {

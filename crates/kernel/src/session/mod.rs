@@ -15,6 +15,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use waxwing_jid::Jid;
 use waxwing_stanza::Stanza;
@@ -36,6 +37,7 @@ pub(crate) use turn::{Alarm, Listen, Woke};
 /// A stanza that counts once its commit is decided, and what waits behind it.
 pub(crate) struct Pending {
     seq: u64,
+    since: Instant,
     state: Decision,
     stanza: Stanza,
     deliveries: Vec<(Mailbox, Delivery)>,

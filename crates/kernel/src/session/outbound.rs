@@ -25,7 +25,8 @@ impl Session {
         } else {
             Decision::Waits(self.hub.db().submit(appends))
         };
-        self.pending.push_back(Pending { seq, state, stanza: copy, deliveries, spooled });
+        let since = self.hub.clock().now();
+        self.pending.push_back(Pending { seq, since, state, stanza: copy, deliveries, spooled });
     }
 
     /// RFC 6120 §10.3 and §8.1.1: where a stanza without `to` goes depends on its kind.
@@ -82,6 +83,7 @@ impl Session {
         while let Some(Pending { state: Decision::Made(_), .. }) = self.pending.front() {
             let Some(pending) = self.pending.pop_front() else { return };
             let Decision::Made(outcome) = pending.state else { return };
+            self.hub.metrics().committed(self.hub.clock().now() - pending.since);
             match outcome {
                 Ok(()) => {
                     self.release(stream, pending.deliveries).await;

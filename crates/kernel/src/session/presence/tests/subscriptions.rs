@@ -19,7 +19,8 @@ async fn friends() -> (Arc<World>, Client, Client) {
     let (world, mut romeo, mut juliet) = verona().await;
     romeo.presence("subscribe", JULIET).await;
     juliet.presence("subscribed", ROMEO).await;
-    (romeo.received(), juliet.received());
+    romeo.received();
+    juliet.received();
     (world, romeo, juliet)
 }
 
