@@ -132,6 +132,11 @@ impl Directory {
         self.shard(account).read().get(account).cloned().unwrap_or_default()
     }
 
+    /// Whether an account has any session at all.
+    pub fn is_present(&self, account: &BareJid) -> bool {
+        self.shard(account).read().contains_key(account)
+    }
+
     /// A snapshot of one session.
     pub fn session(&self, jid: &Jid) -> Option<Resource> {
         let bare = jid.bare();

@@ -81,7 +81,7 @@ fn table_1_connected_resources_without_presence_are_not_active() {
     let condition = "connected only";
     row(condition, "bare", "attic", ["O/E", "O/E", "E", "S"], ["O", "O", "E", "S"]);
     row(condition, "gone", "attic", ["S/E", "O/E", "S/E", "S/E"], ["E", "O", "E", "S"]);
-    // §8.5.3.1: "If there is a connected resource that exactly matches the full JID".
+    // §8.5.3.1: "If an available resource or connected resource exactly matches the full JID".
     row(condition, "attic", "attic", ["D"; 4], ["attic"; 4]);
 }
 
@@ -129,7 +129,7 @@ fn presence_goes_to_all_available_resources_whatever_their_priority() {
         let kind = Kind::Presence(kind);
         // §8.5.2.1.2
         assert_eq!(landing(kind, "bare", online), "cellar balcony");
-        // §8.5.2.2.2: "the server SHOULD silently ignore".
+        // §8.5.2.2.2
         assert_eq!(landing(kind, "bare", ""), "S");
         assert_eq!(landing(kind, "bare", "attic"), "S");
         // §8.5.3.1, §8.5.3.2.2
@@ -160,13 +160,14 @@ fn subscriptions_and_probes_never_land_on_sessions_by_themselves() {
 #[test]
 fn requests_go_to_their_resource_or_back() {
     for kind in [IqType::Get, IqType::Set] {
-        // §8.5.3.2.3: "For an IQ stanza, the server MUST return a stanza error to the sender,
-        // which SHOULD be <service-unavailable/>."
+        // §8.5.3.2.3: "For an IQ stanza, the server MUST return a <service-unavailable/> stanza
+        // error to the sender."
         assert_eq!(landing(Kind::Iq(kind), "gone", "balcony:0"), "E");
         assert_eq!(landing(Kind::Iq(kind), "gone", ""), "E");
         assert_eq!(landing(Kind::Iq(kind), "balcony", "balcony:0"), "balcony");
         assert_eq!(landing(Kind::Iq(kind), "attic", "attic"), "attic");
         // §8.5.2.1.3: "the server itself MUST reply on behalf of the user".
+        // So there is nothing to land here.
         assert_eq!(landing(Kind::Iq(kind), "bare", "balcony:0"), "S");
     }
     for kind in [IqType::Result, IqType::Error] {

@@ -59,14 +59,15 @@ impl Roster {
     async fn list(self: Arc<Self>, ask: Request<Query>) -> Result<Option<String>, StanzaError> {
         let Request { hub, site, from, .. } = &ask;
         if let Some(mailbox) = &from.mailbox {
-            // §2.1.6: "a resource that has requested the roster" is interested from now on.
+            // §2.2: "If a connected resource or available resource requests the roster, it is
+            // referred to as an "interested resource"."
             let flag = site.interested;
             hub.directory().update(&from.jid, mailbox, |session| session.flags.set(flag, true));
         }
         let roster = ask.account().fact(site.roster);
         let version = roster.version().to_string();
-        // §2.6.3: "If the roster has not been modified since the version ID sent by the client …
-        // an empty IQ-result".
+        // §2.6.3: "the server MUST either return the complete roster … or return an empty
+        // IQ-result". What was removed since is not noted, so it is all or nothing.
         if ask.payload.ver.as_ref() == Some(&version) {
             return Ok(None);
         }
@@ -86,7 +87,8 @@ impl Roster {
 
     /// §2.1.5: adding, changing or removing one contact.
     async fn change(self: Arc<Self>, ask: Request<Query>) -> Result<(), StanzaError> {
-        // §2.3.3: bad-request if "the <query/> element contains more than one <item/>".
+        // §2.3.3: bad-request if "The <query/> element contains more than one <item/> child
+        // element."
         let [item] = &ask.payload.items[..] else {
             return Err(StanzaError::bad_request().text("A roster set has exactly one <item/>."));
         };
@@ -105,7 +107,8 @@ impl Roster {
         put(hub, site, account, item.check()?.to_contact(jid)).await
     }
 
-    /// §2.3.3: "The sender of the roster set is not authorized to update the roster".
+    /// §2.3.3: "The server MUST return a <forbidden/> stanza error to the client if the sender of
+    /// the roster set is not authorized to update the roster".
     async fn forbid(self: Arc<Self>, _: Request<Query>) -> Result<(), StanzaError> {
         Err(StanzaError::forbidden())
     }
@@ -139,7 +142,8 @@ async fn put(
 ) -> Result<(), StanzaError> {
     let turn = account.turn().await;
     let roster = turn.fact(site.roster);
-    // §2.1.2.5, §2.1.2.2: what the client says of `subscription` and `ask` is ignored.
+    // §2.1.5: "The server MUST ignore any value of the 'subscription' attribute other than
+    // "remove""; the same holds for `ask` and `approved`.
     let contact = match roster.contact(&wanted.jid) {
         Some(known) => Contact { name: wanted.name, groups: wanted.groups, ..known.clone() },
         None => wanted,
@@ -184,8 +188,9 @@ async fn remove(
     Ok(state)
 }
 
-/// §2.5.2: a removed contact gets 'unsubscribe' and 'unsubscribed', each where it ends something,
-/// and then sees the account's resources go.
+/// §2.5.2: "If the presence subscription is mutual, then the user's server MUST send both a
+/// presence stanza of type "unsubscribe" and a presence stanza of type "unsubscribed" to the
+/// contact", otherwise the one that ends something. Then the account's resources go out of sight.
 async fn say_goodbye(
     hub: &Hub,
     account: &Arc<Account>,
@@ -245,8 +250,8 @@ impl Item {
         BareJid::new(jid).map_err(|error| StanzaError::jid_malformed().text(error.to_string()))
     }
 
-    /// §2.3.3: not-acceptable for a name or a group that is too long or empty, bad-request for
-    /// "duplicate <group/> elements".
+    /// §2.3.3: not-acceptable for a name or a group that is too long and for a group "of zero
+    /// length", bad-request when "there are duplicate groups".
     fn check(&self) -> Result<&Self, StanzaError> {
         let not_acceptable = |text: &'static str| Err(StanzaError::not_acceptable().text(text));
         if self.name.as_ref().is_some_and(|name| name.len() > NAME_BYTES) {

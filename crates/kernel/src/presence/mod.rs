@@ -22,9 +22,9 @@ use crate::site::Site;
 use crate::stage::{Effects, Party};
 
 impl Hub {
-    /// Shows a changed roster item to "all of the user's interested resources" (RFC 6121 §2.1.6).
-    /// `item` is the `<item/>`. Call it after the commit and hand the effects over before the
-    /// account's turn ends: pushes must leave in the order of the changes.
+    /// Shows a changed roster item to those sessions of its owner that asked for the roster (RFC
+    /// 6121 §2.1.6). `item` is the `<item/>`. Call it after the commit and hand the effects over
+    /// before the account's turn ends: §2.6.3 "Roster pushes MUST occur in order of modification".
     pub fn push_roster(
         &self,
         site: &Site,
@@ -43,8 +43,8 @@ impl Hub {
         self.push(owner, site.interested, &query, effects);
     }
 
-    /// Sends `contact` "current presence … from each of the available resources" of an account
-    /// (RFC 6121 §3.1.5).
+    /// Sends `contact` the current presence of each available resource of an account, as when a
+    /// subscription is approved (RFC 6121 §3.1.5).
     pub async fn show_presence(
         &self,
         account: &Arc<Account>,

@@ -31,9 +31,10 @@ impl Hub {
         }
     }
 
-    /// "If the contact account does not exist or the user's bare JID is in the contact's roster
-    /// with a subscription state other than 'From' …, then the contact's server SHOULD return a
-    /// presence stanza of type 'unsubscribed'". The same for both tells nobody who exists.
+    /// §4.3.2: "If the contact account does not exist or the user's bare JID is in the contact's
+    /// roster with a subscription state other than "From", "From + Pending Out", or "Both" …, then
+    /// the contact's server SHOULD return a presence stanza of type "unsubscribed"". The same
+    /// answer for both tells nobody who exists.
     pub(crate) async fn deny_probe(&self, to: &Jid, from: &Party, effects: &mut Effects) {
         let denial = Stanza::presence(PresenceType::Unsubscribed).from(to.bare());
         let denial = denial.to(from.jid.bare());
@@ -45,20 +46,20 @@ impl Hub {
     fn presences(&self, of: &Jid) -> Vec<Stanza> {
         let gone = || Stanza::presence(PresenceType::Unavailable).from(of.clone());
         if !of.is_bare() {
-            // "the server … SHOULD return only the fact that the resource is available", and it
-            // "MUST NOT return … any other resources".
+            // Of a full address only whether that resource is available is told, nothing more and
+            // of no other resource.
             let session = self.directory().session(of);
             return match session.filter(|session| session.is_available()) {
                 Some(_) => vec![Stanza::presence(PresenceType::Available).from(of.clone())],
                 None => vec![gone()],
             };
         }
-        // "the contact's server MUST reply … with the full XML of the last presence stanza with
-        // no 'to' attribute received … from each of the contact's available resources".
+        // Of a bare address, "the full XML of the last presence stanza with no 'to' attribute
+        // received by the server" from each available resource.
         let sessions = self.directory().sessions(&of.bare());
         let presences: Vec<_> =
             sessions.into_iter().filter_map(|session| session.presence).collect();
-        // "If the contact has no available resources, … SHOULD reply … 'unavailable'".
+        // Without any, the account itself is unavailable; when it was last seen is not said.
         if presences.is_empty() { vec![gone()] } else { presences }
     }
 }

@@ -107,8 +107,8 @@ pub fn outbound(state: State, kind: PresenceType) -> Ruling {
             let state = State { subscription, is_asking: false, ..state };
             Ruling { state, passes: true, ..refused }
         }
-        // A.2.3. §3.4.2: what answers no request is a pre-approval, and "the user's server MUST
-        // NOT route or deliver the presence stanza of type 'subscribed' to the contact".
+        // A.2.3. §3.4.2: what answers no request is a pre-approval, which the server notes and
+        // does not route to the contact.
         PresenceType::Subscribed if is_asked => {
             let subscription = subscription.showing(true);
             let state = State { subscription, is_asked: false, is_approved: false, ..state };
@@ -135,7 +135,8 @@ pub fn inbound(state: State, kind: PresenceType) -> Ruling {
     let refused = Ruling { state, passes: false, reply: None };
     match kind {
         // A.3.1. §3.1.3: "If the contact exists and the user already has a subscription to the
-        // contact's presence, then the contact's server MUST auto-reply on behalf of the contact".
+        // contact's presence, then the contact's server MUST auto-reply on behalf of the contact
+        // by sending a presence stanza of type "subscribed"".
         PresenceType::Subscribe if subscription.shows() => {
             Ruling { reply: Some(PresenceType::Subscribed), ..refused }
         }

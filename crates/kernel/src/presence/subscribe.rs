@@ -54,8 +54,9 @@ impl Hub {
     ) {
         let (Some(account), Some(to)) = (&from.account, stanza.head.to.clone()) else { return };
         let (owner, contact) = (account.jid(), to.bare());
-        // §3.1.2: "the user's server MUST stamp the outgoing subscription request with the bare
-        // JID … of the user", and a resource of the contact plays no part.
+        // §3: "the server MUST stamp the outgoing presence stanza with the bare JID
+        // <localpart@domainpart> of the sending entity, not the full JID". A resource of the
+        // contact plays no part either.
         stanza.head.from = Some(owner.to_jid());
         stanza.head.to = Some(contact.to_jid());
         if contact == *owner {
@@ -90,8 +91,8 @@ impl Hub {
     ) {
         let Some(account) = &to.account else { return };
         let (owner, contact) = (account.jid(), from.jid.bare());
-        // §8.5.3.2.2: for the full address of no resource a request is the account's, and of the
-        // others "the server MUST ignore the stanza".
+        // §8.5.3.2.2: for the full address of no resource a request is the account's, and for the
+        // other three "the server MUST ignore the stanza".
         let is_astray = !to.jid.is_bare() && self.directory().session(&to.jid).is_none();
         if contact == *owner || (is_astray && kind != PresenceType::Subscribe) {
             return;
@@ -102,10 +103,7 @@ impl Hub {
             Step { site, account, contact: &contact, kind, stanza: &stanza, is_inbound: true };
         let taken = match self.take(&step).await {
             Ok(taken) => taken,
-            Err(error) => {
-                tracing::debug!(%error, account = %owner, "a subscription stanza was dropped");
-                return;
-            }
+            Err(error) => return self.refuse_presence(from, &stanza, &error, effects),
         };
         if let Some(reply) = taken.ruling.reply {
             let reply = Stanza::presence(reply).from(owner.to_jid()).to(contact.to_jid());
@@ -154,7 +152,7 @@ impl Hub {
         Ok(Taken { before, ruling })
     }
 
-    /// Pending requests are no contacts: A.1 "the contact's server MUST NOT create a roster item".
+    /// A request that waits makes nobody a contact: A.1, "None + Pending In".
     fn note_request(
         &self,
         draft: &mut Draft,
@@ -172,8 +170,8 @@ impl Hub {
         }
     }
 
-    /// §3.1.3: a request goes "to all of the available resources"; §3.1.6, §3.2.3, §3.3.3: the
-    /// others go "to all of the interested resources".
+    /// §3.1.3: a request goes to all available resources; §3.1.6, §3.2.3, §3.3.3: the others go to
+    /// all interested resources.
     fn deliver_subscription(&self, step: &Step<'_>, effects: &mut Effects) {
         for session in self.directory().sessions(step.account.jid()) {
             let is_meant = match step.kind {

@@ -82,7 +82,13 @@ impl Hub {
             // RFC 6120 §10.4: there is no way to another server yet.
             let error = StanzaError::remote_server_not_found()
                 .text("This server does not talk to other servers.");
-            return self.refuse(from, &stanza, &error, effects);
+            // Who asks to see somebody should know that the question will not be heard.
+            return match stanza.head.kind {
+                Kind::Presence(kind) if kind.is_subscription() => {
+                    self.refuse_presence(from, &stanza, &error, effects);
+                }
+                _ => self.refuse(from, &stanza, &error, effects),
+            };
         };
         if to.local().is_none() {
             return self.to_server(&site, from, stanza, effects).await;

@@ -22,7 +22,7 @@ pub enum Landing {
 pub fn of(kind: Kind, to: &Jid, sessions: &[Resource]) -> Landing {
     if to.resource().is_some() {
         match sessions.iter().find(|session| session.jid == *to) {
-            // §8.5.3.1: "the server MUST deliver the stanza to the connected resource."
+            // §8.5.3.1: "the server MUST deliver the stanza to the resource."
             Some(session) => Landing::Sessions(Targets::from_iter([session.clone()])),
             None => unmatched(kind, sessions),
         }
@@ -34,8 +34,8 @@ pub fn of(kind: Kind, to: &Jid, sessions: &[Resource]) -> Landing {
 /// §8.5.3.2, the full address of no connected resource.
 fn unmatched(kind: Kind, sessions: &[Resource]) -> Landing {
     match kind {
-        // Table 1: a chat message is handled "as if" it were for the bare address: it may be an
-        // old resource of the client, and messages are not lost here.
+        // A chat message goes where it would go under the bare address: it may be meant for an
+        // earlier session of the same person, and messages are not lost here.
         Kind::Message(MessageType::Chat) => bare(kind, sessions),
         // §8.5.3.2.1: for normal, groupchat and headline "the server MUST either (a) silently
         // ignore the stanza or (b) return an error stanza". Nobody waits for the answer to a
@@ -54,24 +54,26 @@ fn unmatched(kind: Kind, sessions: &[Resource]) -> Landing {
 fn bare(kind: Kind, sessions: &[Resource]) -> Landing {
     match kind {
         Kind::Message(MessageType::Normal | MessageType::Chat) => {
-            // §8.5.2.1.1: deliver "to all of the non-negative available resources", or to none:
-            // "the server SHOULD NOT deliver the stanza to any available resources [with negative
-            // priority] but instead MUST store the stanza offline … or return an error".
+            // §8.5.2.1.1: of several, "deliver the message to the "most available" resource or
+            // resources (according to the server's implementation-specific algorithm …)". All that
+            // are not negative count as such here: nobody can know where the person sits. And "for
+            // any message type the server MUST NOT deliver the stanza to any available resource
+            // with a negative priority".
             chosen(sessions, |session| session.priority >= 0)
                 .map_or(Landing::Spool, Landing::Sessions)
         }
-        // "For a message stanza of type 'groupchat', the server MUST NOT deliver the stanza to any
-        // of the available resources but instead MUST return a stanza error".
+        // "For a message stanza of type "groupchat", the server MUST NOT deliver the stanza to any
+        // of the available resources but instead MUST return a stanza error to the sender".
         Kind::Message(MessageType::Groupchat) => {
             Landing::Refuse(StanzaError::service_unavailable())
         }
-        // "of type 'headline' … MUST deliver the stanza to all of the non-negative available
-        // resources"; without any it is ignored.
+        // "the server MUST deliver the message to all of the non-negative resources"; without any
+        // it "MUST silently ignore the stanza".
         Kind::Message(MessageType::Headline) => chosen(sessions, |session| session.priority >= 0)
             .map_or(Landing::Ignore, Landing::Sessions),
-        // "of type 'error', the server MUST silently ignore the message."
+        // "For a message stanza of type "error", the server MUST silently ignore the message."
         Kind::Message(MessageType::Error) => Landing::Ignore,
-        // §8.5.2.1.2: presence without a type or 'unavailable' goes "to all available resources".
+        // §8.5.2.1.2: "the server MUST deliver it to all available resources."
         Kind::Presence(
             PresenceType::Available | PresenceType::Unavailable | PresenceType::Error,
         ) => chosen(sessions, |_| true).map_or(Landing::Ignore, Landing::Sessions),

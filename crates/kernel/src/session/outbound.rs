@@ -1,5 +1,6 @@
 //! What a client sends: judged in order, made durable, then delivered and acknowledged.
 
+use waxwing_jid::Jid;
 use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
 use waxwing_stream::Stream;
 
@@ -39,7 +40,9 @@ impl Session {
                 self.hub.send_subscription(&site, from, kind, stanza, effects).await;
             }
             (Kind::Presence(kind), Some(to)) => {
-                self.note_directed(kind, &to, effects);
+                if let Err(error) = self.note_directed(kind, &to) {
+                    return self.hub.refuse_presence(from, &stanza, &error, effects);
+                }
                 self.hub.route(from, stanza, effects).await;
             }
             (Kind::Iq(_), None) => {
@@ -55,26 +58,24 @@ impl Session {
         }
     }
 
-    /// RFC 6121 §4.6.3: the server remembers whom to tell when the session ends.
-    fn note_directed(&mut self, kind: PresenceType, to: &waxwing_jid::Jid, effects: &mut Effects) {
+    /// RFC 6121 §4.6.3: the server remembers whom to tell when the session ends. An address that
+    /// cannot be remembered is not written to.
+    fn note_directed(&mut self, kind: PresenceType, to: &Jid) -> Result<(), StanzaError> {
         match kind {
             PresenceType::Available if !self.directed.contains(to) => {
-                if self.directed.len() < self.hub.limits().directed_presences {
-                    self.directed.insert(to.clone());
-                } else {
-                    let error = StanzaError::resource_constraint()
-                        .text("This session has sent directed presence to too many addresses.");
-                    let presence = Stanza::presence(kind).from(to.clone()).to(self.jid.clone());
-                    if let Some(reply) = presence.to(to.clone()).error_reply(&error) {
-                        effects.deliver(&self.mailbox, reply.to(self.jid.clone()));
-                    }
+                if self.directed.len() >= self.hub.limits().directed_presences {
+                    let error = StanzaError::resource_constraint();
+                    let text = "This session has sent directed presence to too many addresses.";
+                    return Err(error.text(text));
                 }
+                self.directed.insert(to.clone());
             }
             PresenceType::Unavailable => {
                 self.directed.remove(to);
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// The oldest commit is decided: its stanza counts, or is refused. Then go on with those

@@ -111,9 +111,8 @@ impl Session {
         }
     }
 
-    /// §4.2.2: "the user's server MUST also broadcast initial presence … to all of the user's
-    /// available resources … (including the resource that generated the presence notification in
-    /// the first place)"; the same is said of later presence, and of unavailable in §4.5.2.
+    /// §4.2.2: initial presence also goes to all of the user's available resources, including the
+    /// one that sent it; the same holds for later presence, and for unavailable (§4.5.2).
     fn tell_own(&self, presence: &Stanza, effects: &mut Effects) {
         let own = self.account.jid();
         for session in self.hub.directory().sessions(own) {
@@ -123,8 +122,7 @@ impl Session {
         }
     }
 
-    /// To "any contact in the user's roster … with a subscription of type 'from' or 'both'". The
-    /// copies share one body.
+    /// To every contact with a subscription of type "from" or "both". The copies share one body.
     async fn tell_contacts(
         &mut self,
         roster: &Roster,
@@ -166,7 +164,7 @@ impl Session {
     /// loading it, which makes signing in with a long roster cheap.
     fn may_hear(&self, contact: &Contact) -> bool {
         self.hub.site(contact.jid.domain()).is_none()
-            || !self.hub.directory().sessions(&contact.jid).is_empty()
+            || self.hub.directory().is_present(&contact.jid)
     }
 
     async fn signal(
@@ -188,12 +186,11 @@ impl Session {
     }
 }
 
-/// §4.7.2.3: "The value MUST be an integer between -128 and +127"; "If no priority is provided,
-/// the processing server or client MUST consider the priority to be zero".
+/// §4.7.2.3: "The value MUST be an integer between -128 and +127." Without one it is zero.
 fn priority(body: &Body) -> Result<i8, StanzaError> {
     let mut given = body.children().filter(|child| child.is("priority", CLIENT));
     let Some(child) = given.next() else { return Ok(0) };
-    // "The <priority/> element … the presence stanza MUST NOT contain more than one".
+    // "A presence stanza MUST NOT contain more than one <priority/> element."
     if given.next().is_some() {
         return Err(StanzaError::bad_request().text("More than one <priority/>."));
     }

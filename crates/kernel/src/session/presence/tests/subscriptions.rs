@@ -173,7 +173,9 @@ async fn rosters_and_requests_are_bounded() {
     romeo.presence("subscribe", JULIET).await;
     assert_eq!((romeo.received().len(), juliet.received().len()), (1, 1));
     tybalt.presence("subscribe", JULIET).await;
-    assert_eq!((tybalt.received().len(), juliet.received().len()), (1, 0), "no room for requests");
+    let [push, refusal] = &tybalt.received()[..] else { panic!("a push and a refusal") };
+    assert!(push.starts_with("push") && refusal.contains("<resource-constraint"), "{refusal}");
+    juliet.gets([]);
     romeo.presence("subscribe", "tybalt@localhost").await;
     let [refusal] = &romeo.received()[..] else { panic!("one answer") };
     assert!(refusal.contains("<resource-constraint"), "{refusal}");
@@ -187,4 +189,13 @@ async fn nobody_subscribes_to_themselves() {
     let [refusal] = &romeo.received()[..] else { panic!("one answer") };
     assert!(refusal.contains("<not-allowed"), "{refusal}");
     assert_eq!(roster(&world, ROMEO).await.contacts().len(), 0);
+}
+
+#[tokio::test]
+async fn a_request_to_another_server_is_answered_while_there_is_no_way_there() {
+    let world = World::new(&["romeo"]).await;
+    let mut romeo = world.sign_in("romeo@localhost/orchard").await;
+    romeo.presence("subscribe", "juliet@capulet.lit").await;
+    let [push, refusal] = &romeo.received()[..] else { panic!("a push and a refusal") };
+    assert!(push.starts_with("push") && refusal.contains("<remote-server-not-found"), "{refusal}");
 }
