@@ -1,1 +1,15 @@
-//! Waxwing: testkit.
+//! The test kit: servers in memory, clients that speak to them, and scenarios in the protocol's
+//! own words (`docs/scenarios.md`).
+
+pub mod client;
+pub mod compare;
+pub mod link;
+pub mod node;
+pub mod pipe;
+pub mod play;
+pub mod script;
+pub mod world;
+
+pub use play::play;
+pub use script::{Scenario, read};
+pub use world::{Plan, World};

@@ -1,0 +1,284 @@
+//! Plays a scenario: line by line, the server settling in between, so that the order of what
+//! happens is the order of the lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use waxwing_stream::Framing;
+
+use crate::client::{Client, is_noise};
+use crate::compare::compare;
+use crate::link::Link;
+use crate::node::{CLIENT, Node};
+use crate::script::{Act, Line, Name, Scenario, Step};
+use crate::world::{Plan, World};
+
+/// Plays `scenario` on a server of its own.
+///
+/// # Errors
+/// Where it went otherwise than expected, in words fit for a terminal.
+pub async fn play(scenario: &Scenario, mut plan: Plan, framing: Framing) -> Result<(), String> {
+    for line in &scenario.lines {
+        if let Step::Set(setting) = &line.step {
+            plan.settings.push_str(setting);
+            plan.settings.push('\n');
+        }
+    }
+    let world = World::start(plan).await?;
+    for account in accounts(scenario) {
+        world.add_account(&account).await?;
+    }
+    let mut player = Player { world, framing, clients: BTreeMap::new() };
+    let mut lines = scenario.lines.as_slice();
+    while let Some((line, rest)) = lines.split_first() {
+        let group = mingled(lines);
+        let outcome = match group.as_slice() {
+            [] => player.step(&line.step).await,
+            group => player.receive_mingled(group).await,
+        };
+        outcome.map_err(|reason| failure(scenario, line, &reason))?;
+        lines = if group.is_empty() { rest } else { &lines[group.len()..] };
+    }
+    let Some(last) = scenario.lines.last() else { return Ok(()) };
+    player.end().await.map_err(|reason| failure(scenario, last, &reason))
+}
+
+fn failure(scenario: &Scenario, line: &Line, reason: &str) -> String {
+    let Scenario { file, title, .. } = scenario;
+    format!("{file}:{}: {title}\n\n    {}\n\n{reason}\n", line.number, line.text)
+}
+
+/// The accounts of everybody whom the scenario names, besides those who come to register.
+fn accounts(scenario: &Scenario) -> BTreeSet<String> {
+    let names = |is_stranger: bool| {
+        scenario.lines.iter().filter_map(move |line| match &line.step {
+            Step::Of(name, act) => {
+                (!is_stranger || matches!(act, Act::Connect)).then(|| name.account())
+            }
+            _ => None,
+        })
+    };
+    let strangers: BTreeSet<String> = names(true).collect();
+    names(false).filter(|account| !strangers.contains(account)).collect()
+}
+
+/// The `<~` lines of one client that `lines` begins with.
+fn mingled(lines: &[Line]) -> Vec<(&Name, &Node)> {
+    let mut group: Vec<(&Name, &Node)> = Vec::new();
+    for line in lines {
+        match &line.step {
+            Step::Of(name, Act::Mingled(node))
+                if group.first().is_none_or(|(first, _)| *first == name) =>
+            {
+                group.push((name, node));
+            }
+            _ => break,
+        }
+    }
+    group
+}
+
+struct Player {
+    world: World,
+    framing: Framing,
+    clients: BTreeMap<Name, Client>,
+}
+
+impl Player {
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        let (name, act) = match step {
+            Step::Set(_) => return Ok(()),
+            Step::Time(by) => {
+                self.world.hub().clock().advance(*by);
+                return self.read_all().await;
+            }
+            Step::Of(name, act) => (name, act),
+        };
+        match act {
+            Act::Away => {}
+            Act::Here => drop(self.signed_in(name).await?),
+            Act::Online => self.appear(name).await?,
+            Act::Connect => {
+                let client = Client::connect(name.clone(), self.link(self.framing)).await?;
+                self.clients.insert(name.clone(), client);
+            }
+            Act::SignIn => {
+                let mut client = Client::connect(name.clone(), self.link(self.framing)).await?;
+                client.sign_in().await?;
+                self.clients.insert(name.clone(), client);
+            }
+            Act::Send(xml) => {
+                self.signed_in(name).await?.send(xml).await?;
+                self.world.settle().await?;
+            }
+            Act::Receive(expected) => {
+                let got = next(self.signed_in(name).await?, Some(expected)).await?;
+                compare(expected, &got).map_err(|why| difference(expected, &got, &why))?;
+            }
+            Act::Mingled(_) => unreachable!("these come as a group"),
+            Act::Silence => {
+                self.world.settle().await?;
+                silence(self.signed_in(name).await?).await?;
+            }
+            Act::Ended => {
+                let client = self.known(name)?;
+                silence(client).await?;
+                client.ended().await?;
+                self.world.settle().await?;
+            }
+            Act::Close => {
+                self.known(name)?.close().await?;
+                self.world.settle().await?;
+            }
+            Act::Cut => {
+                self.world.settle().await?;
+                self.known(name)?.cut();
+                self.world.settle().await?;
+            }
+            Act::Resume { elsewhere } => self.resume(name, *elsewhere).await?,
+        }
+        Ok(())
+    }
+
+    fn link(&self, framing: Framing) -> Link {
+        Link::Memory(framing, self.world.connect(framing))
+    }
+
+    /// A client that was named before.
+    fn known(&mut self, name: &Name) -> Result<&mut Client, String> {
+        self.clients.get_mut(name).ok_or_else(|| format!("{name} has not signed in yet"))
+    }
+
+    /// The client, signed in unless it was named before.
+    async fn signed_in(&mut self, name: &Name) -> Result<&mut Client, String> {
+        if !self.clients.contains_key(name) {
+            let mut client = Client::connect(name.clone(), self.link(self.framing)).await?;
+            client.sign_in().await?;
+            client.bind().await?;
+            self.world.settle().await?;
+            self.clients.insert(name.clone(), client);
+        }
+        self.known(name)
+    }
+
+    async fn resume(&mut self, name: &Name, elsewhere: bool) -> Result<(), String> {
+        if elsewhere {
+            self.framing = match self.framing {
+                Framing::Tcp => Framing::WebSocket,
+                Framing::WebSocket => Framing::Tcp,
+            };
+        }
+        let link = self.link(self.framing);
+        self.known(name)?.resume(link).await?;
+        self.world.settle().await
+    }
+
+    /// Initial presence. What the devices of one account tell each other of it (RFC 6121 §4.2.2)
+    /// is expected without being written.
+    async fn appear(&mut self, name: &Name) -> Result<(), String> {
+        self.signed_in(name).await?.send("<presence/>").await?;
+        self.world.settle().await?;
+        let account = name.account();
+        let mut devices = Vec::new();
+        for client in self.clients.values_mut() {
+            if client.is_available && client.name().account() == account {
+                client.read_all().await?;
+                devices.push(format!("{account}/{}", client.name().resource));
+            }
+        }
+        let own = format!("{account}/{}", name.resource);
+        for client in self.clients.values_mut() {
+            if !client.is_available || client.name().account() != account {
+                continue;
+            }
+            let all = std::slice::from_ref(&own);
+            for device in if client.name() == name { devices.as_slice() } else { all } {
+                let is_it = |node: &Node| {
+                    node.is("presence", CLIENT)
+                        && node.attribute("type").is_none()
+                        && node.attribute("from") == Some(device)
+                };
+                let place = client.inbox().iter().position(is_it);
+                let place = place.ok_or_else(|| {
+                    format!("{} did not get the presence of {device}", client.name())
+                })?;
+                client.inbox().remove(place);
+            }
+        }
+        Ok(())
+    }
+
+    async fn receive_mingled(&mut self, group: &[(&Name, &Node)]) -> Result<(), String> {
+        let mut open: Vec<&Node> = group.iter().map(|(_, node)| *node).collect();
+        let Some((name, _)) = group.first() else { return Ok(()) };
+        let client = self.signed_in(name).await?;
+        while !open.is_empty() {
+            let got = next(client, None).await?;
+            let place = open.iter().position(|expected| compare(expected, &got).is_ok());
+            match place {
+                Some(place) => drop(open.remove(place)),
+                None => {
+                    let mut text = String::from("expected one of\n");
+                    for node in open {
+                        let _ = writeln!(text, "  {node}");
+                    }
+                    let _ = write!(text, "received\n  {got}");
+                    return Err(text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What nobody asked for must not have come.
+    async fn end(&mut self) -> Result<(), String> {
+        self.world.settle().await?;
+        self.read_all().await?;
+        for client in self.clients.values_mut() {
+            silence(client).await.map_err(|reason| format!("afterwards {reason}"))?;
+        }
+        Ok(())
+    }
+
+    async fn read_all(&mut self) -> Result<(), String> {
+        self.world.settle().await?;
+        for client in self.clients.values_mut() {
+            client.read_all().await?;
+        }
+        self.world.settle().await
+    }
+}
+
+/// The next that a scenario can expect.
+async fn next(client: &mut Client, expected: Option<&Node>) -> Result<Node, String> {
+    let nothing = |reason: String| match expected {
+        Some(node) => format!("expected\n  {node}\nreceived\n  {reason}"),
+        None => format!("received {reason}"),
+    };
+    loop {
+        let got = client.next().await.map_err(nothing)?;
+        let got = got.ok_or_else(|| nothing("the end of the stream".to_owned()))?;
+        let is_wanted = expected.is_some_and(|expected| expected.name == got.name);
+        if !is_noise(&got) || is_wanted && compare_names(expected, &got) {
+            return Ok(got);
+        }
+    }
+}
+
+/// Whether a scenario asks for this kind of what it need not mention.
+fn compare_names(expected: Option<&Node>, got: &Node) -> bool {
+    expected.is_some_and(|expected| is_noise(expected) && expected.namespace == got.namespace)
+}
+
+async fn silence(client: &mut Client) -> Result<(), String> {
+    client.read_all().await?;
+    let name = client.name().clone();
+    match client.inbox().iter().find(|node| !is_noise(node)) {
+        Some(node) => Err(format!("{name} received\n  {node}\nwhich the scenario does not expect")),
+        None => Ok(()),
+    }
+}
+
+fn difference(expected: &Node, got: &Node, why: &str) -> String {
+    format!("expected\n  {expected}\nreceived\n  {got}\n{why}")
+}

@@ -1,0 +1,182 @@
+//! A server for one scenario: a hub on an engine, with two domains and all modules.
+
+use std::sync::Arc;
+
+use waxwing_jid::BareJid;
+use waxwing_kernel::clock::Clock;
+use waxwing_kernel::config::{Config, Host as HostSettings, Source};
+use waxwing_kernel::metrics::Metrics;
+use waxwing_kernel::module::Mount;
+use waxwing_kernel::{Hub, Limits, Site, Sites, connection};
+use waxwing_store::domains::accounts::{Accounts, Credential};
+use waxwing_store::domains::{accounts, offline, roster};
+use waxwing_store::{Db, Location, Statement, Table};
+use waxwing_stream::{Framing, Hash, Host, ScramKeys, Security};
+
+use crate::pipe::{Far, pipe};
+use crate::script::DOMAIN;
+
+/// The second domain of every world.
+pub const OTHER_DOMAIN: &str = "verona.example";
+/// The password of every account.
+pub const PASSWORD: &str = "o blessed night";
+/// When scenarios begin: 2026-01-31T12:00:00Z.
+const NOON: u64 = 1_769_860_800_000;
+
+/// What a world is made from.
+#[derive(Clone)]
+pub struct Plan {
+    /// The modules, all of them.
+    pub modules: &'static [Mount],
+    /// Where rows live.
+    pub location: Location,
+    /// The clock: simulated in memory, the machine's on sockets.
+    pub clock: Clock,
+    /// Configuration, as `modules.offline.messages = 1`, one on a line.
+    pub settings: String,
+    /// The bounds of the kernel.
+    pub limits: Limits,
+}
+
+impl Plan {
+    /// In memory, on a clock that stands still until it is moved.
+    pub fn in_memory(modules: &'static [Mount]) -> Self {
+        Self {
+            modules,
+            location: Location::Memory,
+            clock: Clock::simulated(NOON, 1),
+            settings: String::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A running server.
+pub struct World {
+    hub: Hub,
+    rounds: usize,
+}
+
+impl World {
+    /// Starts a server without accounts.
+    ///
+    /// # Errors
+    /// What the configuration, the engine or a module objects to.
+    pub async fn start(plan: Plan) -> Result<Self, String> {
+        let config = config(plan.modules, &plan.settings)?;
+        // One reader: then a read that is answered stands for all before it.
+        let limits = waxwing_store::Limits { readers: 1, ..Default::default() };
+        let db = Db::open(&plan.location, limits).await.map_err(|error| error.to_string())?;
+        let tables = tables(plan.modules);
+        db.migrate(&tables).await.map_err(|error| error.to_string())?;
+        let is_remote = matches!(plan.location, Location::Postgres { .. });
+        if is_remote {
+            empty(&db, &tables).await?;
+        }
+        let metrics = Arc::new(Metrics::new("test", "test"));
+        let hub = Hub::new(db, plan.clock, plan.limits, metrics);
+        hub.restore().await.map_err(|error| error.to_string())?;
+        let start = |settings: &HostSettings| {
+            let jid = BareJid::new(settings.config.domain.as_str()).map_err(|e| e.to_string())?;
+            let site = Site::start(&hub, &jid, settings, plan.modules);
+            let site = site.map_err(|error| error.to_string())?;
+            site.offer(offer(&site));
+            Ok(Arc::new(site))
+        };
+        let sites = config.hosts.iter().map(start).collect::<Result<Vec<_>, String>>()?;
+        hub.serve(Sites::new(sites));
+        Ok(Self { hub, rounds: ROUNDS })
+    }
+
+    /// The server.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn add_account(&self, jid: &str) -> Result<(), String> {
+        let salt = b"in truth, fair Montague";
+        let keys = ScramKeys::derive(Hash::Sha256, PASSWORD, salt, 1).map_err(|e| e.to_string())?;
+        let ScramKeys { hash, salt, iterations, stored_key, server_key } = keys;
+        let hash = hash.name().to_owned();
+        let credential = Credential { hash, salt, iterations, stored_key, server_key };
+        let created = self.hub.clock().wall_millis().cast_signed();
+        let accounts = Accounts::new(self.hub.db().clone());
+        accounts.create(jid, created, &[credential]).await.map_err(|error| error.to_string())
+    }
+
+    /// Opens a connection in memory. It counts as encrypted.
+    pub fn connect(&self, framing: Framing) -> Far {
+        let (near, far) = pipe(framing);
+        let security = Security { tls: true, ..Security::default() };
+        connection::accept_framed(&self.hub, Box::new(near), security, framing);
+        far
+    }
+
+    /// Waits until the server has done all it can do with what it has got: every task has run,
+    /// every commit is decided, every read is answered.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn settle(&self) -> Result<(), String> {
+        for _ in 0..self.rounds {
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+            let db = self.hub.db();
+            let fence = async {
+                db.query(Statement::new(FENCE)).await?;
+                db.submit(vec![Statement::new(WRITE_FENCE)]).await
+            };
+            fence.await.map_err(|error| error.to_string())?;
+        }
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+/// A stanza causes at most so many rounds of reading and writing one after the other.
+const ROUNDS: usize = 4;
+/// Tasks that wake each other, one after the other, between two looks at the database.
+const TURNS: usize = 12;
+const FENCE: &str = "SELECT COUNT(*) FROM account WHERE jid = ''";
+const WRITE_FENCE: &str = "DELETE FROM account WHERE jid = ''";
+
+/// Every table of the program.
+fn tables(modules: &'static [Mount]) -> Vec<&'static Table> {
+    let own = [accounts::Accounts::TABLES, offline::Offline::TABLES, roster::Roster::TABLES];
+    let own = own.into_iter().flatten().copied();
+    own.chain(modules.iter().flat_map(|mount| mount.tables)).collect()
+}
+
+/// Leaves nothing of the scenario before.
+async fn empty(db: &Db, tables: &[&'static Table]) -> Result<(), String> {
+    let delete = |table: &&'static Table| {
+        Statement::new(String::leak(format!("DELETE FROM {}", table.name)))
+    };
+    let batch = tables.iter().map(delete).collect();
+    db.batch(batch).await.map(drop).map_err(|error| error.to_string())
+}
+
+fn config(modules: &'static [Mount], settings: &str) -> Result<Config, String> {
+    let text = format!(
+        "{settings}\n[[host]]\ndomain = '{DOMAIN}'\nadmins = ['admin@{DOMAIN}']\n\
+         [[host]]\ndomain = '{OTHER_DOMAIN}'\n"
+    );
+    let sections: Vec<_> = modules.iter().map(|mount| &mount.section).collect();
+    Config::read(Source { name: "set", text: &text }, &sections)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+fn offer(site: &Site) -> Host {
+    let mut host = Host::new(site.domain(), [7; 32]);
+    host.registration = site.has_early_routes();
+    host.features = site.stream_features();
+    host.nonzas = site.nonzas();
+    host
+}
