@@ -72,8 +72,9 @@ fn form(config: ContactConfig) -> Result<Option<DataForm>, String> {
     for (role, addresses) in all.into_iter().filter(|(_, addresses)| !addresses.is_empty()) {
         if let Some(wrong) = addresses.iter().find(|address| !is_uri(address)) {
             return Err(format!(
-                "`{role}` has {wrong:?}, which is no URI; write it like \"mailto:{role}@example.org\", \
-                 \"xmpp:{role}@example.org\" or \"https://example.org/{role}\""
+                "`{role}` has {wrong:?}, which is no URI; write it like \
+                 \"mailto:{role}@example.org\", \"xmpp:{role}@example.org\" or \
+                 \"https://example.org/{role}\""
             ));
         }
         let field = Field::new(FieldType::ListMulti, format!("{role}-addresses"));

@@ -101,7 +101,8 @@ impl Admin {
     /// Whether `jid`, given in `field`, can be an account of this host.
     fn check_address(&self, field: &'static str, jid: &BareJid) -> Result<(), Refusal> {
         if jid.is_domain() {
-            let text = format!("{jid} is a domain; an account is written like {jid}@{}", self.domain);
+            let host = &self.domain;
+            let text = format!("{jid} is a domain; an account is written like {jid}@{host}");
             return Err(Refusal::invalid(field, text));
         }
         self.check_host(field, Some(jid.domain()))

@@ -38,7 +38,7 @@ impl Admin {
             }
             sessions.extend(found);
         }
-        let gone = StreamError::policy_violation().text("An admin of the server ended this session.");
+        let gone = StreamError::policy_violation().text("An admin ended this session.");
         for session in &sessions {
             tracing::info!(by = ?order.caller, jid = %session.jid, "session ended");
             // One that refuses the letter has ended already.

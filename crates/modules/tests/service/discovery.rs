@@ -1,0 +1,40 @@
+//! What the server says it can do.
+
+use crate::world::{World, attribute};
+
+const INFO: &str = "http://jabber.org/protocol/disco#info";
+
+#[tokio::test]
+async fn the_hash_leads_to_what_disco_answers() {
+    let world = World::new().await;
+    let features = world.site.stream_features();
+    let caps = features.iter().find(|feature| feature.starts_with("<c ")).unwrap();
+    let node = format!("{}#{}", attribute(caps, "node"), attribute(caps, "ver"));
+    let romeo = world.bind("romeo@localhost/orchard").await;
+    let plain = romeo.ask("get", &format!("<query xmlns='{INFO}'/>")).await;
+    let hashed = romeo.ask("get", &format!("<query xmlns='{INFO}' node='{node}'/>")).await;
+    assert!(plain.contains("<identity category='server' type='im' name='Waxwing'/>"), "{plain}");
+    assert_eq!(hashed.replace(&format!(" node='{node}'"), ""), plain);
+}
+
+#[tokio::test]
+async fn contact_addresses_are_shown_and_hashed_when_they_are_set() {
+    let settings = "[modules.contact]\nabuse = ['mailto:abuse@example.org']";
+    let (world, without) = (World::with(settings).await, World::new().await);
+    assert_ne!(world.site.stream_features(), without.site.stream_features());
+    let romeo = world.bind("romeo@localhost/orchard").await;
+    let info = romeo.ask("get", &format!("<query xmlns='{INFO}'/>")).await;
+    let field = "<value>mailto:abuse@example.org</value></field></x></query>";
+    assert!(info.ends_with(field), "{info}");
+    let romeo = without.bind("romeo@localhost/orchard").await;
+    let info = romeo.ask("get", &format!("<query xmlns='{INFO}'/>")).await;
+    assert!(!info.contains("jabber:x:data"), "{info}");
+}
+
+#[tokio::test]
+async fn a_module_that_is_off_is_not_shown() {
+    let world = World::with("[modules.time]\nenabled = false").await;
+    let romeo = world.bind("romeo@localhost/orchard").await;
+    let info = romeo.ask("get", &format!("<query xmlns='{INFO}'/>")).await;
+    assert!(info.contains("jabber:iq:version") && !info.contains("urn:xmpp:time"), "{info}");
+}

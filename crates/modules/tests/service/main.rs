@@ -1,0 +1,7 @@
+//! Commands, administration and discovery on a whole server in memory.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod admin;
+mod commands;
+mod discovery;
+mod world;
