@@ -199,3 +199,59 @@ async fn a_request_to_another_server_is_answered_while_there_is_no_way_there() {
     let [push, refusal] = &romeo.received()[..] else { panic!("a push and a refusal") };
     assert!(push.starts_with("push") && refusal.contains("<remote-server-not-found"), "{refusal}");
 }
+
+/// Whatever two people send each other, both rosters tell the same story, and the database tells
+/// it like the memory.
+#[tokio::test]
+async fn both_ends_agree_after_any_conversation() {
+    let (world, romeo, juliet) = verona().await;
+    let mut people = [(romeo, ROMEO, JULIET), (juliet, JULIET, ROMEO)];
+    let mut history = Vec::new();
+    for _ in 0..400 {
+        let mut bytes = [0; 8];
+        world.hub.clock().random(&mut bytes);
+        let kinds = ["subscribe", "subscribed", "unsubscribe", "unsubscribed"];
+        let kind = kinds[usize::from(bytes[0]) % kinds.len()];
+        let (client, _, to) = &mut people[usize::from(bytes[1]) % 2];
+        client.presence(kind, to).await;
+        history.push(format!("{kind} to {to}"));
+
+        let mut states = Vec::new();
+        for (client, owner, other) in &people {
+            client.received();
+            let other = waxwing_jid::BareJid::new(other).unwrap();
+            let roster = roster(&world, owner).await;
+            let owner = waxwing_jid::BareJid::new(owner).unwrap();
+            let stored = <Roster as crate::account::Fact>::load(world.hub.db(), &owner).await;
+            let stored = stored.unwrap();
+            assert!(roster.contacts().eq(stored.contacts()), "{history:?}");
+            assert_eq!(roster.state(&other), stored.state(&other), "{history:?}");
+            assert_eq!(roster.version(), stored.version(), "{history:?}");
+            states.push(roster.state(&other));
+        }
+        let (romeo, juliet) = (states[0], states[1]);
+        for (one, other) in [(romeo, juliet), (juliet, romeo)] {
+            assert_eq!(one.subscription.sees(), other.subscription.shows(), "{history:?}");
+            assert_eq!(one.is_asking, other.is_asked, "{history:?}");
+            assert!(!(one.is_asking && one.subscription.sees()), "{history:?}");
+            assert!(!(one.is_asked && one.subscription.shows()), "{history:?}");
+            assert!(!(one.is_approved && one.subscription.shows()), "{history:?}");
+        }
+    }
+}
+
+/// No two turns are ever held together, so two people who talk at once cannot wait for each other.
+#[tokio::test]
+async fn talking_at_once_never_stalls() {
+    let (_world, mut romeo, mut juliet) = verona().await;
+    let talk = async |client: &mut Client, to: &str| {
+        for _ in 0..50 {
+            for kind in ["subscribe", "subscribed", "unsubscribe", "unsubscribed"] {
+                client.presence(kind, to).await;
+            }
+            client.received();
+        }
+    };
+    let both = async { tokio::join!(talk(&mut romeo, JULIET), talk(&mut juliet, ROMEO)) };
+    tokio::time::timeout(std::time::Duration::from_secs(20), both).await.unwrap();
+}
