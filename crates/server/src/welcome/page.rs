@@ -76,7 +76,7 @@ pub(super) fn spent(status: StatusCode, hub: &Hub) -> Reply {
 
 /// What stands at `/`.
 pub(super) fn home(hub: &Hub) -> Reply {
-    let domain = |name: &String| format!("<dd><code>{}</code></dd>", escape(name));
+    let domain = |name: &String| format!("<dd><code>@{}</code></dd>", escape(name));
     let domains: String = domains(hub).iter().map(domain).collect();
     let content = format!(
         "<h1>This is a Waxwing server</h1>\n\

@@ -12,6 +12,8 @@ pub(super) struct Reach {
     listening: Vec<(Kind, SocketAddr)>,
     /// The WebSocket's address, where a proxy is in front.
     websocket: Option<String>,
+    /// Whether a client may sign in without encryption.
+    takes_plaintext: bool,
     /// Domains with a certificate that the operator gave.
     certified: Vec<String>,
 }
@@ -32,6 +34,7 @@ impl Reach {
         Self {
             listening: listening.to_vec(),
             websocket: websocket.map(|url| url + WEBSOCKET_PATH),
+            takes_plaintext: !config.tls.required,
             certified: with_certificate.map(name).collect(),
         }
     }
@@ -79,7 +82,8 @@ impl Reach {
         self.listening.iter().find(|(known, _)| *known == kind).map(|(_, address)| address.port())
     }
 
-    /// On one's own machine the unencrypted one, which needs no trust in a certificate.
+    /// On one's own machine the unencrypted one, which needs no trust in a certificate, if a
+    /// client may sign in there.
     fn websocket(&self, domain: &str) -> Option<String> {
         if let Some(url) = &self.websocket {
             return Some(url.clone());
@@ -88,7 +92,7 @@ impl Reach {
         let url = |scheme: &str, port| format!("{scheme}://{host}:{port}{WEBSOCKET_PATH}");
         let secure = || self.port(Kind::Https).map(|port| url("wss", port));
         match self.port(Kind::Http) {
-            Some(port) if self.is_local() => Some(url("ws", port)),
+            Some(port) if self.is_local() && self.takes_plaintext => Some(url("ws", port)),
             _ => secure(),
         }
     }

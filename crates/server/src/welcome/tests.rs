@@ -35,7 +35,8 @@ impl Visit {
         let hub = Hub::new(db.clone(), clock, Limits::default(), Arc::new(Metrics::new("0", "t")));
         hub.serve(Sites::new(wiring::sites(&hub, &config, [0; 32]).expect("sites")));
         let local = |kind, port| (kind, SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-        let listening = vec![local(Kind::Xmpp, 5222), local(Kind::Http, 5280)];
+        let listening =
+            vec![local(Kind::Xmpp, 5222), local(Kind::Http, 5280), local(Kind::Https, 5443)];
         let welcome = Arc::new(Welcome::new(hub, listening));
         let routes = routes(&welcome, &config);
         Self { welcome, routes, accounts: Accounts::new(db) }
@@ -93,7 +94,7 @@ async fn a_link_makes_one_account_and_is_spent() {
     assert!(answer["qr"].as_str().is_some_and(|qr| qr.contains("<svg")), "{answer}");
     assert_eq!(answer["settings"][0], json!({ "label": "Server", "value": "localhost" }));
     assert_eq!(answer["settings"][1]["value"], "5222");
-    assert_eq!(answer["settings"][2]["value"], "ws://localhost:5280/xmpp-websocket");
+    assert_eq!(answer["settings"][2]["value"], "wss://localhost:5443/xmpp-websocket");
 
     let account = visit.accounts.find("juliet@localhost").await.expect("a database");
     assert_eq!(account.map(|account| account.created), Some(1_795_249_680_007));
@@ -193,10 +194,22 @@ async fn several_domains_are_offered_the_first_one_first() {
 }
 
 #[tokio::test]
+async fn the_websocket_is_one_that_a_client_may_use() {
+    for (section, expected) in [
+        ("[tls]\nrequired = false\n", "ws://localhost:5280/xmpp-websocket"),
+        ("[http]\npublic_url = \"https://chat.example\"\n", "wss://chat.example/xmpp-websocket"),
+    ] {
+        let visit = Visit::new(&format!("{section}{ONE}")).await;
+        let (_, answer) = visit.ask("juliet", "localhost", "p").await;
+        assert_eq!(answer["settings"][2]["value"], expected, "{section}");
+    }
+}
+
+#[tokio::test]
 async fn the_pages_allow_nothing_inline_and_have_nothing_inline() {
     let visit = Visit::new(TWO).await;
     let home = visit.get("/").await;
-    assert!(text(&home).contains("<code>a.example</code>"), "{}", text(&home));
+    assert!(text(&home).contains("<code>@a.example</code>"), "{}", text(&home));
     for path in ["/", "/welcome/x", &visit.welcome.path(), "/favicon.svg"] {
         let reply = visit.get(path).await;
         let policy = reply.headers[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
