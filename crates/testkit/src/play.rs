@@ -25,22 +25,11 @@ pub async fn play(scenario: &Scenario, mut plan: Plan, framing: Framing) -> Resu
         }
     }
     let world = World::start(plan).await?;
-    for account in accounts(scenario) {
-        world.add_account(&account).await?;
-    }
     let mut player = Player { world, framing, clients: BTreeMap::new() };
-    let mut lines = scenario.lines.as_slice();
-    while let Some((line, rest)) = lines.split_first() {
-        let group = mingled(lines);
-        let outcome = match group.as_slice() {
-            [] => player.step(&line.step).await,
-            group => player.receive_mingled(group).await,
-        };
-        outcome.map_err(|reason| failure(scenario, line, &reason))?;
-        lines = if group.is_empty() { rest } else { &lines[group.len()..] };
-    }
-    let Some(last) = scenario.lines.last() else { return Ok(()) };
-    player.end().await.map_err(|reason| failure(scenario, last, &reason))
+    let outcome = player.play(scenario).await;
+    player.clients.clear();
+    let stopped = player.world.stop().await;
+    outcome.and(stopped)
 }
 
 fn failure(scenario: &Scenario, line: &Line, reason: &str) -> String {
@@ -85,6 +74,24 @@ struct Player {
 }
 
 impl Player {
+    async fn play(&mut self, scenario: &Scenario) -> Result<(), String> {
+        for account in accounts(scenario) {
+            self.world.add_account(&account).await?;
+        }
+        let mut lines = scenario.lines.as_slice();
+        while let Some((line, rest)) = lines.split_first() {
+            let group = mingled(lines);
+            let outcome = match group.as_slice() {
+                [] => self.step(&line.step).await,
+                group => self.receive_mingled(group).await,
+            };
+            outcome.map_err(|reason| failure(scenario, line, &reason))?;
+            lines = if group.is_empty() { rest } else { &lines[group.len()..] };
+        }
+        let Some(last) = scenario.lines.last() else { return Ok(()) };
+        self.end().await.map_err(|reason| failure(scenario, last, &reason))
+    }
+
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         let (name, act) = match step {
             Step::Set(_) => return Ok(()),

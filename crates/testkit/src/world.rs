@@ -93,6 +93,14 @@ impl World {
         &self.hub
     }
 
+    /// Gives the engine back.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn stop(self) -> Result<(), String> {
+        self.hub.db().clone().close().await.map_err(|error| error.to_string())
+    }
+
     /// Makes an account.
     ///
     /// # Errors

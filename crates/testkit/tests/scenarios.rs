@@ -1,4 +1,7 @@
-//! Plays every scenario: those in the manual pages of the modules, and those in `scenarios/`.
+//! Plays every scenario: those in the manual pages of the modules, and those in `scenarios/`, over
+//! both framings and on every engine that is at hand.
+
+mod engine;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,6 +10,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use waxwing_modules::MODULES;
 use waxwing_stream::Framing;
 use waxwing_testkit::{Plan, Scenario, play, read};
+
+use crate::engine::Engine;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -17,20 +22,25 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let engines = Engine::at_hand();
     let mut trials = Vec::new();
     for scenario in scenarios {
-        for (name, framing) in [("tcp", Framing::Tcp), ("websocket", Framing::WebSocket)] {
-            let title = format!("{name}: {}: {}", scenario.file, scenario.title);
-            let scenario = scenario.clone();
-            trials.push(Trial::test(title, move || run(&scenario, framing)));
+        for (way, framing) in [("tcp", Framing::Tcp), ("websocket", Framing::WebSocket)] {
+            for engine in &engines {
+                let name = format!("{way} {engine} {}: {}", scenario.file, scenario.title);
+                let (scenario, engine) = (scenario.clone(), engine.clone());
+                trials.push(Trial::test(name, move || run(&scenario, framing, &engine)));
+            }
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn run(scenario: &Scenario, framing: Framing) -> Result<(), Failed> {
+fn run(scenario: &Scenario, framing: Framing, engine: &Engine) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(play(scenario, Plan::in_memory(MODULES), framing))?)
+    let ground = engine.ground();
+    let plan = Plan { location: ground.location(), ..Plan::in_memory(MODULES) };
+    Ok(runtime.block_on(play(scenario, plan, framing))?)
 }
 
 /// All scenarios, by file.
@@ -49,7 +59,7 @@ fn scenarios() -> Result<Vec<Scenario>, String> {
 
 /// The Markdown files of a folder, by name.
 fn pages(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let entries = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let mut pages = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| error.to_string())?.path();
