@@ -94,7 +94,12 @@ async fn an_account_is_disabled_and_seen() {
         let account = accounts.find(ROMEO).await.unwrap().unwrap();
         assert_eq!(account.disabled.as_deref(), Some("spam"), "{}", ground.name);
         assert_eq!(account.last_seen, Some(77));
+        let domain = ROMEO.split_once('@').unwrap().1;
+        let all = Listing { domain, prefix: "", after: "", limit: 10 };
+        assert_eq!(accounts.list_disabled(all).await, Ok(vec![account]), "{}", ground.name);
+        assert_eq!(accounts.count_disabled(domain).await, Ok(1));
         assert_eq!(accounts.enable(ROMEO).await, Ok(true));
+        assert_eq!(accounts.count_disabled(domain).await, Ok(0), "{}", ground.name);
         assert_eq!(accounts.find(ROMEO).await.unwrap().unwrap().disabled, None);
         assert_eq!(accounts.disable(JULIET, "spam").await, Ok(false), "{}", ground.name);
     }
