@@ -1,6 +1,7 @@
 //! `cargo xtask NAME`: the project's own tasks, one file each. A new task is its file with a
 //! `TASK`, a `mod` line and a place in `TASKS`.
 
+mod bench;
 mod tidy;
 
 use std::path::Path;
@@ -15,7 +16,7 @@ struct Task {
     run: fn(&Path, &[String]) -> Result<bool, String>,
 }
 
-const TASKS: &[Task] = &[tidy::TASK];
+const TASKS: &[Task] = &[bench::TASK, tidy::TASK];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
