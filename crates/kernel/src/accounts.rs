@@ -44,6 +44,16 @@ impl Accounts {
         if let Some(account) = self.inner.lock().known.get(jid).and_then(Weak::upgrade) {
             return Ok(Some(account));
         }
+        // Boxed, because every session holds room for the longest wait it may come to.
+        Box::pin(self.fetch(db, facts, jid)).await
+    }
+
+    async fn fetch(
+        &self,
+        db: &Db,
+        facts: &Facts,
+        jid: &BareJid,
+    ) -> Result<Option<Arc<Account>>, StoreError> {
         if Registered::new(db.clone()).find(jid.as_str()).await?.is_none() {
             return Ok(None);
         }

@@ -30,14 +30,14 @@ impl Hub {
         }
         match stanza.head.kind {
             Kind::Presence(kind) if kind.is_subscription() => {
-                self.receive_subscription(site, from, to, kind, stanza, effects).await;
+                Box::pin(self.receive_subscription(site, from, to, kind, stanza, effects)).await;
             }
             Kind::Presence(PresenceType::Probe) => {
-                self.receive_probe(site, from, to, effects).await;
+                Box::pin(self.receive_probe(site, from, to, effects)).await;
             }
             Kind::Iq(_) if to.jid.resource().is_none() => {
                 let account = to.account.clone();
-                self.ask(site, Scope::Account, from, account, stanza, effects).await;
+                Box::pin(self.ask(site, Scope::Account, from, account, stanza, effects)).await;
             }
             _ => self.land(site, from, to, stanza, None, effects),
         }

@@ -23,7 +23,9 @@ impl Hub {
         effects: &mut Effects,
     ) {
         match stanza.head.kind {
-            Kind::Iq(_) => self.ask(site, Scope::Server, from, None, stanza, effects).await,
+            Kind::Iq(_) => {
+                Box::pin(self.ask(site, Scope::Server, from, None, stanza, effects)).await
+            }
             Kind::Message(MessageType::Error) | Kind::Presence(_) => {}
             Kind::Message(_) => {
                 let error = StanzaError::service_unavailable()

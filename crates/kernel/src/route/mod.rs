@@ -118,7 +118,9 @@ impl Hub {
         effects: &mut Effects,
     ) {
         match stanza.head.kind {
-            Kind::Presence(PresenceType::Probe) => self.deny_probe(to, from, effects).await,
+            Kind::Presence(PresenceType::Probe) => {
+                Box::pin(self.deny_probe(to, from, effects)).await
+            }
             // "the server MUST silently ignore the stanza" for every other kind of presence.
             Kind::Presence(_) => {}
             // §8.5.4: a headline that reaches nobody is silently ignored, here as elsewhere.
@@ -126,7 +128,9 @@ impl Hub {
             Kind::Message(_) => {
                 self.refuse(from, &stanza, &StanzaError::service_unavailable(), effects);
             }
-            Kind::Iq(_) => self.ask(site, Scope::Nobody, from, None, stanza, effects).await,
+            Kind::Iq(_) => {
+                Box::pin(self.ask(site, Scope::Nobody, from, None, stanza, effects)).await
+            }
         }
     }
 

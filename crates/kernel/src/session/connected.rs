@@ -28,10 +28,12 @@ impl Session {
                     if let Closure::Error(error) = &closure {
                         self.hub.metrics().stream_error(error.condition.name());
                     }
-                    self.settle_all(stream).await;
+                    Box::pin(self.settle_all(stream)).await;
                     return Ended::Closed(closure);
                 }
-                self.on_event(stream, event).await;
+                // Boxed like everything that is waited for now and then: a session is idle nearly
+                // always, and its task should not hold room for what it does otherwise.
+                Box::pin(self.on_event(stream, event)).await;
             }
             match self.wait(stream, wire, &mut alarm).await {
                 Woke::Input => {}
@@ -40,7 +42,7 @@ impl Session {
                     self.flushed();
                 }
                 Woke::Deadline => stream.expire(self.hub.clock().now()),
-                Woke::Commit => self.settle(stream).await,
+                Woke::Commit => Box::pin(self.settle(stream)).await,
                 Woke::Mail(Mail::Deliver(delivery)) => {
                     self.leave(stream, delivery);
                     self.drain(stream);
@@ -49,7 +51,7 @@ impl Session {
                     stream.close(self.hub.clock().now(), closing);
                 }
                 Woke::Mail(Mail::Resume(handover)) => {
-                    self.settle_all(stream).await;
+                    Box::pin(self.settle_all(stream)).await;
                     // XEP-0198 §5: the server "SHOULD terminate" the older stream, with conflict.
                     let conflict = StreamError::conflict().text("Resumed from elsewhere.");
                     stream.close(self.hub.clock().now(), waxwing_stream::Closing::Error(conflict));

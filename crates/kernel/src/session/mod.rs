@@ -139,7 +139,7 @@ impl Session {
                     self.part(stream, wire);
                     match (closure, acks) {
                         (Closure::Lost, Some(acks)) if self.may_hibernate() => {
-                            match self.hibernate(acks).await {
+                            match Box::pin(self.hibernate(acks)).await {
                                 Ok(next) => {
                                     (stream, wire) = next;
                                     continue;
@@ -152,7 +152,7 @@ impl Session {
                     }
                 }
             };
-            return self.end(unacked).await;
+            return Box::pin(self.end(unacked)).await;
         }
     }
 
@@ -258,3 +258,19 @@ type Next = Result<(Box<Stream>, Box<dyn Wire>), Unacked>;
 
 /// The acknowledgement state between two connections.
 type State = Box<Acks>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task_bytes<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Sessions are idle nearly always, so their task holds no room for what they do then.
+    #[test]
+    fn the_task_of_an_idle_session_is_small() {
+        let bytes = task_bytes(Session::run);
+        assert!(bytes <= 1536, "{bytes} bytes");
+    }
+}

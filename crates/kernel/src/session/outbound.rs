@@ -35,9 +35,12 @@ impl Session {
         let Some(site) = self.site() else { return };
         let to = stanza.head.to.clone();
         match (stanza.head.kind, to) {
-            (Kind::Presence(kind), None) => self.broadcast(from, kind, stanza, effects).await,
+            // What is rare is boxed, here and on the way to others: a message must not pay for it.
+            (Kind::Presence(kind), None) => {
+                Box::pin(self.broadcast(from, kind, stanza, effects)).await;
+            }
             (Kind::Presence(kind), Some(_)) if kind.is_subscription() => {
-                self.hub.send_subscription(&site, from, kind, stanza, effects).await;
+                Box::pin(self.hub.send_subscription(&site, from, kind, stanza, effects)).await;
             }
             (Kind::Presence(kind), Some(to)) => {
                 if let Err(error) = self.note_directed(kind, &to) {
@@ -47,7 +50,7 @@ impl Session {
             }
             (Kind::Iq(_), None) => {
                 let account = Some(self.account.clone());
-                self.hub.ask(&site, Scope::Account, from, account, stanza, effects).await;
+                Box::pin(self.hub.ask(&site, Scope::Account, from, account, stanza, effects)).await;
             }
             // RFC 6120 §10.3.1: a message without `to` is for the sender's own bare address.
             (Kind::Message(_), None) => {
@@ -139,7 +142,7 @@ impl Session {
             }
         }
         if !others.is_empty() {
-            self.hub.hand_over(others).await;
+            Box::pin(self.hub.hand_over(others)).await;
         }
     }
 }

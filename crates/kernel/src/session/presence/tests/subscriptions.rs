@@ -253,5 +253,6 @@ async fn talking_at_once_never_stalls() {
         }
     };
     let both = async { tokio::join!(talk(&mut romeo, JULIET), talk(&mut juliet, ROMEO)) };
-    tokio::time::timeout(std::time::Duration::from_secs(20), both).await.unwrap();
+    let patience = std::time::Duration::from_secs(20);
+    Box::pin(tokio::time::timeout(patience, both)).await.unwrap();
 }
