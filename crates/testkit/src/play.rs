@@ -190,26 +190,17 @@ impl Player {
         for client in self.clients.values_mut() {
             if client.is_available && client.name().account() == account {
                 client.read_all().await?;
-                devices.push(format!("{account}/{}", client.name().resource));
+                devices.push((client.name().clone(), client.is_connected()));
             }
         }
-        let own = format!("{account}/{}", name.resource);
-        for client in self.clients.values_mut() {
-            if !client.is_available || client.name().account() != account {
-                continue;
+        for (device, is_connected) in devices {
+            if device != *name && is_connected {
+                drop_presence(self.known(&device)?, name)?;
             }
-            let all = std::slice::from_ref(&own);
-            for device in if client.name() == name { devices.as_slice() } else { all } {
-                let is_it = |node: &Node| {
-                    node.is("presence", CLIENT)
-                        && node.attribute("type").is_none()
-                        && node.attribute("from") == Some(device)
-                };
-                let place = client.inbox().iter().position(is_it);
-                let place = place.ok_or_else(|| {
-                    format!("{} did not get the presence of {device}", client.name())
-                })?;
-                client.inbox().remove(place);
+            let seen = drop_presence(self.known(name)?, &device);
+            // A session without a connection may or may not be over by now.
+            if is_connected {
+                seen?;
             }
         }
         Ok(())
@@ -275,6 +266,21 @@ async fn next(client: &mut Client, expected: Option<&Node>) -> Result<Node, Stri
 /// Whether a scenario asks for this kind of what it need not mention.
 fn compare_names(expected: Option<&Node>, got: &Node) -> bool {
     expected.is_some_and(|expected| is_noise(expected) && expected.namespace == got.namespace)
+}
+
+/// Takes the available presence of `device` from what `client` has received.
+fn drop_presence(client: &mut Client, device: &Name) -> Result<(), String> {
+    let from = format!("{}/{}", device.account(), device.resource);
+    let is_it = |node: &Node| {
+        node.is("presence", CLIENT)
+            && node.attribute("type").is_none()
+            && node.attribute("from") == Some(&from)
+    };
+    match client.inbox().iter().position(is_it) {
+        Some(place) => drop(client.inbox().remove(place)),
+        None => return Err(format!("{} did not get the presence of {device}", client.name())),
+    }
+    Ok(())
 }
 
 async fn silence(client: &mut Client) -> Result<(), String> {
