@@ -81,8 +81,10 @@ impl Listen<'_> {
 /// move away with every stanza, and re-arming costs more than ringing once too often.
 #[derive(Default)]
 pub(crate) struct Alarm {
-    armed: Option<(Instant, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    armed: Option<(Instant, Wait)>,
 }
+
+type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Alarm {
     /// Ready once `deadline` has passed.
