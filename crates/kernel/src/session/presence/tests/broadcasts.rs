@@ -26,11 +26,13 @@ async fn section_4_2_2_initial_presence_is_broadcast_and_contacts_are_probed() {
     let mut romeo = world.bind("romeo@localhost/orchard").await;
     romeo.send("<presence xmlns='jabber:client' id='p'><show>chat</show></presence>").await;
     romeo.gets([
-        "<presence from='romeo@localhost/orchard' to='romeo@localhost' id='p'><show>chat</show></presence>",
+        "<presence from='romeo@localhost/orchard' to='romeo@localhost' \
+         id='p'><show>chat</show></presence>",
         "<presence from='juliet@localhost/balcony' to='romeo@localhost/orchard'/>",
         CAME,
     ]);
-    let seen = "<presence from='romeo@localhost/orchard' to='juliet@localhost' id='p'><show>chat</show></presence>";
+    let seen = "<presence from='romeo@localhost/orchard' to='juliet@localhost' \
+                id='p'><show>chat</show></presence>";
     juliet.gets([seen]);
 }
 
@@ -56,9 +58,8 @@ async fn section_4_4_2_later_presence_is_broadcast_without_probes() {
     romeo.gets([
         "<presence from='romeo@localhost/orchard' to='romeo@localhost'><show>dnd</show></presence>",
     ]);
-    juliet.gets([
-        "<presence from='romeo@localhost/orchard' to='juliet@localhost'><show>dnd</show></presence>",
-    ]);
+    juliet.gets(["<presence from='romeo@localhost/orchard' \
+         to='juliet@localhost'><show>dnd</show></presence>"]);
 }
 
 #[tokio::test]
@@ -69,7 +70,8 @@ async fn section_4_5_2_unavailable_is_broadcast_once() {
     romeo
         .send("<presence xmlns='jabber:client' type='unavailable'><status>x</status></presence>")
         .await;
-    let gone = "<presence from='romeo@localhost/orchard' to='juliet@localhost' type='unavailable'><status>x</status></presence>";
+    let gone = "<presence from='romeo@localhost/orchard' to='juliet@localhost' \
+                type='unavailable'><status>x</status></presence>";
     juliet.gets([gone]);
     assert_eq!(romeo.received().len(), 2, "its own presence, and the witness");
     romeo.presence("unavailable", "").await;

@@ -30,16 +30,16 @@ async fn section_4_3_2_subscribers_get_the_last_presence_of_each_resource() {
     juliet.send("<presence xmlns='jabber:client'><show>away</show></presence>").await;
     romeo.received();
 
-    let away = "<presence from='juliet@localhost/balcony' to='romeo@localhost/orchard'><show>away</show></presence>";
+    let away = "<presence from='juliet@localhost/balcony' \
+                to='romeo@localhost/orchard'><show>away</show></presence>";
     romeo.presence("probe", "juliet@localhost").await;
     romeo.gets([away]);
     // A full address tells no more than that the resource is there, or not.
     romeo.presence("probe", "juliet@localhost/balcony").await;
     romeo.gets(["<presence from='juliet@localhost/balcony' to='romeo@localhost/orchard'/>"]);
     romeo.presence("probe", "juliet@localhost/cellar").await;
-    romeo.gets([
-        "<presence from='juliet@localhost/cellar' to='romeo@localhost/orchard' type='unavailable'/>",
-    ]);
+    romeo.gets(["<presence from='juliet@localhost/cellar' to='romeo@localhost/orchard' \
+         type='unavailable'/>"]);
     juliet.presence("unavailable", "").await;
     romeo.received();
     romeo.presence("probe", "juliet@localhost").await;
