@@ -8,8 +8,12 @@ pub mod node;
 pub mod pipe;
 pub mod play;
 pub mod script;
+pub mod sockets;
+pub mod websocket;
 pub mod world;
 
+pub use link::Way;
 pub use play::play;
 pub use script::{Scenario, read};
+pub use sockets::Certificates;
 pub use world::{Plan, World};

@@ -1,17 +1,60 @@
 //! A client's end of a connection, whatever carries it.
 
+use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use waxwing_stream::Framing;
 
 use crate::pipe::Far;
+use crate::sockets::Secure;
+use crate::websocket::WebSocket;
 
 pub use crate::pipe::Sent;
+
+/// A way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A pipe in memory.
+    Memory(Framing),
+    /// TCP with STARTTLS.
+    StartTls,
+    /// TLS from the first byte.
+    DirectTls,
+    /// A WebSocket on plain HTTP, behind a proxy that speaks TLS with the client.
+    WebSocket,
+    /// A WebSocket on HTTPS.
+    SecureWebSocket,
+}
+
+impl Way {
+    /// The way of the same kind with the other framing.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Memory(Framing::Tcp) => Self::Memory(Framing::WebSocket),
+            Self::Memory(Framing::WebSocket) => Self::Memory(Framing::Tcp),
+            Self::StartTls => Self::WebSocket,
+            Self::WebSocket => Self::StartTls,
+            Self::DirectTls => Self::SecureWebSocket,
+            Self::SecureWebSocket => Self::DirectTls,
+        }
+    }
+}
+
+/// Anything that bytes go through.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
 
 /// A connection to the server. Dropping it cuts it.
 pub enum Link {
     /// A pipe in memory.
     Memory(Framing, Far),
+    /// A socket of any kind, with what is needed to put TLS under it.
+    Stream(Box<dyn Socket>, Option<Secure>),
+    /// A WebSocket on a socket of any kind.
+    WebSocket(WebSocket),
 }
 
 impl Link {
@@ -19,6 +62,8 @@ impl Link {
     pub fn framing(&self) -> Framing {
         match self {
             Self::Memory(framing, _) => *framing,
+            Self::Stream(..) => Framing::Tcp,
+            Self::WebSocket(_) => Framing::WebSocket,
         }
     }
 
@@ -29,6 +74,10 @@ impl Link {
     pub async fn send(&mut self, text: &str) -> Result<(), String> {
         match self {
             Self::Memory(_, far) => far.send(text.as_bytes()),
+            Self::Stream(socket, _) => {
+                write(socket, text.as_bytes()).await.map_err(|error| error.to_string())?;
+            }
+            Self::WebSocket(socket) => socket.send(text).await?,
         }
         Ok(())
     }
@@ -40,6 +89,8 @@ impl Link {
     pub async fn pong(&mut self) -> Result<(), String> {
         match self {
             Self::Memory(_, far) => far.pong(),
+            Self::Stream(..) => {}
+            Self::WebSocket(socket) => socket.pong().await?,
         }
         Ok(())
     }
@@ -48,6 +99,11 @@ impl Link {
     pub fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Sent>> {
         match self {
             Self::Memory(_, far) => far.poll_receive(cx),
+            Self::Stream(socket, _) => {
+                let data = std::task::ready!(poll_read(socket, cx));
+                Poll::Ready((!data.is_empty()).then_some(Sent::Data(data)))
+            }
+            Self::WebSocket(socket) => socket.poll_receive(cx),
         }
     }
 
@@ -55,9 +111,25 @@ impl Link {
     ///
     /// # Errors
     /// When the handshake fails, or this is no plain socket.
-    pub async fn secure(self, _: &str) -> Result<Self, String> {
+    pub async fn secure(self, domain: &str) -> Result<Self, String> {
         match self {
-            Self::Memory(..) => Err("STARTTLS is offered in memory".to_owned()),
+            Self::Stream(socket, Some(secure)) => {
+                Ok(Self::Stream(secure.connect(domain, socket).await?, None))
+            }
+            _ => Err("STARTTLS is offered where it cannot be".to_owned()),
         }
     }
+}
+
+pub(crate) async fn write(socket: &mut Box<dyn Socket>, data: &[u8]) -> io::Result<()> {
+    socket.write_all(data).await?;
+    socket.flush().await
+}
+
+/// Reads what there is; nothing at the end, however the connection ends.
+pub(crate) fn poll_read(socket: &mut Box<dyn Socket>, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+    let mut buffer = [0; 4096];
+    let mut read = ReadBuf::new(&mut buffer);
+    let outcome = std::task::ready!(Pin::new(socket).poll_read(cx, &mut read));
+    Poll::Ready(outcome.map_or_else(|_| Vec::new(), |()| read.filled().to_vec()))
 }

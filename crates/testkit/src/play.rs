@@ -4,11 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use waxwing_stream::Framing;
-
 use crate::client::{Client, is_noise};
 use crate::compare::compare;
-use crate::link::Link;
+use crate::link::{Link, Way};
 use crate::node::{CLIENT, Node};
 use crate::script::{Act, Line, Name, Scenario, Step};
 use crate::world::{Plan, World};
@@ -17,7 +15,7 @@ use crate::world::{Plan, World};
 ///
 /// # Errors
 /// Where it went otherwise than expected, in words fit for a terminal.
-pub async fn play(scenario: &Scenario, mut plan: Plan, framing: Framing) -> Result<(), String> {
+pub async fn play(scenario: &Scenario, mut plan: Plan, way: Way) -> Result<(), String> {
     for line in &scenario.lines {
         if let Step::Set(setting) = &line.step {
             plan.settings.push_str(setting);
@@ -25,7 +23,7 @@ pub async fn play(scenario: &Scenario, mut plan: Plan, framing: Framing) -> Resu
         }
     }
     let world = World::start(plan).await?;
-    let mut player = Player { world, framing, clients: BTreeMap::new() };
+    let mut player = Player { world, way, clients: BTreeMap::new() };
     let outcome = player.play(scenario).await;
     player.clients.clear();
     let stopped = player.world.stop().await;
@@ -69,7 +67,7 @@ fn mingled(lines: &[Line]) -> Vec<(&Name, &Node)> {
 
 struct Player {
     world: World,
-    framing: Framing,
+    way: Way,
     clients: BTreeMap<Name, Client>,
 }
 
@@ -106,11 +104,11 @@ impl Player {
             Act::Here => drop(self.signed_in(name).await?),
             Act::Online => self.appear(name).await?,
             Act::Connect => {
-                let client = Client::connect(name.clone(), self.link(self.framing)).await?;
+                let client = Client::connect(name.clone(), self.link(name).await?).await?;
                 self.clients.insert(name.clone(), client);
             }
             Act::SignIn => {
-                let mut client = Client::connect(name.clone(), self.link(self.framing)).await?;
+                let mut client = Client::connect(name.clone(), self.link(name).await?).await?;
                 client.sign_in().await?;
                 self.clients.insert(name.clone(), client);
             }
@@ -147,8 +145,8 @@ impl Player {
         Ok(())
     }
 
-    fn link(&self, framing: Framing) -> Link {
-        Link::Memory(framing, self.world.connect(framing))
+    async fn link(&self, name: &Name) -> Result<Link, String> {
+        self.world.connect(self.way, &name.domain).await
     }
 
     /// A client that was named before.
@@ -159,7 +157,7 @@ impl Player {
     /// The client, signed in unless it was named before.
     async fn signed_in(&mut self, name: &Name) -> Result<&mut Client, String> {
         if !self.clients.contains_key(name) {
-            let mut client = Client::connect(name.clone(), self.link(self.framing)).await?;
+            let mut client = Client::connect(name.clone(), self.link(name).await?).await?;
             client.sign_in().await?;
             client.bind().await?;
             self.world.settle().await?;
@@ -170,12 +168,9 @@ impl Player {
 
     async fn resume(&mut self, name: &Name, elsewhere: bool) -> Result<(), String> {
         if elsewhere {
-            self.framing = match self.framing {
-                Framing::Tcp => Framing::WebSocket,
-                Framing::WebSocket => Framing::Tcp,
-            };
+            self.way = self.way.other();
         }
-        let link = self.link(self.framing);
+        let link = self.link(name).await?;
         self.known(name)?.resume(link).await?;
         self.world.settle().await
     }

@@ -11,10 +11,12 @@ use waxwing_kernel::{Hub, Limits, Site, Sites, connection};
 use waxwing_store::domains::accounts::{Accounts, Credential};
 use waxwing_store::domains::{accounts, offline, roster};
 use waxwing_store::{Db, Location, Statement, Table};
-use waxwing_stream::{Framing, Hash, Host, ScramKeys, Security};
+use waxwing_stream::{Hash, Host, ScramKeys, Security};
 
-use crate::pipe::{Far, pipe};
+use crate::link::{Link, Way};
+use crate::pipe::pipe;
 use crate::script::DOMAIN;
+use crate::sockets::{Certificates, Sockets};
 
 /// The second domain of every world.
 pub const OTHER_DOMAIN: &str = "verona.example";
@@ -36,6 +38,8 @@ pub struct Plan {
     pub settings: String,
     /// The bounds of the kernel.
     pub limits: Limits,
+    /// What real sockets are secured with; without, there are none.
+    pub certificates: Option<Certificates>,
 }
 
 impl Plan {
@@ -47,14 +51,21 @@ impl Plan {
             clock: Clock::simulated(NOON, 1),
             settings: String::new(),
             limits: Limits::default(),
+            certificates: None,
         }
+    }
+
+    /// On real sockets, with the machine's own clock.
+    pub fn on_sockets(modules: &'static [Mount], certificates: Certificates) -> Self {
+        let certificates = Some(certificates);
+        Self { clock: Clock::system(), certificates, ..Self::in_memory(modules) }
     }
 }
 
 /// A running server.
 pub struct World {
     hub: Hub,
-    rounds: usize,
+    sockets: Option<Sockets>,
 }
 
 impl World {
@@ -85,7 +96,11 @@ impl World {
         };
         let sites = config.hosts.iter().map(start).collect::<Result<Vec<_>, String>>()?;
         hub.serve(Sites::new(sites));
-        Ok(Self { hub, rounds: ROUNDS })
+        let sockets = match &plan.certificates {
+            Some(certificates) => Some(Sockets::listen(&hub, certificates).await?),
+            None => None,
+        };
+        Ok(Self { hub, sockets })
     }
 
     /// The server.
@@ -98,6 +113,9 @@ impl World {
     /// # Errors
     /// The store's.
     pub async fn stop(self) -> Result<(), String> {
+        if let Some(sockets) = self.sockets {
+            sockets.stop().await;
+        }
         self.hub.db().clone().close().await.map_err(|error| error.to_string())
     }
 
@@ -116,12 +134,19 @@ impl World {
         accounts.create(jid, created, &[credential]).await.map_err(|error| error.to_string())
     }
 
-    /// Opens a connection in memory. It counts as encrypted.
-    pub fn connect(&self, framing: Framing) -> Far {
-        let (near, far) = pipe(framing);
-        let security = Security { tls: true, ..Security::default() };
-        connection::accept_framed(&self.hub, Box::new(near), security, framing);
-        far
+    /// Opens a connection for a client of `domain`. One in memory counts as encrypted.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn connect(&self, way: Way, domain: &str) -> Result<Link, String> {
+        if let Way::Memory(framing) = way {
+            let (near, far) = pipe(framing);
+            let security = Security { tls: true, ..Security::default() };
+            connection::accept_framed(&self.hub, Box::new(near), security, framing);
+            return Ok(Link::Memory(framing, far));
+        }
+        let sockets = self.sockets.as_ref().ok_or("this world has no sockets")?;
+        sockets.connect(way, domain).await
     }
 
     /// Waits until the server has done all it can do with what it has got: every task has run,
@@ -130,7 +155,7 @@ impl World {
     /// # Errors
     /// The store's.
     pub async fn settle(&self) -> Result<(), String> {
-        for _ in 0..self.rounds {
+        for _ in 0..ROUNDS {
             for _ in 0..TURNS {
                 tokio::task::yield_now().await;
             }

@@ -5,11 +5,14 @@ mod engine;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use waxwing_modules::MODULES;
 use waxwing_stream::Framing;
-use waxwing_testkit::{Plan, Scenario, play, read};
+use waxwing_testkit::{Certificates, Plan, Scenario, Way, play, read};
 
 use crate::engine::Engine;
 
@@ -23,24 +26,61 @@ fn main() -> ExitCode {
         }
     };
     let engines = Engine::at_hand();
-    let mut trials = Vec::new();
-    for scenario in scenarios {
-        for (way, framing) in [("tcp", Framing::Tcp), ("websocket", Framing::WebSocket)] {
-            for engine in &engines {
-                let name = format!("{way} {engine} {}: {}", scenario.file, scenario.title);
-                let (scenario, engine) = (scenario.clone(), engine.clone());
-                trials.push(Trial::test(name, move || run(&scenario, framing, &engine)));
-            }
-        }
-    }
+    let still = scenarios.iter().filter(|scenario| scenario.moves_time()).count();
+    eprintln!("{still} scenarios move the clock and are played in memory only");
+    let trials = scenarios.iter().flat_map(|scenario| trials(scenario, &engines)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn run(scenario: &Scenario, framing: Framing, engine: &Engine) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+const IN_MEMORY: [(&str, Way); 2] =
+    [("tcp", Way::Memory(Framing::Tcp)), ("websocket", Way::Memory(Framing::WebSocket))];
+const ON_SOCKETS: [(&str, Way); 4] = [
+    ("starttls", Way::StartTls),
+    ("tls", Way::DirectTls),
+    ("ws", Way::WebSocket),
+    ("wss", Way::SecureWebSocket),
+];
+
+/// One scenario: in memory on every engine, then on sockets.
+fn trials(scenario: &Scenario, engines: &[Engine]) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let mut add = |way: &str, engine: &Engine, play: fn(&Scenario, Way, &Engine) -> _, by: Way| {
+        let name = format!("{way} {engine} {}: {}", scenario.file, scenario.title);
+        let (scenario, engine) = (scenario.clone(), engine.clone());
+        trials.push(Trial::test(name, move || play(&scenario, by, &engine)));
+    };
+    for (name, way) in IN_MEMORY {
+        for engine in engines {
+            add(name, engine, in_memory, way);
+        }
+    }
+    for (name, way) in ON_SOCKETS.into_iter().filter(|_| !scenario.moves_time()) {
+        add(name, &Engine::Sqlite, on_sockets, way);
+    }
+    trials
+}
+
+fn in_memory(scenario: &Scenario, way: Way, engine: &Engine) -> Result<(), Failed> {
     let ground = engine.ground();
     let plan = Plan { location: ground.location(), ..Plan::in_memory(MODULES) };
-    Ok(runtime.block_on(play(scenario, plan, framing))?)
+    Ok(runtime()?.block_on(play(scenario, plan, way))?)
+}
+
+fn on_sockets(scenario: &Scenario, way: Way, _: &Engine) -> Result<(), Failed> {
+    static MADE: OnceLock<Result<(TempDir, Certificates), String>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let certificates = Certificates::make(folder.path())?;
+        Ok((folder, certificates))
+    });
+    let (_, certificates) = made.as_ref()?;
+    let plan = Plan::on_sockets(MODULES, certificates.clone());
+    Ok(runtime()?.block_on(play(scenario, plan, way))?)
+}
+
+/// One thread for clients and server: what is not waiting for somebody else gets done.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// All scenarios, by file.
