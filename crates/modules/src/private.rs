@@ -55,6 +55,7 @@ impl Module for Private {
     fn routes(on: &mut Routes<'_, Self>) {
         on.owner().get(Self::get).set(Self::set);
         on.account().get(Self::refuse).set(Self::refuse);
+        on.nobody().get(Self::refuse).set(Self::refuse);
     }
 }
 

@@ -53,6 +53,7 @@ impl Module for Vcard {
     fn routes(on: &mut Routes<'_, Self>) {
         on.owner().get(Self::own).set(Self::set);
         on.account().get(Self::show).set(Self::refuse);
+        on.nobody().set(Self::refuse);
     }
 }
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use waxwing_jid::Jid;
 use waxwing_kernel::clock::Clock;
 use waxwing_kernel::command::{Caller, Commands, Refusal};
 use waxwing_kernel::config::Config;
 use waxwing_kernel::metrics::Metrics;
+use waxwing_kernel::wire::Transport;
 use waxwing_kernel::{Hub, Sites, connection};
 use waxwing_net::http::WEBSOCKET_PATH;
 use waxwing_net::{Kind, Listening, Net, Tls};
@@ -69,9 +71,7 @@ impl Server {
         let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
         hub.serve(Sites::new(sites));
         let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
-        let entry_hub = hub.clone();
-        let entry: waxwing_net::Entry =
-            Arc::new(move |wire, security| connection::accept(&entry_hub, wire, security));
+        let entry = entry(hub.clone(), &config);
         let net = Net::new(
             wiring::net_limits(&config),
             Some(Arc::clone(&tls)),
@@ -186,6 +186,22 @@ impl Server {
     }
 }
 
+/// Where clients go in, with what the operator decided about WebSockets.
+fn entry(hub: Hub, config: &Config) -> waxwing_net::Entry {
+    let (is_public, binds) = (config.server.public, config.tls.websocket_binding);
+    Arc::new(move |wire, mut security| {
+        // As long as the server is for this machine only, a WebSocket from this machine needs no
+        // TLS: a browser would not trust the generated certificate.
+        let is_plain = wire.transport() == Transport::WebSocket;
+        security.local = !is_public && is_plain && wire.peer().ip().is_loopback();
+        if wire.transport().is_websocket() && !binds {
+            security.exporter = None;
+            security.end_point = None;
+        }
+        connection::accept(&hub, wire, security);
+    })
+}
+
 /// Runs a command on the host that its address names, else on the first.
 ///
 /// # Errors
@@ -197,9 +213,8 @@ pub(crate) async fn run(
 ) -> Result<waxwing_kernel::command::Said, Refusal> {
     let fields = ["accountjid", "accountjids", "jid", "host"];
     let named = fields.into_iter().find_map(|field| values.get(field));
-    let domain = named.map(|text| text.rsplit_once('@').map_or(text, |(_, domain)| domain));
-    let domain = domain.map(|domain| domain.split('/').next().unwrap_or(domain));
-    let site = domain.and_then(|domain| hub.site(domain)).or_else(|| hub.sites().first().cloned());
+    let jid = named.and_then(|text| Jid::new(text).ok());
+    let site = jid.and_then(|jid| hub.site(jid.domain())).or_else(|| hub.sites().first().cloned());
     let Some(site) = site else {
         return Err(Refusal::busy("the server serves no host yet; try again"));
     };

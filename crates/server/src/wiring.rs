@@ -127,12 +127,8 @@ pub(crate) fn listeners(config: &Config) -> Vec<Listener> {
         } else {
             address.fallback()
         };
-        let listener = |address| Listener {
-            address,
-            kind,
-            asks_certificate: is_asking,
-            is_proxied: false,
-        };
+        let listener =
+            |address| Listener { address, kind, asks_certificate: is_asking, is_proxied: false };
         taken.map(listener)
     };
     config.listen.addresses(config.server.public).into_iter().filter_map(listener).collect()

@@ -43,6 +43,8 @@ pub(crate) struct Chassis {
     pub(crate) lang: Option<Arc<str>>,
     /// On TCP.
     pub(crate) splitter: Option<Box<Splitter>>,
+    /// White space that comes now still belongs to the stream before.
+    pub(crate) trails: bool,
     pub(crate) timers: Timers,
     pub(crate) acks: Option<Box<Acks>>,
     /// The question that stops the input.
@@ -76,6 +78,7 @@ impl Chassis {
             host: None,
             lang: None,
             splitter: None,
+            trails: false,
             timers: Timers::default(),
             acks: None,
             waiting: None,
@@ -93,6 +96,7 @@ impl Chassis {
     /// Expects a new header, with the limits of before or after authentication.
     pub(crate) fn restart(&mut self, authenticated: bool) {
         self.opened = false;
+        self.trails = authenticated;
         if self.framing == Framing::Tcp {
             let limits = self.xml_limits(authenticated);
             self.splitter = Some(Box::new(Splitter::stream(limits, CLIENT)));

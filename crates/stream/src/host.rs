@@ -138,6 +138,9 @@ pub struct Security {
     pub tls: bool,
     /// TLS ends at a proxy that the configuration trusts; there is no channel binding then.
     pub trusted_proxy: bool,
+    /// Both ends are on this machine and nothing stands between them: as good as TLS, except
+    /// that passwords are not sent in the clear.
+    pub local: bool,
     /// The `tls-exporter` channel binding (RFC 9266).
     pub exporter: Option<[u8; 32]>,
     /// The `tls-server-end-point` channel binding (RFC 5929 §4): the certificate's hash.
@@ -152,6 +155,11 @@ impl Security {
     /// Whether nobody between the client and us (or our proxy) reads along.
     pub fn is_encrypted(&self) -> bool {
         self.tls || self.trusted_proxy
+    }
+
+    /// Whether the stream may go on without (further) TLS where TLS is required.
+    pub fn is_private(&self) -> bool {
+        self.is_encrypted() || self.local
     }
 
     /// Whether a -PLUS mechanism can work.

@@ -258,6 +258,13 @@ impl Stream {
             if self.io.waiting.is_some() {
                 return self.hold(input, false);
             }
+            if self.io.trails {
+                // COMPAT(go-xmpp, 2030): a line break behind `<auth/>` ends the stream that
+                // `<success/>` replaced; before an XML declaration it would be an error.
+                input = input.trim_ascii_start();
+                self.io.trails = input.is_empty();
+                continue;
+            }
             let Some(splitter) = &mut self.io.splitter else { return };
             match splitter.next(&mut input) {
                 Ok(Some(event)) => self.xml(now, event),

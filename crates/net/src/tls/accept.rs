@@ -83,6 +83,7 @@ fn security(connection: &ServerConnection, stand: &Stand, store: &Store) -> Secu
     Security {
         tls: true,
         trusted_proxy: false,
+        local: false,
         exporter: binding::exporter(connection),
         end_point: stand.end_point(),
         peer_certificate: chain.first().map(|leaf| leaf.to_vec()),

@@ -70,7 +70,9 @@ pub(crate) fn refusal(
     let encrypted = security.is_encrypted();
     let weak = matches!(mechanism, Mechanism::Plain | Mechanism::Scram(..));
     match mechanism {
-        _ if host.require_tls && !encrypted => Some(FailureCondition::EncryptionRequired),
+        _ if host.require_tls && !security.is_private() => {
+            Some(FailureCondition::EncryptionRequired)
+        }
         // RFC 6120 §6.5.9: "The mechanism requested by the initiating entity is weaker than
         // server policy permits for that initiating entity."
         _ if !host.mechanisms.allow(mechanism) && weak => Some(FailureCondition::MechanismTooWeak),

@@ -77,9 +77,12 @@ crate::section! {
     pub struct TlsConfig("tls") {
         /// The oldest version of TLS spoken.
         pub minimum: TlsVersion = "1.2",
-        /// Whether clients must encrypt before they sign in. Connections from this machine are
-        /// no exception.
+        /// Whether clients must encrypt before they sign in. WebSockets from this machine are
+        /// excepted as long as `server.public` is false.
         pub required: bool = true,
+        /// Whether SCRAM with channel binding (-PLUS) is offered on WebSockets too. Browsers cannot
+        /// bind, and clients built on the library `stanza` do not get in where it is offered.
+        [restart] pub websocket_binding: bool = false,
         /// Certificates (PEM) of the authorities whose client certificates are accepted for
         /// signing in (SASL EXTERNAL). Without it, client certificates are not asked for.
         pub client_authorities: Option<PathBuf> = None,

@@ -70,7 +70,7 @@ impl ExpectHeader {
     }
 
     fn advance(self, io: &mut Chassis, host: &Arc<Host>) -> State {
-        let clear = !io.security.is_encrypted();
+        let clear = !io.security.is_private();
         let starttls = clear && host.starttls && !io.is_websocket();
         if let (Some(place), Framing::Tcp) = (&host.redirect.host, io.framing)
             && !(starttls && host.require_tls)
