@@ -1,6 +1,7 @@
 """Debian's clients for the terminal, each with a slixmpp partner."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import ssl
@@ -59,7 +60,8 @@ async def listen(world):
             assert line, "go-sendxmpp ended"
         assert world.account("romeo") in line, line
     finally:
-        program.kill()
+        with contextlib.suppress(ProcessLookupError):
+            program.kill()
         await program.wait()
 
 
