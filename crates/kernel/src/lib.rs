@@ -24,6 +24,7 @@ mod push;
 pub mod request;
 pub mod roster;
 pub mod route;
+pub mod router;
 pub mod routes;
 mod session;
 mod site;

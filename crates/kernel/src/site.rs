@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::module::{Mount, StartError};
 use crate::request::Scope;
 use crate::roster::Roster;
-use crate::routes::{Router, Table};
+use crate::router::{Router, Table};
 
 /// One virtual host, complete and frozen.
 pub struct Site {

@@ -1,0 +1,231 @@
+//! The frozen table of routes: what a module declared is found here, in an order that is printed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use waxwing_stanza::payload::dataform::DataForm;
+use waxwing_stanza::payload::disco::Identity;
+use waxwing_store::Statement;
+use waxwing_stream::Tag;
+use waxwing_xml::Child;
+
+use crate::account::Account;
+use crate::command::Command;
+use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
+use crate::module::{About, StartError};
+use crate::request::{EgressRoute, Happening, IqRoute, NonzaRoute, Scope, Signal, SignalRoute};
+use crate::routes::Ask;
+use crate::site::Site;
+use crate::stage::{Effects, Side, Stage, Transit, Verdict};
+
+pub(crate) type FilterRoute = Box<dyn Fn(&mut Transit<'_>) -> Verdict + Send + Sync>;
+pub(crate) type FeatureRoute = Box<dyn Fn(&Site) -> Option<String> + Send + Sync>;
+
+/// Routes by the namespace and name of an element, with the module that claimed each.
+pub(crate) struct ByElement<R>(HashMap<&'static str, Vec<(&'static str, &'static str, R)>>);
+
+impl<R> Default for ByElement<R> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<R> ByElement<R> {
+    /// Adds a route; names the module that has it already, if one does.
+    pub(crate) fn claim(
+        &mut self,
+        (name, ns): (&'static str, &'static str),
+        module: &'static str,
+        route: R,
+    ) -> Result<(), &'static str> {
+        let routes = self.0.entry(ns).or_default();
+        if let Some((_, other, _)) = routes.iter().find(|(claimed, _, _)| *claimed == name) {
+            return Err(other);
+        }
+        routes.push((name, module, route));
+        Ok(())
+    }
+
+    fn find(&self, name: &str, ns: &str) -> Option<&R> {
+        let mut routes = self.0.get(ns)?.iter();
+        routes.find(|(claimed, _, _)| *claimed == name).map(|(_, _, route)| route)
+    }
+
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+
+    /// `<name xmlns='ns'/> · module` for each.
+    fn describe(&self) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(|(ns, routes)| {
+            routes.iter().map(move |(name, module, _)| format!("<{name} xmlns='{ns}'/> · {module}"))
+        })
+    }
+}
+
+pub(crate) struct Filter {
+    pub(crate) module: &'static str,
+    pub(crate) after: Option<&'static str>,
+    pub(crate) side: Side,
+    pub(crate) stage: Stage,
+    pub(crate) run: FilterRoute,
+}
+
+/// The keeper of stanzas that must not be lost: rows under a [`Tag`] that stand until a client
+/// has confirmed them. Each row is on its way to at most one set of sessions at a time.
+pub trait Spool: Send + Sync {
+    /// Claims a row that waits, for handing it over now; false when somebody else has it.
+    fn claim(&self, account: &Account, tag: Tag) -> bool;
+    /// Gives a claimed row back: it waits again for whoever comes.
+    fn release(&self, account: &Account, tag: Tag);
+    /// Forgets rows that a client has confirmed, with these statements.
+    fn confirm(&self, account: &Account, tags: &[Tag]) -> Vec<Statement>;
+}
+
+/// Every route of one site. Filled while modules start, then sorted and frozen.
+#[derive(Default)]
+pub struct Table {
+    pub(crate) abouts: Vec<&'static About>,
+    pub(crate) iqs: HashMap<(Scope, Ask), ByElement<IqRoute>>,
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
+    pub(crate) nonzas: ByElement<NonzaRoute>,
+    pub(crate) egress: Vec<(&'static str, EgressRoute)>,
+    pub(crate) spool: Option<Arc<dyn Spool>>,
+    pub(crate) identities: Vec<IdentityRoute>,
+    pub(crate) nodes: Vec<NodeRoute>,
+    pub(crate) forms: Vec<FormRoute>,
+    pub(crate) stream_features: Vec<FeatureRoute>,
+    pub(crate) commands: Vec<(&'static str, Command)>,
+    pub(crate) conflicts: Vec<StartError>,
+}
+
+impl Table {
+    /// Puts the filters in order: side, stage, `after`, then name.
+    ///
+    /// # Errors
+    /// Routes claimed twice, and circles of `after`.
+    pub(crate) fn freeze(mut self) -> Result<Router, StartError> {
+        if let Some(conflict) = self.conflicts.pop() {
+            return Err(conflict);
+        }
+        self.filters.sort_by_key(|filter| (filter.side, filter.stage, filter.module));
+        let mut ordered: Vec<Filter> = Vec::with_capacity(self.filters.len());
+        let mut waiting = std::mem::take(&mut self.filters);
+        while !waiting.is_empty() {
+            let ready = waiting.iter().position(|filter| {
+                !waiting.iter().any(|other| {
+                    (other.side, other.stage) < (filter.side, filter.stage)
+                        || (other.side, other.stage) == (filter.side, filter.stage)
+                            && filter.after == Some(other.module)
+                })
+            });
+            let Some(ready) = ready else {
+                let module = waiting[0].module;
+                let reason = "its filters wait for each other in a circle of `after`".into();
+                return Err(StartError { module, reason });
+            };
+            ordered.push(waiting.remove(ready));
+        }
+        self.filters = ordered;
+        Ok(Router(self))
+    }
+}
+
+/// The frozen routes of one site.
+pub struct Router(pub(crate) Table);
+
+impl Router {
+    /// What the modules say of themselves, in the order of the list.
+    pub fn abouts(&self) -> &[&'static About] {
+        &self.0.abouts
+    }
+
+    /// Runs the filters of one stage until one of them stops.
+    pub(crate) fn judge(&self, side: Side, stage: Stage, transit: &mut Transit<'_>) -> Verdict {
+        for filter in &self.0.filters {
+            if filter.side == side && filter.stage == stage {
+                match (filter.run)(transit) {
+                    Verdict::Pass => {}
+                    verdict => return verdict,
+                }
+            }
+        }
+        Verdict::Pass
+    }
+
+    pub(crate) fn iq(&self, scope: Scope, ask: Ask, child: Child<'_>) -> Option<&IqRoute> {
+        self.0.iqs.get(&(scope, ask))?.find(child.name(), child.namespace())
+    }
+
+    pub(crate) fn nonza(&self, name: &str, ns: &str) -> Option<&NonzaRoute> {
+        self.0.nonzas.find(name, ns)
+    }
+
+    /// Calls the handlers of `signal` and gathers their effects.
+    pub async fn signal(&self, signal: Signal, happening: impl Fn() -> Happening) -> Effects {
+        let mut all = Effects::default();
+        for (_, _, run) in self.0.signals.iter().filter(|(of, _, _)| *of == signal) {
+            all.merge(run(happening()).await);
+        }
+        all
+    }
+
+    /// The keeper of stanzas, if there is one.
+    pub(crate) fn spool(&self) -> Option<&dyn Spool> {
+        self.0.spool.as_deref()
+    }
+
+    /// The declared commands.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.0.commands.iter().map(|(_, command)| command)
+    }
+
+    /// What the server is.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = Identity> {
+        self.0.identities.iter().map(|identity| identity())
+    }
+
+    /// One disco node of the server; nothing when no module knows it.
+    ///
+    /// # Errors
+    /// The module's that knows it but does not tell this asker.
+    pub fn disco_node(&self, ask: &DiscoAsk<'_>) -> DiscoAnswer {
+        self.0.nodes.iter().find_map(|run| run(ask).transpose()).transpose()
+    }
+
+    /// The forms of the server's disco#info.
+    pub(crate) fn server_forms(&self) -> impl Iterator<Item = DataForm> {
+        self.0.forms.iter().filter_map(|form| form())
+    }
+
+    /// The table in words, one line each, for `waxwing routes` and the golden file.
+    pub fn describe(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for ((scope, ask), routes) in &self.0.iqs {
+            lines.extend(routes.describe().map(|route| format!("iq {scope:?} {ask:?} {route}")));
+        }
+        lines.extend(self.0.nonzas.describe().map(|route| format!("nonza {route}")));
+        lines.extend(
+            self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
+        );
+        lines.extend(self.0.egress.iter().map(|(module, _)| format!("egress · {module}")));
+        lines.extend(self.0.commands.iter().map(|(module, command)| {
+            let about = command.about();
+            format!("command {} {} · {module}", about.words.join(" "), about.node)
+        }));
+        lines.sort();
+        for side in [Side::Outbound, Side::Inbound] {
+            let stages = Stage::ALL.map(|stage| {
+                let of = |filter: &&Filter| filter.side == side && filter.stage == stage;
+                let names: Vec<_> = self.0.filters.iter().filter(of).map(|f| f.module).collect();
+                format!(
+                    "{stage:?} {}",
+                    if names.is_empty() { "–".into() } else { names.join(", ") }
+                )
+            });
+            lines.push(format!("{side:?}: {}", stages.join(" · ")));
+        }
+        lines.join("\n") + "\n"
+    }
+}
