@@ -144,11 +144,8 @@ class Waxwing(Server):
         self.config.write_text(self._config_text())
 
     def _config_text(self):
-        # By default a domain takes no connection without TLS; `ws://` is for a proxy that ends it.
+        # TLS is required by default; `ws://` works because the server is for this machine only.
         return f"""\
-[tls]
-required = false
-
 [listen]
 xmpp = ["{self.host}:{self.tcp_port}"]
 xmpp_tls = ["{self.host}:{self.tls_port}"]

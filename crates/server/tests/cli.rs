@@ -25,8 +25,8 @@ fn a_wrong_configuration_is_refused_with_its_place() {
         assert_eq!(output.status.code(), Some(2), "{command}");
         assert_eq!(
             text(&output.stderr),
-            "w.toml:2:1: server.pubilc: no such setting\n  |\n2 | pubilc = true\n  | ^^^^^^ did you \
-             mean `public`?\n",
+            "w.toml:2:1: server.pubilc: no such setting\n  |\n2 | pubilc = true\n  \
+             | ^^^^^^ did you mean `public`?\n",
             "{command}"
         );
         assert!(output.stdout.is_empty(), "{command}");

@@ -174,10 +174,7 @@ impl MessageType {
 impl PresenceType {
     /// Whether it manages a subscription (RFC 6121 §3).
     pub fn is_subscription(self) -> bool {
-        matches!(
-            self,
-            Self::Subscribe | Self::Subscribed | Self::Unsubscribe | Self::Unsubscribed
-        )
+        matches!(self, Self::Subscribe | Self::Subscribed | Self::Unsubscribe | Self::Unsubscribed)
     }
 
     /// `None` when there is no such type (RFC 6121 §4.7.1 lists them all).

@@ -39,7 +39,7 @@ async fn what_was_acknowledged_survives_sigkill() {
     let mut acknowledged = Vec::new();
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["write_until_killed", "--exact", "--ignored", "--nocapture"])
+            .args(["write_until_killed", "--exact", "--nocapture"])
             .env(PATH, &path)
             .stdout(Stdio::piped())
             .spawn()
@@ -70,7 +70,6 @@ async fn what_was_acknowledged_survives_sigkill() {
 
 /// The child's part: commits pairs of rows and prints the first id of each when it is durable.
 #[tokio::test]
-#[ignore = "started by the test above, and killed by it"]
 #[expect(clippy::disallowed_methods, reason = "the parent says where to write")]
 async fn write_until_killed() {
     let Ok(path) = std::env::var(PATH) else { return };

@@ -34,7 +34,7 @@ impl Reach {
         Self {
             listening: listening.to_vec(),
             websocket: websocket.map(|url| url + WEBSOCKET_PATH),
-            takes_plaintext: !config.tls.required,
+            takes_plaintext: !config.tls.required || !config.server.public,
             certified: with_certificate.map(name).collect(),
         }
     }

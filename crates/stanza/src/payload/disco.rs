@@ -67,7 +67,8 @@ pub struct Feature {
 
 /// What belongs to an entity (§4); without items, the question.
 #[derive(FromXml, AsXml, Clone, Debug, Default, PartialEq, Eq)]
-#[xml(namespace = ITEMS, name = "query", on_unknown_attribute = Discard, on_unknown_child = Discard)]
+#[xml(namespace = ITEMS, name = "query", on_unknown_attribute = Discard,
+      on_unknown_child = Discard)]
 pub struct Items {
     /// The part of the entity that is meant.
     #[xml(attribute(default))]
