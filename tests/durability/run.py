@@ -8,7 +8,8 @@ SIGKILL. It is started again on the same data folder, everybody signs in, and th
 * nobody got a message twice in one session, nor again after it had been taken in peace;
 * what one sender said to one receiver came in order.
 
-    python tests/durability/run.py [--server waxwing|prosody] [--rounds 24] [--seed N]
+    python tests/durability/run.py [--server waxwing|prosody] [--storage URL] [--rounds 24]
+        [--seed N]
 """
 
 import argparse
@@ -213,7 +214,7 @@ class Test:
 
 async def run(options):
     folder = Path(tempfile.mkdtemp(prefix="waxwing-durability-"))
-    server = SERVERS[options.server](folder)
+    server = SERVERS[options.server](folder, options.storage)
     test = Test(server, options.seed)
     print(f"seed {options.seed}")
     limit = time.monotonic() + SECONDS_MAX
@@ -237,6 +238,7 @@ async def run(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", choices=SERVERS, default="waxwing")
+    parser.add_argument("--storage", help="the URL of an empty database to use")
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     return asyncio.run(run(parser.parse_args()))

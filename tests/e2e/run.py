@@ -1,6 +1,6 @@
 """Runs the end-to-end scenarios against a real server with clients that others wrote.
 
-    python tests/e2e/run.py [--server waxwing|prosody] [--only TEXT] [--list] [--keep]
+    python tests/e2e/run.py [--server waxwing|prosody] [--storage URL] [--only TEXT] [--list]
 """
 
 import argparse
@@ -27,6 +27,7 @@ ARTEFACTS = ROOT / ".test" / "artefacts"
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", choices=SERVERS, default="waxwing")
+    parser.add_argument("--storage", help="the URL of an empty database to use")
     parser.add_argument("--only", default="", help="run scenarios whose title contains this text")
     parser.add_argument("--list", action="store_true", help="print the titles and stop")
     parser.add_argument("--keep", action="store_true", help="keep the server's folder")
@@ -51,7 +52,7 @@ async def play(scenario, server, number):
 
 async def run(options, chosen):
     folder = Path(tempfile.mkdtemp(prefix="waxwing-e2e-"))
-    server = SERVERS[options.server](folder)
+    server = SERVERS[options.server](folder, options.storage)
     passed = failed = 0
     try:
         await server.start()

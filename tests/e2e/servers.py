@@ -34,15 +34,19 @@ def free_ports(count):
 
 
 class Server:
-    """One server under test: `start`, `stop`, `kill`, `add_account`, and where it listens."""
+    """One server under test: `start`, `stop`, `kill`, `add_account`, and where it listens.
+
+    `storage` is the address of a database that is not the server's own.
+    """
 
     name = "server"
     host = "127.0.0.1"
     # Whether SCRAM can be bound to the certificate (tls-server-end-point).
     has_end_point_binding = False
 
-    def __init__(self, folder):
+    def __init__(self, folder, storage=None):
         self.folder = Path(folder)
+        self.storage = storage
         self.data = self.folder / "data"
         self.data.mkdir(parents=True)
         self.log_path = self.folder / f"{self.name}.log"
@@ -134,8 +138,8 @@ class Waxwing(Server):
     has_end_point_binding = True
     ws_path = "/xmpp-websocket"
 
-    def __init__(self, folder):
-        super().__init__(folder)
+    def __init__(self, folder, storage=None):
+        super().__init__(folder, storage)
         binary = os.environ.get("WAXWING_BIN", str(ROOT / "target/release/waxwing"))
         if not Path(binary).exists():
             raise SystemExit(f"{binary} is missing: cargo build --release")
@@ -191,8 +195,10 @@ class Prosody(Server):
     name = "prosody"
     ws_path = "/xmpp-websocket"
 
-    def __init__(self, folder):
-        super().__init__(folder)
+    def __init__(self, folder, storage=None):
+        super().__init__(folder, storage)
+        if storage:
+            raise SystemExit("--storage is for Waxwing")
         if shutil.which("prosody") is None:
             raise SystemExit("prosody is missing: apt-get install prosody")
         self._make_certificate()
