@@ -97,33 +97,43 @@ async fn greeting(server: &Arc<Server>, listening: &Listening) -> String {
     let domain = domains.first().copied().unwrap_or("localhost");
     let (bold, plain) = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let mut text = format!("\n  {bold}Waxwing {}{plain}\n\n", env!("CARGO_PKG_VERSION"));
-    text += &format!("  Domain       {}\n", domains.join(", "));
+    let mut line = |label: &str, value: &str| text += &format!("  {label:<18}{value}\n");
+    line("Domain", &domains.join(", "));
     for (kind, label) in [
         (Kind::Xmpp, "XMPP"),
-        (Kind::XmppTls, "XMPP (TLS)"),
-        (Kind::Http, "Web, WebSocket"),
+        (Kind::XmppTls, "XMPP, TLS"),
+        (Kind::Http, "Web and WebSocket"),
         (Kind::Https, "the same, TLS"),
     ] {
         let of = listening.addresses().iter().filter(|(known, _)| *known == kind);
         let all: Vec<String> = of.map(|(_, address)| address.to_string()).collect();
         if !all.is_empty() {
-            text += &format!("  {label:<14} {}\n", all.join("  "));
+            line(label, &all.join("  "));
         }
     }
-    text += &format!("  Data         {}\n\n", server.data().display());
+    line("Data", &server.data().display().to_string());
     let accounts = Accounts::new(server.hub().db().clone());
     let are_there_any = accounts.count(domain).await.is_ok_and(|count| count > 0);
     match crate::server::pages_address(listening).filter(|_| !are_there_any) {
         Some((kind, address)) => {
             let scheme = if kind == Kind::Https { "https" } else { "http" };
             let path = server.welcome().path();
-            text += "  Make the first account in the browser (the link works once):\n";
+            text += "\n  Make the first account in the browser (the link works once):\n";
             text += &format!("    {bold}{scheme}://{address}{path}{plain}\n");
             text += "  or in another terminal:\n";
         }
-        None => text += "  Add an account:\n",
+        None => text += "\n  Add an account:\n",
     }
-    text += &format!("    waxwing user add juliet@{domain}\n\n");
+    text += &format!("    {} user add juliet@{domain}\n\n", command(server.data()));
     text += "  Stop with Ctrl-C.\n\n";
     text
+}
+
+/// How to call this program from where it was started, for the same data folder.
+fn command(data: &Path) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "waxwing".into());
+    let here = std::env::current_dir().unwrap_or_default();
+    let program = program.strip_prefix(&here).unwrap_or(&program).display().to_string();
+    let is_usual = data == Path::new("waxwing-data") || data == here.join("waxwing-data");
+    if is_usual { program } else { format!("{program} --data {}", data.display()) }
 }
