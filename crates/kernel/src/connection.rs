@@ -149,8 +149,16 @@ impl Connection {
     async fn wait(&mut self, alarm: &mut Alarm) -> Woke {
         let (stream, wire) = (&mut *self.stream, &mut *self.wire);
         let clock = self.hub.clock();
-        let mut listen =
-            Listen { stream, wire, alarm, clock, mailbox: None, pending: None, reads: true };
+        let mut listen = Listen {
+            stream,
+            wire,
+            alarm,
+            clock,
+            mailbox: None,
+            deliveries: false,
+            pending: None,
+            reads: true,
+        };
         poll_fn(|cx| listen.poll(cx)).await
     }
 

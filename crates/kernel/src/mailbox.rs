@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use waxwing_stanza::Stanza;
-use waxwing_stream::{Closing, Stream, Tag, Ticket};
+use waxwing_stream::{Closing, Stream, StreamError, Tag, Ticket};
 
 use crate::wire::Wire;
 
@@ -55,6 +55,9 @@ struct Inbox {
     queue: VecDeque<Mail>,
     room: usize,
     waker: Option<Waker>,
+    /// It overflowed: no more deliveries are taken, and those in it are the first to find another
+    /// way when the session ends.
+    is_overrun: bool,
     is_closed: bool,
 }
 
@@ -65,32 +68,49 @@ impl Mailbox {
         Self(Arc::new(Mutex::new(Inbox { room, ..Inbox::default() })))
     }
 
-    /// Puts a letter in. Gives it back when the session is gone or its box is full.
+    /// Puts a letter in. A box that overflows belongs to a client that does not read: its session
+    /// is told to end. Gives the letter back when the session is gone or about to end so.
     ///
     /// # Errors
     /// The letter itself.
     pub fn send(&self, mail: Mail) -> Result<(), Mail> {
         let mut inbox = self.0.lock();
-        let is_full = inbox.queue.len() >= inbox.room && matches!(mail, Mail::Deliver(_));
-        if inbox.is_closed || is_full {
+        if inbox.is_closed {
             return Err(mail);
         }
-        inbox.queue.push_back(mail);
-        if let Some(waker) = inbox.waker.take() {
-            drop(inbox);
-            waker.wake();
+        let is_delivery = matches!(mail, Mail::Deliver(_));
+        if is_delivery && inbox.is_overrun {
+            return Err(mail);
         }
+        let is_full = inbox.queue.len() >= inbox.room;
+        inbox.queue.push_back(mail);
+        if is_delivery && is_full {
+            inbox.is_overrun = true;
+            inbox.queue.push_back(Mail::Close(overrun()));
+        }
+        wake(inbox);
         Ok(())
     }
 
-    /// Polls for the next letter.
-    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Mail> {
+    /// Whether it takes deliveries, as far as can be known without trying.
+    pub fn is_open(&self) -> bool {
+        let inbox = self.0.lock();
+        !inbox.is_closed && !inbox.is_overrun
+    }
+
+    /// Polls for the next letter; when deliveries are not welcome now, for the next of those that
+    /// steer the session, which must not wait behind a client that does not read.
+    pub fn poll_next(&self, cx: &mut Context<'_>, deliveries: bool) -> Poll<Mail> {
         let mut inbox = self.0.lock();
-        if let Some(mail) = inbox.queue.pop_front() {
+        let is_wanted = |mail: &Mail| deliveries || !matches!(mail, Mail::Deliver(_));
+        let place = inbox.queue.iter().position(is_wanted);
+        if let Some(mail) = place.and_then(|place| inbox.queue.remove(place)) {
             return Poll::Ready(mail);
         }
-        // An idle session keeps no queue memory.
-        inbox.queue = VecDeque::new();
+        if inbox.queue.is_empty() {
+            // An idle session keeps no queue memory.
+            inbox.queue = VecDeque::new();
+        }
         if !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             inbox.waker = Some(cx.waker().clone());
         }
@@ -120,4 +140,16 @@ impl Mailbox {
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+}
+
+fn wake(mut inbox: MutexGuard<'_, Inbox>) {
+    if let Some(waker) = inbox.waker.take() {
+        drop(inbox);
+        waker.wake();
+    }
+}
+
+fn overrun() -> Closing {
+    let text = "Too many stanzas wait for this client, which does not read them.";
+    Closing::Error(StreamError::resource_constraint().text(text))
 }

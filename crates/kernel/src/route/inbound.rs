@@ -55,7 +55,10 @@ impl Hub {
         effects: &mut Effects,
     ) {
         let mut sessions = self.directory().sessions(&to.jid.bare());
-        sessions.retain(|session| !not_to.is_some_and(|mailbox| mailbox.is(&session.mailbox)));
+        // A session that does not read, or is over in a moment, is as good as none.
+        sessions.retain(|session| {
+            session.mailbox.is_open() && !not_to.is_some_and(|mailbox| mailbox.is(&session.mailbox))
+        });
         let landing = targets::of(stanza.head.kind, &to.jid, &sessions);
         let (mut targets, otherwise) = match landing {
             Landing::Sessions(targets) => (targets, None),

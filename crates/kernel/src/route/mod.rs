@@ -183,7 +183,8 @@ impl Hub {
     /// Hands a kept stanza that nobody has claimed to the sessions that may have it now.
     async fn hand_kept(&self, stanza: Stanza, tag: Tag) {
         let Some(to) = stanza.head.to.clone() else { return };
-        let sessions = self.directory().sessions(&to.bare());
+        let mut sessions = self.directory().sessions(&to.bare());
+        sessions.retain(|session| session.mailbox.is_open());
         let Landing::Sessions(targets) = targets::of(stanza.head.kind, &to, &sessions) else {
             return;
         };
@@ -206,8 +207,6 @@ impl Hub {
         let mut stranded = Vec::new();
         for (mailbox, delivery) in deliveries {
             if let Err(Mail::Deliver(delivery)) = mailbox.send(Mail::Deliver(delivery)) {
-                // A full mailbox belongs to a client that does not read: it must make room.
-                let _ = mailbox.send(Mail::Close(overrun()));
                 stranded.push((mailbox, delivery));
             }
         }
@@ -245,10 +244,4 @@ impl Hub {
         self.land(&site, &from, &to, stanza, Some(not_to), &mut effects);
         Box::pin(self.perform(effects)).await;
     }
-}
-
-fn overrun() -> waxwing_stream::Closing {
-    let error = waxwing_stream::StreamError::resource_constraint();
-    let text = "Too many stanzas wait for this client, which does not read them.";
-    waxwing_stream::Closing::Error(error.text(text))
 }

@@ -65,10 +65,10 @@ impl Session {
         let limits = self.hub.limits();
         let is_drained = stream.outbox().bytes.len() < limits.outbox_bytes;
         let reads = is_drained && self.pending.len() < limits.pending_commits;
-        let mailbox = is_drained.then_some(&self.mailbox);
+        let (mailbox, deliveries) = (Some(&self.mailbox), is_drained);
         let clock = self.hub.clock();
         let pending = self.pending.front_mut();
-        let mut listen = Listen { stream, wire, alarm, clock, mailbox, pending, reads };
+        let mut listen = Listen { stream, wire, alarm, clock, mailbox, deliveries, pending, reads };
         poll_fn(|cx| listen.poll(cx)).await
     }
 

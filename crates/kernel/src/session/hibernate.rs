@@ -21,7 +21,7 @@ impl Session {
         loop {
             let (mailbox, clock) = (&self.mailbox, self.hub.clock());
             let mail = poll_fn(|cx| {
-                if let Poll::Ready(mail) = mailbox.poll_next(cx) {
+                if let Poll::Ready(mail) = mailbox.poll_next(cx, true) {
                     return Poll::Ready(Some(mail));
                 }
                 alarm.poll(cx, clock, Some(deadline)).map(|()| None)

@@ -32,8 +32,10 @@ pub(crate) struct Listen<'a> {
     pub(crate) wire: &'a mut dyn Wire,
     pub(crate) alarm: &'a mut Alarm,
     pub(crate) clock: &'a Clock,
-    /// Letters, unless the client must read first.
+    /// Letters.
     pub(crate) mailbox: Option<&'a Mailbox>,
+    /// Whether deliveries are welcome now: not while the client must read first.
+    pub(crate) deliveries: bool,
     /// The oldest stanza whose commit is under way.
     pub(crate) pending: Option<&'a mut Pending>,
     /// Whether input is welcome now.
@@ -60,7 +62,7 @@ impl Listen<'_> {
             return Poll::Ready(Woke::Commit);
         }
         if let Some(mailbox) = self.mailbox
-            && let Poll::Ready(mail) = mailbox.poll_next(cx)
+            && let Poll::Ready(mail) = mailbox.poll_next(cx, self.deliveries)
         {
             return Poll::Ready(Woke::Mail(mail));
         }
