@@ -39,6 +39,9 @@ pub fn attribute(out: &mut String, name: &str, value: &str) {
 }
 
 fn escape(out: &mut String, s: &str, entity: fn(char) -> Option<&'static str>) {
+    if is_plain(s.as_bytes()) {
+        return out.push_str(s);
+    }
     let special = |c: char| matches!(c, '<' | '>' | '&' | '\'') || !(' '..'\u{FFFE}').contains(&c);
     let mut rest = s;
     while let Some(at) = rest.find(special) {
@@ -52,6 +55,13 @@ fn escape(out: &mut String, s: &str, entity: fn(char) -> Option<&'static str>) {
         rest = &rest[at + c.len_utf8()..];
     }
     out.push_str(rest);
+}
+
+/// Whether nothing needs a closer look, which is so for nearly all addresses and ids. One pass
+/// without branches, which the compiler turns into wide steps.
+fn is_plain(bytes: &[u8]) -> bool {
+    let is_special = |b: u8| b < 0x20 || b == 0xEF || matches!(b, b'<' | b'>' | b'&' | b'\'');
+    !bytes.iter().fold(false, |found, b| found | is_special(*b))
 }
 
 #[cfg(test)]
