@@ -3,12 +3,14 @@
 //! Tests hand in a simulated clock: it stands still until it is advanced, so a scenario about a
 //! five-minute timeout takes no time and never races.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 /// Where time and randomness come from. Cheap to clone.
@@ -90,7 +92,7 @@ impl Clock {
     /// Fills `bytes` with randomness: the operating system's, or the simulation's.
     pub fn random(&self, bytes: &mut [u8]) {
         match &self.0 {
-            None => aws_lc_rs::rand::fill(bytes).expect("the operating system has randomness"),
+            None => machine_random(bytes),
             Some(simulated) => {
                 for chunk in bytes.chunks_mut(8) {
                     let next = splitmix(simulated.seed.fetch_add(SPLITMIX_STEP, Ordering::Relaxed));
@@ -102,11 +104,14 @@ impl Clock {
 
     /// A random token of `bytes` bytes, in lower-case hexadecimal.
     pub fn token(&self, bytes: usize) -> String {
-        let mut raw = vec![0; bytes];
+        let mut raw: SmallVec<[u8; 32]> = SmallVec::from_elem(0, bytes);
         self.random(&mut raw);
-        raw.iter()
-            .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]])
-            .collect()
+        let mut token = String::with_capacity(2 * bytes);
+        for byte in raw {
+            token.push(HEX[usize::from(byte >> 4)]);
+            token.push(HEX[usize::from(byte & 15)]);
+        }
+        token
     }
 
     /// Starts a task that nobody waits for.
@@ -143,6 +148,33 @@ pub fn stamp_of(millis: u64) -> String {
         time.second(),
         time.millisecond()
     )
+}
+
+/// Bytes of randomness made at a time: asking for few costs as much as asking for many.
+const RANDOM_BYTES: usize = 512;
+
+thread_local! {
+    /// Randomness that nobody has been given yet, and how much of it is left, at its end.
+    static RANDOM: RefCell<([u8; RANDOM_BYTES], usize)> = const { RefCell::new(([0; _], 0)) };
+}
+
+fn machine_random(bytes: &mut [u8]) {
+    let fill = |bytes: &mut [u8]| {
+        aws_lc_rs::rand::fill(bytes).expect("the operating system has randomness");
+    };
+    if bytes.len() > RANDOM_BYTES / 4 {
+        return fill(bytes);
+    }
+    RANDOM.with_borrow_mut(|(stock, left)| {
+        if *left < bytes.len() {
+            fill(stock);
+            *left = RANDOM_BYTES;
+        }
+        let given = &mut stock[*left - bytes.len()..*left];
+        bytes.copy_from_slice(given);
+        given.fill(0); // what was a secret is nobody else's
+        *left -= bytes.len();
+    });
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the place that may")]
@@ -188,6 +220,18 @@ mod tests {
     fn stamps_are_written_as_xep_0082_asks() {
         assert_eq!(stamp_of(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(stamp_of(1_795_249_680_007), "2026-11-21T08:28:00.007Z");
+    }
+
+    #[test]
+    fn no_randomness_is_given_twice() {
+        let clock = Clock::system();
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            let mut bytes = [0; 24];
+            clock.random(&mut bytes);
+            assert!(seen.insert(bytes));
+        }
+        assert_eq!(clock.token(100).len(), 200);
     }
 
     #[test]
