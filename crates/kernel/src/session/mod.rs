@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use waxwing_jid::Jid;
-use waxwing_stanza::Stanza;
+use waxwing_stanza::{Head, Stanza};
 use waxwing_store::{Commit, StoreError};
 use waxwing_stream::{Acks, Closure, Stream, Tag};
 
@@ -39,7 +39,8 @@ pub(crate) struct Pending {
     seq: u64,
     since: Instant,
     state: Decision,
-    stanza: Stanza,
+    /// For telling its sender that it could not be stored.
+    head: Head,
     deliveries: Vec<(Mailbox, Delivery)>,
     spooled: Vec<Delivery>,
 }

@@ -1,7 +1,10 @@
 //! What a client sends: judged in order, made durable, then delivered and acknowledged.
 
+use std::sync::Arc;
+
 use waxwing_jid::Jid;
-use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
+use waxwing_stanza::{Head, Kind, PresenceType, Stanza, StanzaError};
+use waxwing_store::StoreError;
 use waxwing_stream::Stream;
 
 use crate::mailbox::{Delivery, Mail, Mailbox};
@@ -14,7 +17,7 @@ impl Session {
     pub(super) async fn on_stanza(&mut self, stream: &mut Stream, seq: u64, stanza: Stanza) {
         self.hub.metrics().stanza_in(stanza.head.kind);
         let mut effects = Effects::default();
-        let (from, copy) = (self.party(), stanza.clone());
+        let (from, head) = (self.party(), stanza.head.clone());
         self.judge(&from, stanza, &mut effects).await;
         let Effects { appends, deliveries, spooled } = effects;
         if appends.is_empty() && self.pending.is_empty() && spooled.is_empty() {
@@ -27,7 +30,7 @@ impl Session {
             Decision::Waits(self.hub.db().submit(appends))
         };
         let since = self.hub.clock().now();
-        self.pending.push_back(Pending { seq, since, state, stanza: copy, deliveries, spooled });
+        self.pending.push_back(Pending { seq, since, state, head, deliveries, spooled });
     }
 
     /// RFC 6120 §10.3 and §8.1.1: where a stanza without `to` goes depends on its kind.
@@ -94,8 +97,7 @@ impl Session {
                     self.hub.look_again(pending.spooled).await;
                 }
                 Err(error) => {
-                    let reply = pending.stanza.error_reply(&unstored(&error));
-                    if let Some(reply) = reply {
+                    if let Some(reply) = refusal(pending.head, &error) {
                         self.leave(stream, Delivery::new(reply.to(self.jid.clone())));
                     }
                 }
@@ -118,7 +120,7 @@ impl Session {
                     self.hub.look_again(pending.spooled).await;
                 }
                 Err(error) => {
-                    if let Some(reply) = pending.stanza.error_reply(&unstored(&error)) {
+                    if let Some(reply) = refusal(pending.head, &error) {
                         self.leave(stream, Delivery::new(reply.to(self.jid.clone())));
                     }
                 }
@@ -145,4 +147,10 @@ impl Session {
             Box::pin(self.hub.hand_over(others)).await;
         }
     }
+}
+
+/// What the sender of a stanza with this head hears when it could not be stored. An error carries
+/// nothing of the stanza's content, so that content was not kept.
+fn refusal(head: Head, error: &StoreError) -> Option<Stanza> {
+    Stanza { head, body: Arc::default() }.error_reply(&unstored(error))
 }
