@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use waxwing_jid::BareJid;
 use waxwing_store::domains::offline::Offline;
@@ -45,7 +46,7 @@ struct Core {
 /// The virtual hosts by domain, and the one for clients that name none.
 #[derive(Default)]
 pub struct Sites {
-    by_domain: HashMap<String, Arc<Site>>,
+    by_domain: HashMap<String, Arc<Site>, RandomState>,
     first: Option<Arc<Site>>,
 }
 
