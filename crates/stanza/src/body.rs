@@ -15,8 +15,8 @@ pub struct Body {
     added: SmallVec<[Added; 2]>,
 }
 
-/// A child that the server wrote. It is parsed when somebody looks for children, which for
-/// most stanzas is never.
+/// A child that the server wrote. It is parsed when somebody looks at it, which for most
+/// stanzas is never.
 #[derive(Clone, Debug)]
 struct Added {
     xml: Arc<str>,
@@ -44,7 +44,11 @@ impl Body {
 
     /// The first child that is `name` in `ns`.
     pub fn child(&self, name: &str, ns: &str) -> Option<Child<'_>> {
-        self.children().find(|child| child.is(name, ns))
+        let arrived = self.content.children().find(|child| child.is(name, ns));
+        arrived.or_else(|| {
+            let mut added = self.added.iter().filter(|added| added.mentions(name));
+            added.find_map(|added| added.content().children().find(|child| child.is(name, ns)))
+        })
     }
 
     /// Whether there is a child `name` in `ns`.
@@ -128,6 +132,15 @@ impl Added {
         Added { xml, parsed: OnceLock::new() }
     }
 
+    /// Whether an element of this name, with or without a prefix, is in it at any depth. Cheaper
+    /// than to parse it, and enough to say that a child is not there.
+    fn mentions(&self, name: &str) -> bool {
+        self.xml.split('<').skip(1).any(|tag| {
+            let end = tag.find([' ', '\t', '\r', '\n', '/', '>']).unwrap_or(tag.len());
+            tag[..end].strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with(':'))
+        })
+    }
+
     /// What is not well-formed is a mistake of its writer and has no children.
     fn content(&self) -> &Content {
         self.parsed.get_or_init(|| Arc::new(self.parse().unwrap_or_default()))
@@ -135,5 +148,22 @@ impl Added {
 
     fn parse(&self) -> Result<Content, waxwing_xml::XmlError> {
         Content::parse(&self.xml, &OWN, CLIENT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_added_is_found_without_parsing_what_does_not_matter() {
+        let mut body = Body::default();
+        body.append("<stanza-id xmlns='urn:xmpp:sid:0' id='1'/>");
+        body.append("<p:x xmlns:p='urn:p'><inner/></p:x><x xmlns='urn:q'/>");
+        assert!(!body.has("id", "urn:xmpp:sid:0"));
+        assert!(body.added[0].parsed.get().is_none());
+        assert!(body.has("stanza-id", "urn:xmpp:sid:0"));
+        assert!(body.has("x", "urn:p") && body.has("x", "urn:q"));
+        assert!(!body.has("inner", "urn:p"));
     }
 }
