@@ -31,6 +31,11 @@ impl Accounts {
         Self { inner: Mutex::default(), room }
     }
 
+    /// The account under this prepared address, if it is in memory.
+    pub(crate) fn known(&self, jid: &str) -> Option<Arc<Account>> {
+        self.inner.lock().known.get(jid).and_then(Weak::upgrade)
+    }
+
     /// The account, if it exists.
     ///
     /// # Errors

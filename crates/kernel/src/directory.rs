@@ -88,7 +88,7 @@ impl Directory {
     /// The number of sessions, when there is no room.
     pub fn bind(&self, resource: Resource, room: usize) -> Result<Option<Resource>, usize> {
         let bare = resource.jid.bare();
-        let mut shard = self.shard(&bare).write();
+        let mut shard = self.shard(bare.as_str()).write();
         let resources = shard.entry(bare).or_default();
         if let Some(same) = resources.iter_mut().find(|held| held.jid == resource.jid) {
             return Ok(Some(std::mem::replace(same, resource)));
@@ -102,22 +102,22 @@ impl Directory {
 
     /// Removes a session, unless another has taken its place since. Gives what was known of it.
     pub fn unbind(&self, jid: &Jid, mailbox: &Mailbox) -> Option<Resource> {
-        let bare = jid.bare();
-        let mut shard = self.shard(&bare).write();
-        let resources = shard.get_mut(&bare)?;
+        let bare = jid.bare_str();
+        let mut shard = self.shard(bare).write();
+        let resources = shard.get_mut(bare)?;
         let index = resources.iter().position(|held| held.mailbox.is(mailbox))?;
         let gone = resources.remove(index);
         if resources.is_empty() {
-            shard.remove(&bare);
+            shard.remove(bare);
         }
         Some(gone)
     }
 
     /// Changes what is known of the session behind `mailbox`; false when it is gone.
     pub fn update(&self, jid: &Jid, mailbox: &Mailbox, change: impl FnOnce(&mut Resource)) -> bool {
-        let bare = jid.bare();
-        let mut shard = self.shard(&bare).write();
-        let held = shard.get_mut(&bare).into_iter().flatten();
+        let bare = jid.bare_str();
+        let mut shard = self.shard(bare).write();
+        let held = shard.get_mut(bare).into_iter().flatten();
         match { held }.find(|held| held.mailbox.is(mailbox)) {
             Some(resource) => {
                 change(resource);
@@ -129,19 +129,26 @@ impl Directory {
 
     /// A snapshot of an account's sessions.
     pub fn sessions(&self, account: &BareJid) -> Resources {
-        self.shard(account).read().get(account).cloned().unwrap_or_default()
+        self.select(account.as_str(), |_| true)
+    }
+
+    /// A snapshot of those sessions of an account, given as prepared text, that are `wanted`.
+    pub fn select(&self, account: &str, wanted: impl Fn(&Resource) -> bool) -> Resources {
+        let shard = self.shard(account).read();
+        let held = shard.get(account).into_iter().flatten();
+        held.filter(|resource| wanted(resource)).cloned().collect()
     }
 
     /// Whether an account has any session at all.
     pub fn is_present(&self, account: &BareJid) -> bool {
-        self.shard(account).read().contains_key(account)
+        self.shard(account.as_str()).read().contains_key(account)
     }
 
     /// A snapshot of one session.
     pub fn session(&self, jid: &Jid) -> Option<Resource> {
-        let bare = jid.bare();
-        let shard = self.shard(&bare).read();
-        shard.get(&bare)?.iter().find(|held| held.jid == *jid).cloned()
+        let bare = jid.bare_str();
+        let shard = self.shard(bare).read();
+        shard.get(bare)?.iter().find(|held| held.jid == *jid).cloned()
     }
 
     /// A snapshot of everybody, for operators and for the end of the server. Not for hot paths.
@@ -153,7 +160,7 @@ impl Directory {
         all
     }
 
-    fn shard(&self, account: &BareJid) -> &RwLock<HashMap<BareJid, Resources, RandomState>> {
+    fn shard(&self, account: &str) -> &RwLock<HashMap<BareJid, Resources, RandomState>> {
         &self.shards[self.hasher.hash_one(account) as usize % SHARDS]
     }
 }

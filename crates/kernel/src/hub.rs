@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
-use waxwing_jid::BareJid;
+use waxwing_jid::{BareJid, Jid};
 use waxwing_store::domains::offline::Offline;
 use waxwing_store::{Db, StoreError};
 use waxwing_stream::{Entropy, Host, Hosts};
@@ -161,6 +161,17 @@ impl Hub {
             return Ok(None);
         }
         self.0.accounts.load(&self.0.db, &site.facts, jid).await
+    }
+
+    /// The local account behind an address with or without a resource, as [`Hub::account`].
+    ///
+    /// # Errors
+    /// The store's, when it had to be asked.
+    pub(crate) async fn account_of(&self, jid: &Jid) -> Result<Option<Arc<Account>>, StoreError> {
+        match self.0.accounts.known(jid.bare_str()) {
+            Some(account) => Ok(Some(account)),
+            None => Box::pin(self.account(&jid.bare())).await,
+        }
     }
 
     /// An account for a nameless guest of `site` (SASL ANONYMOUS, RFC 4505).

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use waxwing_jid::Jid;
-use waxwing_kernel::SiteBuilder;
+use waxwing_jid::{BareJid, Jid};
+use waxwing_kernel::{Hub, SiteBuilder};
 use waxwing_kernel::config::NoConfig;
-use waxwing_kernel::directory::{Flag, Resource};
+use waxwing_kernel::directory::{Flag, Resource, Resources};
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::Request;
 use waxwing_kernel::routes::Routes;
@@ -70,9 +70,10 @@ impl Carbons {
     /// §8: "delivers a forwarded copy to each Carbons-enabled resource for the matching bare JID
     /// sender, excluding the sending client".
     fn copy_sent(&self, transit: &mut Transit<'_>) -> Verdict {
-        if is_eligible(transit.stanza, &transit.to.jid, Way::Sent) {
-            let sender = transit.from.jid.clone();
-            self.copy(transit, "sent", &sender, |session| session.jid != sender);
+        let sender = &transit.from.jid;
+        let listeners = self.listeners(transit.hub, sender, |session| session.jid != *sender);
+        if !listeners.is_empty() && is_eligible(transit.stanza, &transit.to.jid, Way::Sent) {
+            copy(transit, "sent", &sender.bare(), &listeners);
         }
         Verdict::Pass
     }
@@ -80,38 +81,41 @@ impl Carbons {
     /// §7: "delivers a forwarded copy to each Carbons-enabled resource for the matching bare JID
     /// recipient that did not receive it under the RFC 6121 delivery rules".
     fn copy_received(&self, transit: &mut Transit<'_>) -> Verdict {
-        // A message to oneself was copied on its way out already.
-        let is_own = transit.from.jid.bare() == transit.to.jid.bare();
-        if !is_own && is_eligible(transit.stanza, &transit.to.jid, Way::Received) {
-            let targets: Vec<Jid> =
-                transit.targets.iter().map(|target| target.jid.clone()).collect();
-            let recipient = transit.to.jid.clone();
-            // Nobody gets copies of what nobody got: it waits in the spool for all.
-            if !targets.is_empty() {
-                let is_left_out = |session: &Resource| !targets.contains(&session.jid);
-                self.copy(transit, "received", &recipient, is_left_out);
-            }
+        let (recipient, targets) = (&transit.to.jid, &*transit.targets);
+        // A message to oneself was copied on its way out already. Nobody gets copies of what
+        // nobody got: it waits in the spool for all.
+        if targets.is_empty() || transit.from.jid.bare_str() == recipient.bare_str() {
+            return Verdict::Pass;
+        }
+        let listeners = self.listeners(transit.hub, recipient, |session| {
+            targets.iter().all(|target| target.jid != session.jid)
+        });
+        if !listeners.is_empty() && is_eligible(transit.stanza, recipient, Way::Received) {
+            copy(transit, "received", &recipient.bare(), &listeners);
         }
         Verdict::Pass
     }
 
-    fn copy(
+    /// Those sessions of an account that want copies and may have them. Mostly there are none,
+    /// which is known sooner than whether a message is of the kind that is copied.
+    fn listeners(
         &self,
-        transit: &mut Transit<'_>,
-        way: &str,
+        hub: &Hub,
         owner: &Jid,
-        is_wanted: impl Fn(&Resource) -> bool,
-    ) {
-        let owner = owner.bare();
-        let sessions = transit.hub.directory().sessions(&owner);
-        let listening = |session: &&Resource| session.flags.has(self.wanted) && is_wanted(session);
-        let mut wrapped: Option<Stanza> = None;
-        for session in sessions.iter().filter(listening) {
-            let copy = wrapped.get_or_insert_with(|| wrap(transit.stanza, transit.from, way));
-            // "the 'from' attribute MUST be the Carbons-enabled user's bare JID".
-            let copy = copy.clone().from(owner.to_jid()).to(session.jid.clone());
-            transit.effects.deliver(&session.mailbox, copy);
-        }
+        is_left_out: impl Fn(&Resource) -> bool,
+    ) -> Resources {
+        let is_listener =
+            |session: &Resource| session.flags.has(self.wanted) && is_left_out(session);
+        hub.directory().select(owner.bare_str(), is_listener)
+    }
+}
+
+fn copy(transit: &mut Transit<'_>, way: &str, owner: &BareJid, listeners: &[Resource]) {
+    let wrapped = wrap(transit.stanza, transit.from, way);
+    for session in listeners {
+        // "the 'from' attribute MUST be the Carbons-enabled user's bare JID".
+        let copy = wrapped.clone().from(owner.to_jid()).to(session.jid.clone());
+        transit.effects.deliver(&session.mailbox, copy);
     }
 }
 

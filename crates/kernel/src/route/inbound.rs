@@ -54,7 +54,7 @@ impl Hub {
         not_to: Option<&Mailbox>,
         effects: &mut Effects,
     ) {
-        let mut sessions = self.directory().sessions(&to.jid.bare());
+        let mut sessions = self.directory().select(to.jid.bare_str(), |_| true);
         // A session that does not read, or is over in a moment, is as good as none.
         sessions.retain(|session| {
             session.mailbox.is_open() && !not_to.is_some_and(|mailbox| mailbox.is(&session.mailbox))
@@ -89,9 +89,12 @@ impl Hub {
             }
             (_, Some(tag)) if targets.is_empty() => effects.spooled(stanza, tag),
             (_, kept) => {
-                for target in &targets {
-                    effects.deliver_kept(&target.mailbox, stanza.clone(), kept.unwrap_or(Tag(0)));
+                let tag = kept.unwrap_or(Tag(0));
+                let Some(last) = targets.pop() else { return };
+                for target in targets {
+                    effects.deliver_kept(&target.mailbox, stanza.clone(), tag);
                 }
+                effects.deliver_kept(&last.mailbox, stanza, tag);
             }
         }
     }

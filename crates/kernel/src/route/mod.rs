@@ -93,7 +93,7 @@ impl Hub {
         if to.local().is_none() {
             return self.to_server(&site, from, stanza, effects).await;
         }
-        match self.account(&to.bare()).await {
+        match self.account_of(&to).await {
             Ok(Some(account)) => {
                 let to = Party::new(to, Some(account));
                 self.to_account(&site, from, &to, stanza, effects).await;
