@@ -24,6 +24,17 @@ pub(crate) fn routes(setup: Setup) -> Result<String, String> {
     wait(describe)
 }
 
+/// The same with every module at its defaults.
+#[cfg(test)]
+pub(crate) fn default_routes() -> String {
+    let describe = async {
+        let config = Config::defaults(&crate::sections());
+        let (_hub, sites) = open(&config, &Location::Memory).await?;
+        Ok(sites[0].router.describe())
+    };
+    wait(describe).expect("the modules start with their defaults")
+}
+
 /// Every command that a module declares, sorted by its words.
 pub(crate) fn commands() -> Vec<&'static CommandAbout> {
     let list = async {

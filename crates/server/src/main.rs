@@ -3,6 +3,8 @@
 mod cli;
 mod control;
 mod direct;
+#[cfg(test)]
+mod golden;
 mod logs;
 mod metrics;
 mod modules;
@@ -56,31 +58,6 @@ fn run(setup: Setup) -> ExitCode {
         Err(reason) => {
             eprintln!("{reason}");
             ExitCode::FAILURE
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use waxwing_kernel::config::{example, reference};
-
-    /// What users read about the configuration is reviewed where it changes. To renew:
-    ///
-    /// ```text
-    /// cargo run -- config reference > golden/config.md
-    /// cargo run -- config example > golden/waxwing.toml
-    /// ```
-    #[test]
-    fn the_pages_about_the_configuration_are_current() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden");
-        let sections = super::sections();
-        for (name, current) in
-            [("config.md", reference(&sections)), ("waxwing.toml", example(&sections))]
-        {
-            let golden = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-            assert_eq!(golden, current, "golden/{name} is stale");
         }
     }
 }
