@@ -238,6 +238,8 @@ impl Chassis {
             let host = self.host.clone().or_else(|| self.hosts.default_host());
             self.open(host.as_deref().map(|host| &*host.domain), None);
         }
+        // Behind the error only the closing tag may come (RFC 6120 §4.9.1.1).
+        self.tell_handled();
         let declare = self.is_websocket();
         self.write(|out| error.write(out, declare));
         self.shut();
