@@ -172,7 +172,7 @@ pub struct Reader<'t, 'a> {
 impl<'t, 'a> Reader<'t, 'a> {
     /// Begins a section, refusing keys that it does not have.
     pub fn new(table: &'t Table<'a>, fields: &'static [FieldDoc]) -> Self {
-        let known = || fields.iter().map(|field| field.key);
+        let known = || fields.iter().map(|field| field.key).chain(table.hidden());
         let errors = table
             .items()
             .filter(|(key, _)| !known().any(|name| name == *key))

@@ -56,6 +56,11 @@ impl<'a> Table<'a> {
         self
     }
 
+    /// The key that this reader does not see and the file may have.
+    pub fn hidden(&self) -> Option<&'static str> {
+        self.hidden
+    }
+
     /// The value of a key.
     pub fn item(&self, key: &str) -> Option<Item<'a>> {
         self.layers.iter().rev().find_map(|layer| {
