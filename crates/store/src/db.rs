@@ -130,7 +130,8 @@ impl Db {
         let list: Vec<Table> = tables.iter().map(|table| **table).collect();
         let (reply, answer) = oneshot::channel();
         self.engine.queue.send(Order::Migrate(list.clone(), reply)).await?;
-        answer.await.map_err(|_| StoreError::Closed)??;
+        let migrated = answer.await.map_err(|_| StoreError::Closed)?;
+        migrated.map_err(|error| self.engine.placed(error))?;
         let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         for table in list {
             if !known.iter().any(|other| other.name == table.name) {
@@ -138,6 +139,27 @@ impl Db {
             }
         }
         Ok(())
+    }
+
+    /// Whether [`migrate`](Self::migrate) would take this database: it can be read, and no newer
+    /// release wrote it. Changes nothing.
+    pub async fn examine(&self, tables: &[&Table]) -> Result<(), OpenError> {
+        for table in tables {
+            let recorded = Statement::new(table::RECORDED).with(table.name);
+            let rows = match self.query(recorded).await {
+                Ok(rows) => rows,
+                Err(fault) if fault.is_fault() => return Err(self.placed(fault)),
+                // Nothing was recorded yet.
+                Err(_) => return Ok(()),
+            };
+            table.missing(rows.first().map(|row| row.int(0)).transpose()?)?;
+        }
+        Ok(())
+    }
+
+    /// An error met while the program starts, with the file that it is about.
+    pub fn placed(&self, error: StoreError) -> OpenError {
+        self.engine.placed(error.into())
     }
 
     /// Reads rows. Sees every batch whose commit was reported before.

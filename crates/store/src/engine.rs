@@ -1,16 +1,20 @@
 //! What every engine looks like from a handle: one queue to a writer, one to its readers.
 
+use std::path::PathBuf;
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::queue::{Errand, Order, Pulse, Queue, Read};
 use crate::value::Rows;
-use crate::{Statement, StoreError};
+use crate::{OpenError, Statement, StoreError};
 
 /// The handle's side of an engine. The engine itself lives in threads that end when this is
 /// dropped.
 pub(crate) struct Engine {
     /// For logs.
     pub(crate) name: &'static str,
+    /// The file of an embedded database.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) queue: Queue,
     pub(crate) pulse: Pulse,
     /// `None` when only the writer has a connection.
@@ -37,6 +41,16 @@ impl Engine {
             }
         }
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// An error met before the store is in use, with the file that it is about.
+    pub(crate) fn placed(&self, error: OpenError) -> OpenError {
+        match (error, &self.file) {
+            (OpenError::Store(StoreError::Corrupt(what)), Some(file)) => {
+                OpenError::Damaged(file.clone(), what)
+            }
+            (error, _) => error,
+        }
     }
 
     /// Readers first, so that the writer's connection is the last: SQLite empties its log then.

@@ -91,6 +91,8 @@ pub enum OpenError {
     Folder(PathBuf, io::Error),
     /// The file is something else than a database.
     NotADatabase(PathBuf),
+    /// The file is a database that lost something.
+    Damaged(PathBuf, String),
     /// The file cannot be written.
     ReadOnly(PathBuf),
     /// A newer release wrote this data.
@@ -148,6 +150,11 @@ impl fmt::Display for OpenError {
             Self::NotADatabase(path) => write!(
                 f,
                 "{} is not a database; move the file away, or point to another data folder",
+                path.display()
+            ),
+            Self::Damaged(path, what) => write!(
+                f,
+                "the database {} is damaged ({what}); restore it from a backup",
                 path.display()
             ),
             Self::ReadOnly(path) => write!(

@@ -63,7 +63,7 @@ pub(crate) async fn open(
     start(serve)?;
     opened.await.map_err(|_| StoreError::Closed)??;
     let readers = Some(Readers { queue: read_queue, count });
-    Ok(Engine { name: "PostgreSQL", queue, pulse, readers })
+    Ok(Engine { name: "PostgreSQL", file: None, queue, pulse, readers })
 }
 
 fn start(serve: impl Future<Output = ()> + Send + 'static) -> Result<(), OpenError> {

@@ -53,7 +53,7 @@ pub(crate) async fn open(
     let opening = Arc::clone(&file);
     let pulse = start(move || opening.open_writer(), waiting, limits).await?;
     let readers = Some(start_readers(&file)?);
-    Ok(Engine { name: "SQLite", queue, pulse, readers })
+    Ok(Engine { name: "SQLite", file: Some(path.to_owned()), queue, pulse, readers })
 }
 
 /// Opens a database in memory, with one connection for everything.
@@ -65,7 +65,7 @@ pub(crate) async fn memory(limits: Limits) -> Result<Engine, OpenError> {
         Ok((connection, None))
     };
     let pulse = start(open, waiting, limits).await?;
-    Ok(Engine { name: "SQLite in memory", queue, pulse, readers: None })
+    Ok(Engine { name: "SQLite in memory", file: None, queue, pulse, readers: None })
 }
 
 /// A connection and the lock that must outlive it.
@@ -177,6 +177,9 @@ impl File {
             Some(rusqlite::ErrorCode::ReadOnly) => OpenError::ReadOnly(self.path.clone()),
             Some(rusqlite::ErrorCode::CannotOpen) => {
                 OpenError::Folder(self.path.clone(), std::io::Error::other(error.to_string()))
+            }
+            Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+                OpenError::Damaged(self.path.clone(), error.to_string())
             }
             _ => OpenError::Store(store_error(error)),
         }

@@ -88,10 +88,15 @@ impl Address {
         let opened: Result<Link, tokio_postgres::Error> = timeout(CONNECT_WAIT, connect)
             .await
             .map_err(|_| unreachable("it took too long to connect".into()))?;
+        let refused = |cause| OpenError::Refused { server: server(), cause };
         opened.map_err(|error| match error.code() {
+            // The client's own word when the server asks for one.
+            None if words(&error).contains("password missing") => {
+                refused("the server asks for a password, and the address has none".into())
+            }
             None => unreachable(words(&error)),
             Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => unreachable(words(&error)),
-            Some(_) => OpenError::Refused { server: server(), cause: words(&error) },
+            Some(_) => refused(words(&error)),
         })
     }
 
