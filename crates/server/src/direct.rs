@@ -12,7 +12,7 @@ use waxwing_kernel::{Hub, Site, Sites};
 use waxwing_store::{Db, Location};
 
 use crate::cli::Setup;
-use crate::control::{Control, Request, Response};
+use crate::control::{Request, Response, lock};
 use crate::{server, wiring};
 
 /// The table of routes of the first host, in words.
@@ -63,7 +63,7 @@ pub(crate) fn run(setup: Setup, request: Request) -> Result<Response, String> {
             return Err(nothing_there(&data));
         }
         // Held so that no server starts meanwhile.
-        let _control = Control::open(&data).map_err(|error| error.to_string())?;
+        let _lock = lock(&data).map_err(|error| error.to_string())?;
         let (hub, _sites) = open(&setup.config, &location).await?;
         let answer = server::run(&hub, &words, values).await;
         hub.db().clone().close().await.map_err(|error| error.to_string())?;

@@ -59,6 +59,8 @@ impl Server {
     /// A sentence for the operator: what is wrong, and the remedy.
     pub(crate) async fn start(setup: Setup) -> Result<(Arc<Self>, Listening), String> {
         let Setup { config, data, reread, logs } = setup;
+        let clock = Clock::system();
+        let started = clock.now();
         let secret = secret(&data).map_err(|error| unusable(&data, &error))?;
         let location = wiring::location(&config.storage, &data);
         let db = Db::open(&location, wiring::store_limits(&config.storage));
@@ -66,8 +68,8 @@ impl Server {
         db.migrate(&wiring::tables()).await.map_err(|error| error.to_string())?;
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "release"));
         let limits = wiring::limits(&config.limits);
-        let hub = Hub::new(db, Clock::system(), limits, metrics);
-        hub.restore().await.map_err(|error| error.to_string())?;
+        let hub = Hub::new(db, clock, limits, metrics);
+        hub.restore().await.map_err(|error| hub.db().placed(error).to_string())?;
         let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
         hub.serve(Sites::new(sites));
         let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
@@ -82,7 +84,7 @@ impl Server {
         let listening = net.listen(&wiring::listeners(&config)).await.map_err(|e| e.to_string())?;
         let welcome = Arc::new(Welcome::new(hub.clone(), listening.addresses().to_vec()));
         let server = Arc::new(Self {
-            started: hub.clock().now(),
+            started,
             config: Mutex::new(config),
             data,
             reread,
@@ -112,7 +114,7 @@ impl Server {
         &self.welcome
     }
 
-    /// When it began to serve.
+    /// When it began to start.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }

@@ -54,8 +54,8 @@ pub(super) enum Builtin {
     Serve,
     /// See whether a configuration will work, without starting anything.
     ///
-    /// Looks at the file, the data folder, certificates and keys, ports, and whether the domains
-    /// lead to this machine. Says what to do about each thing that is wrong.
+    /// Looks at the file, the data folder, certificates and keys, the database, ports, and whether
+    /// the domains lead to this machine. Says what to do about each thing that is wrong.
     #[command(after_help = "Example:\n  waxwing check --config waxwing.toml")]
     Check,
     /// Make the running server read its configuration again.

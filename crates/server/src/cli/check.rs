@@ -17,7 +17,7 @@ use waxwing_kernel::config::{Config, HostConfig};
 
 use super::args::Common;
 use super::setup::{Program, Setup};
-use super::{REFUSED, Stop, say};
+use super::{REFUSED, Stop, database, say};
 use crate::control::is_running;
 
 /// One thing looked at.
@@ -106,8 +106,10 @@ fn findings(setup: &Setup) -> Vec<Finding> {
         }
     }
     if is_running(data) {
-        all.push(Finding::new("ports: not tried, because the server is running", Ok(())));
+        let about = "database and ports: not tried, because the server is running";
+        all.push(Finding::new(about, Ok(())));
     } else {
+        all.push(Finding::new(database::name(config), database::works(config).map_err(fatal)));
         all.extend(ports(config));
     }
     all

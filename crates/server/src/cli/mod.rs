@@ -6,6 +6,7 @@
 
 mod args;
 mod check;
+mod database;
 mod declared;
 mod secret;
 mod setup;
@@ -17,6 +18,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, FromArgMatches};
+use rustix::fs::Mode;
 use serde_json::json;
 use waxwing_kernel::command::CommandAbout;
 
@@ -47,6 +49,8 @@ impl Stop {
 
 /// Does what the arguments say.
 pub(crate) fn main(program: &Program, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // The database and the keys are nobody else's business, in whichever folder they are.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let declared = (program.commands)();
     let matches = match args::command(&declared).try_get_matches_from(args) {
         Ok(matches) => matches,

@@ -1,6 +1,7 @@
 //! What the server does, given from outside, and the configuration it does it with.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -77,7 +78,7 @@ fn read(
         None => Config::defaults(modules),
         Some(file) => {
             let name = file.display().to_string();
-            let text = fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+            let text = fs::read_to_string(file).map_err(|error| unreadable(&name, &error))?;
             let source = Source { name: &name, text: &text };
             Config::read(source, modules).map_err(|errors| {
                 let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -90,4 +91,16 @@ fn read(
         config.server.data = data.to_owned();
     }
     Ok(config)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("make one with `waxwing config example > {name}`, or mend the path")
+        }
+        io::ErrorKind::PermissionDenied => "let this user read it".to_owned(),
+        io::ErrorKind::InvalidData => "save it as UTF-8".to_owned(),
+        _ => "name the file with --config".to_owned(),
+    };
+    format!("{name}: {error}\n{remedy}")
 }

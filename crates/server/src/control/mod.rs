@@ -9,7 +9,7 @@ mod server;
 
 pub(crate) use client::{AskError, ask, is_running};
 pub(crate) use message::{Request, Response};
-pub(crate) use server::{Control, Handle};
+pub(crate) use server::{Control, Handle, lock};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,12 +1,13 @@
 //! The server's end of the control socket.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -14,10 +15,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use waxwing_kernel::command::Refusal;
 
-use super::{ANSWER_WAIT, REQUEST_BYTES_MAX, Request, Response, SEND_WAIT, is_running, socket};
+use super::{ANSWER_WAIT, REQUEST_BYTES_MAX, Request, Response, SEND_WAIT, socket};
 
 /// Requests answered at the same time; others wait.
 const REQUESTS_MAX: usize = 16;
+
+/// How often the folder's lock is tried, and how long apart: a server that just ended or a command
+/// that works on the database may still hold it.
+const LOCK_ATTEMPTS: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// Answers requests.
 pub(crate) type Handle =
@@ -28,6 +34,9 @@ pub(crate) type Handle =
 pub(crate) struct Control {
     listener: UnixListener,
     path: PathBuf,
+    /// Held so that of servers that start at the same moment one gets the folder, wherever the
+    /// database is. The operating system frees it however the process ends.
+    _lock: File,
 }
 
 impl Control {
@@ -38,22 +47,14 @@ impl Control {
     /// names the remedy.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let path = socket(folder);
-        if is_running(folder) {
-            let folder = folder.display();
-            return Err(io::Error::new(
-                io::ErrorKind::AddrInUse,
-                format!(
-                    "a server is already running on {folder}: stop it or choose another --data"
-                ),
-            ));
-        }
+        let lock = lock(folder)?;
         // Bound under another name first: nobody sees the socket before it is private.
         let fresh = folder.join("control.new");
         let _ = fs::remove_file(&fresh);
         let listener = UnixListener::bind(&fresh).map_err(|error| explain(&fresh, &error))?;
         fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
         fs::rename(&fresh, &path)?;
-        Ok(Self { listener, path })
+        Ok(Self { listener, path, _lock: lock })
     }
 
     /// Answers until dropped.
@@ -109,6 +110,29 @@ async fn answer(mut stream: UnixStream, handle: Handle) {
     };
     let line = response.to_line();
     let _ = timeout(SEND_WAIT, stream.write_all(line.as_bytes())).await;
+}
+
+/// Makes sure that nobody else has the folder, for as long as the answer is held.
+///
+/// # Errors
+/// The same as those of [`Control::open`].
+pub(crate) fn lock(folder: &Path) -> io::Result<File> {
+    let path = folder.join("control.lock");
+    let mut options = fs::OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(false).open(&path);
+    let file = opened.map_err(|error| explain(&path, &error))?;
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(explain(&path, &error)),
+        }
+    }
+    let folder = folder.display();
+    Err(io::Error::new(
+        io::ErrorKind::AddrInUse,
+        format!("a server is already running on {folder}: stop it or choose another --data"),
+    ))
 }
 
 fn explain(path: &Path, error: &io::Error) -> io::Error {
