@@ -211,14 +211,22 @@ impl Hub {
             }
         }
         for (mailbox, delivery) in stranded {
-            Box::pin(self.redeliver(delivery, &mailbox)).await;
+            Box::pin(self.redeliver(vec![delivery], &mailbox)).await;
         }
     }
 
-    /// Finds another way for a stanza that its session could not take or did not confirm:
-    /// other sessions, the spool, or an error to its sender (XEP-0198 §4). `not_to` is the
-    /// session that had it.
-    pub(crate) async fn redeliver(&self, delivery: Delivery, not_to: &Mailbox) {
+    /// Finds another way for stanzas that their session could not take or did not confirm: other
+    /// sessions, the spool, or an error to their senders (XEP-0198 §4). `not_to` is the session
+    /// that had them. All that are written go into one commit.
+    pub(crate) async fn redeliver(&self, deliveries: Vec<Delivery>, not_to: &Mailbox) {
+        let mut effects = Effects::default();
+        for delivery in deliveries {
+            self.find_way(delivery, not_to, &mut effects).await;
+        }
+        Box::pin(self.perform(effects)).await;
+    }
+
+    async fn find_way(&self, delivery: Delivery, not_to: &Mailbox, effects: &mut Effects) {
         let Delivery { stanza, tag } = delivery;
         let Some(to) = stanza.head.to.clone() else { return };
         let may_wait = match stanza.head.kind {
@@ -233,15 +241,13 @@ impl Hub {
             if let Some(spool) = site.router.spool() {
                 spool.release(&account, tag);
             }
-            return Box::pin(self.hand_kept(stanza, tag)).await;
+            return effects.spooled(stanza, tag);
         }
         let from = match stanza.head.from.clone() {
             Some(jid) => Party::new(jid, None),
             None => Party::new(account.jid().to_jid(), None),
         };
         let to = Party::new(to, Some(account));
-        let mut effects = Effects::default();
-        self.land(&site, &from, &to, stanza, Some(not_to), &mut effects);
-        Box::pin(self.perform(effects)).await;
+        self.land(&site, &from, &to, stanza, Some(not_to), effects);
     }
 }

@@ -28,9 +28,7 @@ impl Session {
         });
         let waiting: Vec<_> = waiting.collect();
         let unacked = unacked.into_iter().map(|(stanza, tag)| Delivery { stanza, tag });
-        for delivery in unacked.chain(waiting) {
-            self.hub.redeliver(delivery, &self.mailbox).await;
-        }
+        self.hub.redeliver(unacked.chain(waiting).collect(), &self.mailbox).await;
         if self.account.is_guest() && self.hub.directory().sessions(self.account.jid()).is_empty() {
             self.forget_guest().await;
         }
