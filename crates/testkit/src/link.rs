@@ -114,7 +114,7 @@ impl Link {
     pub async fn secure(self, domain: &str) -> Result<Self, String> {
         match self {
             Self::Stream(socket, Some(secure)) => {
-                Ok(Self::Stream(secure.connect(domain, socket).await?, None))
+                Ok(Self::Stream(Box::pin(secure.connect(domain, socket)).await?, None))
             }
             _ => Err("STARTTLS is offered where it cannot be".to_owned()),
         }

@@ -183,7 +183,7 @@ impl Player {
         let account = name.account();
         let mut devices = Vec::new();
         for client in self.clients.values_mut() {
-            if client.is_available && client.name().account() == account {
+            if client.is_available() && client.name().account() == account {
                 client.read_all().await?;
                 devices.push((client.name().clone(), client.is_connected()));
             }

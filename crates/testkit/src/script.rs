@@ -96,7 +96,8 @@ impl Name {
         format!("{}@{}", self.local, self.domain)
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    /// Reads a name as it stands in a scenario.
+    pub fn parse(word: &str) -> Option<Self> {
         let (word, number) = word.split_once('#').unwrap_or((word, ""));
         let (account, resource) = word.split_once('/').unwrap_or((word, RESOURCE));
         let (local, domain) = account.split_once('@').unwrap_or((account, DOMAIN));

@@ -146,7 +146,7 @@ impl World {
             return Ok(Link::Memory(framing, far));
         }
         let sockets = self.sockets.as_ref().ok_or("this world has no sockets")?;
-        sockets.connect(way, domain).await
+        Box::pin(sockets.connect(way, domain)).await
     }
 
     /// Waits until the server has done all it can do with what it has got: every task has run,

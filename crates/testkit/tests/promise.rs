@@ -1,0 +1,147 @@
+//! Nothing that was acknowledged is lost, and nothing comes twice to who has it.
+
+use waxwing_kernel::Limits;
+use waxwing_modules::MODULES;
+use waxwing_stream::Framing;
+use waxwing_testkit::client::Client;
+use waxwing_testkit::script::Name;
+use waxwing_testkit::{Plan, Way, World};
+
+type Outcome = Result<(), String>;
+
+/// With a bound on what waits for one socket that is soon reached.
+async fn world() -> Result<World, String> {
+    let limits = Limits { outbox_bytes: 2_000, ..Limits::default() };
+    world_with(limits).await
+}
+
+async fn world_with(limits: Limits) -> Result<World, String> {
+    let world = World::start(Plan { limits, ..Plan::in_memory(MODULES) }).await?;
+    for account in ["romeo@localhost", "juliet@localhost"] {
+        world.add_account(account).await?;
+    }
+    Ok(world)
+}
+
+/// A client that has signed in and sent nothing yet.
+async fn bound(world: &World, name: &str) -> Result<Client, String> {
+    let name = Name::parse(name).ok_or("no name")?;
+    let link = world.connect(Way::Memory(Framing::Tcp), &name.domain).await?;
+    let mut client = Box::pin(Client::connect(name, link)).await?;
+    client.sign_in().await?;
+    client.bind().await?;
+    Ok(client)
+}
+
+/// The same with stream management and resumption.
+async fn managed(world: &World, name: &str) -> Result<Client, String> {
+    let mut client = bound(world, name).await?;
+    client.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await?;
+    while client.next().await?.is_none_or(|node| node.name != "enabled") {}
+    Ok(client)
+}
+
+async fn appear(world: &World, client: &mut Client) -> Outcome {
+    client.send("<presence/>").await?;
+    world.settle().await
+}
+
+/// Sends `count` messages to Romeo's account.
+async fn pour(world: &World, from: &mut Client, count: usize, words: &str) -> Outcome {
+    for number in 0..count {
+        let message = format!(
+            "<message type='chat' to='romeo@localhost' id='m{number}'><body>{words}</body></message>"
+        );
+        from.send(&message).await?;
+        world.settle().await?;
+    }
+    Ok(())
+}
+
+/// The ids of the messages that have come, in order.
+async fn messages(world: &World, client: &mut Client) -> Result<Vec<String>, String> {
+    let mut ids = Vec::new();
+    loop {
+        world.settle().await?;
+        client.read_all().await?;
+        let inbox = std::mem::take(client.inbox());
+        if inbox.is_empty() {
+            return Ok(ids);
+        }
+        let messages = inbox.iter().filter(|node| node.name == "message");
+        ids.extend(messages.map(|node| node.attribute("id").unwrap_or_default().to_owned()));
+    }
+}
+
+fn numbered(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("m{number}")).collect()
+}
+
+#[tokio::test]
+async fn what_was_never_flushed_is_kept_for_the_next_session() -> Outcome {
+    let world = world().await?;
+    let mut romeo = bound(&world, "romeo").await?;
+    appear(&world, &mut romeo).await?;
+    let mut juliet = managed(&world, "juliet").await?;
+    pour(&world, &mut juliet, 300, &"It is the east. ".repeat(40)).await?;
+    drop(romeo);
+    world.settle().await?;
+    let mut phone = bound(&world, "romeo/phone").await?;
+    phone.send("<presence/>").await?;
+    let ids = messages(&world, &mut phone).await?;
+    // Those before were with Romeo's machine.
+    assert!(ids.len() > 10, "{ids:?}");
+    assert_eq!(ids, numbered(300)[300 - ids.len()..]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_may_be_kept_than_a_client_may_leave_unacknowledged() -> Outcome {
+    let world = world_with(Limits::default()).await?;
+    let mut juliet = bound(&world, "juliet").await?;
+    pour(&world, &mut juliet, 25, &"x".repeat(100_000)).await?;
+    let mut romeo = managed(&world, "romeo").await?;
+    romeo.send("<presence/>").await?;
+    assert_eq!(messages(&world, &mut romeo).await?, numbered(25));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_two_devices_got_is_not_sent_again_when_one_of_them_is_lost() -> Outcome {
+    let world = world_with(Limits::default()).await?;
+    let mut desk = managed(&world, "romeo").await?;
+    appear(&world, &mut desk).await?;
+    let mut phone = bound(&world, "romeo/phone").await?;
+    appear(&world, &mut phone).await?;
+    // Juliet is owed nothing: nothing is written down for her.
+    let mut juliet = bound(&world, "juliet").await?;
+    drop(desk);
+    world.settle().await?;
+    pour(&world, &mut juliet, 3, "Ay me").await?;
+    assert_eq!(messages(&world, &mut phone).await?, numbered(3));
+    world.hub().clock().advance(std::time::Duration::from_secs(700));
+    // The phone answers what it is asked meanwhile.
+    assert_eq!(messages(&world, &mut phone).await?, Vec::<String>::new());
+    assert_eq!(world.hub().directory().everybody().len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_one_of_two_lost_devices_got_is_not_sent_to_the_other_again() -> Outcome {
+    let world = world_with(Limits::default()).await?;
+    let mut desk = managed(&world, "romeo").await?;
+    appear(&world, &mut desk).await?;
+    let mut phone = managed(&world, "romeo/phone").await?;
+    appear(&world, &mut phone).await?;
+    let mut juliet = managed(&world, "juliet").await?;
+    drop(desk);
+    world.settle().await?;
+    pour(&world, &mut juliet, 3, "Ay me").await?;
+    let before = messages(&world, &mut phone).await?;
+    assert_eq!(before, numbered(3));
+    for _ in 0..8 {
+        world.hub().clock().advance(std::time::Duration::from_secs(100));
+        assert_eq!(messages(&world, &mut phone).await?, Vec::<String>::new());
+    }
+    Ok(())
+}
