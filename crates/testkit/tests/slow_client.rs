@@ -45,9 +45,9 @@ async fn silent(world: &World, name: &str, framing: Framing) -> Result<Client, S
 async fn pour(world: &World, from: &mut Client, count: usize) -> Outcome {
     let words = "It is my lady; O, it is my love! ".repeat(20);
     for number in 0..count {
-        let message = format!(
-            "<message type='chat' to='romeo@localhost' id='m{number}'><body>{words}</body></message>"
-        );
+        let body = format!("<body>{words}</body>");
+        let message =
+            format!("<message type='chat' to='romeo@localhost' id='m{number}'>{body}</message>");
         from.send(&message).await?;
         world.settle().await?;
     }
