@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -107,6 +108,7 @@ pub struct Db {
     engine: Arc<Engine>,
     /// Every migrated table, for erasure and export.
     tables: Arc<Mutex<Vec<Table>>>,
+    asked: Arc<AtomicU64>,
 }
 
 impl Db {
@@ -121,7 +123,8 @@ impl Db {
                 postgres::open(url, schema.as_deref(), limits).await?
             }
         };
-        Ok(Self { engine: Arc::new(engine), tables: Arc::default() })
+        let engine = Arc::new(engine);
+        Ok(Self { engine, tables: Arc::default(), asked: Arc::default() })
     }
 
     /// Brings `tables` to the versions known here, each in one transaction. Give every table of
@@ -164,6 +167,7 @@ impl Db {
 
     /// Reads rows. Sees every batch whose commit was reported before.
     pub async fn query(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         Ok(self.engine.read(statement).await?.rows)
     }
 
@@ -175,11 +179,13 @@ impl Db {
     /// Writes `statements`, all or nothing, and returns when they are durable: the number of rows
     /// each changed.
     pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<u64>, StoreError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         self.engine.queue.submit(statements).await
     }
 
     /// Queues `statements`, all or nothing, behind everything queued before, without waiting.
     pub fn submit(&self, statements: Vec<Statement>) -> Commit {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         Commit(self.engine.queue.submit(statements))
     }
 
@@ -221,6 +227,11 @@ impl Db {
             drop(self.submit(vec![Statement::new(table::PROBE)]));
         }
         Health { fault, waiting_bytes: self.engine.queue.waiting() }
+    }
+
+    /// How many reads and batches were asked for so far.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     fn owned(&self) -> Vec<(&'static str, &'static str)> {

@@ -155,28 +155,29 @@ impl World {
     /// # Errors
     /// The store's.
     pub async fn settle(&self) -> Result<(), String> {
-        for _ in 0..ROUNDS {
+        let db = self.hub.db();
+        let mut quiet = 0;
+        while quiet < QUIET {
+            let before = db.asked();
             for _ in 0..TURNS {
                 tokio::task::yield_now().await;
             }
-            let db = self.hub.db();
             let fence = async {
                 db.query(Statement::new(FENCE)).await?;
                 db.submit(vec![Statement::new(WRITE_FENCE)]).await
             };
             fence.await.map_err(|error| error.to_string())?;
-        }
-        for _ in 0..TURNS {
-            tokio::task::yield_now().await;
+            // The fence asked twice itself.
+            quiet = if db.asked() == before + 2 { quiet + 1 } else { 0 };
         }
         Ok(())
     }
 }
 
-/// A stanza causes at most so many rounds of reading and writing one after the other.
-const ROUNDS: usize = 4;
+/// Rounds without a question to the database, after which there will be none.
+const QUIET: usize = 2;
 /// Tasks that wake each other, one after the other, between two looks at the database.
-const TURNS: usize = 12;
+const TURNS: usize = 16;
 const FENCE: &str = "SELECT COUNT(*) FROM account WHERE jid = ''";
 const WRITE_FENCE: &str = "DELETE FROM account WHERE jid = ''";
 
