@@ -14,15 +14,16 @@ use crate::role::client::{Open, State};
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
 
 impl Open {
-    /// `<r/>` where stream management is on; otherwise a WebSocket Ping, which browsers answer
-    /// by themselves, or on TCP an XEP-0199 ping: whitespace would be answered by nobody.
+    /// A WebSocket Ping, which browsers answer by themselves while the page sleeps. On TCP `<r/>`
+    /// where stream management is on, otherwise an XEP-0199 ping: whitespace would be answered by
+    /// nobody.
     pub(crate) fn probe(mut self, io: &mut Chassis, now: Instant) -> State {
-        if io.acks.is_some() {
-            request(io);
-            return State::Open(self);
-        }
         if io.is_websocket() {
             io.mark(MarkKind::Ping);
+            return State::Open(self);
+        }
+        if io.acks.is_some() {
+            request(io);
             return State::Open(self);
         }
         let number = self.ping.map_or(1, |last| last.wrapping_add(1));
