@@ -13,6 +13,9 @@ const NS: &str = "urn:xmpp:sid:0";
 /// Bytes of randomness in an id: "The values of the 'id' attribute SHOULD be unpredictable."
 const ID_BYTES: usize = 12;
 
+/// Room for a usual element.
+const XML_BYTES: usize = 128;
+
 /// Gives every message an id that its recipient can trust.
 pub struct Ids;
 
@@ -62,8 +65,11 @@ impl Ids {
             return Verdict::Pass;
         };
         if transit.stanza.body.has("body", CLIENT) {
-            let mut xml = format!("<stanza-id xmlns='{NS}'");
-            write::attribute(&mut xml, "by", transit.to.jid.bare().as_str());
+            let mut xml = String::with_capacity(XML_BYTES);
+            xml.push_str("<stanza-id xmlns='");
+            xml.push_str(NS);
+            xml.push('\'');
+            write::attribute(&mut xml, "by", transit.to.jid.bare_str());
             write::attribute(&mut xml, "id", &transit.hub.clock().token(ID_BYTES));
             xml.push_str("/>");
             transit.stanza.body_mut().append(xml);

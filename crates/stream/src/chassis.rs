@@ -19,8 +19,8 @@ use crate::role::client::State;
 use crate::timers::Timers;
 use crate::{CLIENT, SM};
 
-/// Room for the first output of a turn: most stanzas fit.
-const MESSAGE_BYTES: usize = 512;
+/// Room for the first output of a turn: most stanzas fit, with what the server adds to them.
+const MESSAGE_BYTES: usize = 768;
 
 /// The shared part of a stream.
 pub(crate) struct Chassis {
@@ -141,6 +141,9 @@ impl Chassis {
 
     /// The outbox, with everything written so far.
     pub(crate) fn outbox(&mut self) -> &mut Outbox {
+        if self.text.is_empty() && self.marks.is_empty() {
+            return &mut self.outbox;
+        }
         let start = self.outbox.bytes.len();
         let text = std::mem::take(&mut self.text).into_bytes();
         if start == 0 {
