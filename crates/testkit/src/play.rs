@@ -113,7 +113,8 @@ impl Player {
                 self.clients.insert(name.clone(), client);
             }
             Act::Send(xml) => {
-                self.signed_in(name).await?.send(xml).await?;
+                let xml = self.filled_in(xml);
+                self.signed_in(name).await?.send(&xml).await?;
                 self.world.settle().await?;
             }
             Act::Receive(expected) => {
@@ -164,6 +165,17 @@ impl Player {
             self.clients.insert(name.clone(), client);
         }
         self.known(name)
+    }
+
+    /// `{romeo}` stands for the id of Romeo's session.
+    fn filled_in(&self, xml: &str) -> String {
+        let mut xml = xml.to_owned();
+        for client in self.clients.values() {
+            if let Some(id) = client.session() {
+                xml = xml.replace(&format!("{{{}}}", client.name().local), id);
+            }
+        }
+        xml
     }
 
     async fn resume(&mut self, name: &Name, elsewhere: bool) -> Result<(), String> {

@@ -53,6 +53,11 @@ impl Client {
         self.is_available
     }
 
+    /// What the server called its session, if that can be resumed.
+    pub fn session(&self) -> Option<&str> {
+        self.acks.as_ref()?.id.as_deref()
+    }
+
     /// What came and was not asked for.
     pub fn inbox(&mut self) -> &mut VecDeque<Node> {
         &mut self.inbox
