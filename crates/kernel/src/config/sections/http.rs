@@ -44,6 +44,11 @@ impl PublicUrl {
         &self.0
     }
 
+    /// Whether it is reached by TLS.
+    pub fn is_secure(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
     /// The same place for a WebSocket: `wss://…` or `ws://…`.
     pub fn to_websocket(&self) -> String {
         self.0.replacen("http", "ws", 1)

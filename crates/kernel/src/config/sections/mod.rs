@@ -13,7 +13,7 @@ pub use storage::{Durability, StorageConfig, StorageUrl};
 use std::path::PathBuf;
 
 use super::host::HostConfig;
-use super::section::SectionAbout;
+use super::section::{Flaw, SectionAbout};
 
 /// The sections that stand at the top of the file, in the order of the reference.
 pub(crate) const SECTIONS: &[SectionAbout] = &[
@@ -28,7 +28,7 @@ pub(crate) const SECTIONS: &[SectionAbout] = &[
 
 crate::section! {
     /// The server as a whole.
-    pub struct ServerConfig("server") {
+    pub struct ServerConfig("server", check = ServerConfig::check) {
         /// The folder for everything the server keeps. A relative path begins at the folder of
         /// this file. `--data` on the command line wins.
         [restart] pub data: PathBuf = "waxwing-data",
@@ -45,6 +45,21 @@ crate::section! {
         /// `https://chat2.example.org` (RFC 7395 §3.6.1). Without it their streams just end, and
         /// they come back to the same address.
         pub drain_to: Option<PublicUrl> = None,
+    }
+}
+
+impl ServerConfig {
+    /// RFC 7395 §3.6.1: a client does not follow to where its stream would be less secure.
+    fn check(&self) -> Result<(), Flaw> {
+        match &self.drain_to {
+            Some(url) if !url.is_secure() => {
+                let problem = "it must begin with https://, since clients do not follow to a \
+                               place without TLS"
+                    .to_owned();
+                Err(Flaw { key: "drain_to", problem })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -85,7 +100,7 @@ crate::section! {
         [restart] pub websocket_binding: bool = false,
         /// Certificates (PEM) of the authorities whose client certificates are accepted for
         /// signing in (SASL EXTERNAL). Without it, client certificates are not asked for.
-        pub client_authorities: Option<PathBuf> = None,
+        [restart] pub client_authorities: Option<PathBuf> = None,
         /// How often certificate files are looked at for changes (seconds).
         pub watch_seconds: u32 = 60 in 1..=86400,
     }
