@@ -33,8 +33,8 @@ pub struct Acks {
     /// `handled` when we last told.
     told: u64,
 
-    /// Outbound stanzas that the peer has handled; wraps at 2^32 as `h` does.
-    confirmed: u32,
+    /// Outbound stanzas that the peer has handled; `h` is this modulo 2^32.
+    confirmed: u64,
     queue: VecDeque<(Stanza, Tag)>,
     bytes: usize,
     /// Stanzas sent since our last `<r/>`.
@@ -198,17 +198,18 @@ impl Acks {
     /// `<a/>`: the tags of the stanzas acknowledged by it. An older `h` than the last changes
     /// nothing.
     pub(crate) fn confirm(&mut self, h: u32) -> Result<Vec<Tag>, TooHigh> {
-        let news = h.wrapping_sub(self.confirmed);
-        let stale = news > u32::MAX / 2;
+        let news = h.wrapping_sub(self.confirmed as u32);
+        // What was never sent cannot be old.
+        let stale = news > u32::MAX / 2 && u64::from(news.wrapping_neg()) <= self.confirmed;
         if !stale && news as usize > self.queue.len() {
-            let sent = self.confirmed.wrapping_add(self.queue.len() as u32);
+            let sent = (self.confirmed + self.queue.len() as u64) as u32;
             return Err(TooHigh { h, sent });
         }
         self.requested = false;
         if stale {
             return Ok(Vec::new());
         }
-        self.confirmed = h;
+        self.confirmed += u64::from(news);
         let mut tags = Vec::new();
         for (stanza, tag) in self.queue.drain(..news as usize) {
             self.bytes -= weight(&stanza);

@@ -59,7 +59,7 @@ fn both_counters_wrap() {
     acks.handled(u64::from(u32::MAX) + 2);
     assert_eq!(acks.h(), 1);
 
-    acks.confirmed = u32::MAX - 1;
+    acks.confirmed = u64::from(u32::MAX) - 1;
     for tag in 1..=3 {
         push(&mut acks, tag).unwrap();
     }
@@ -78,6 +78,16 @@ fn an_old_h_changes_nothing() {
     push(&mut acks, 3).unwrap();
     assert_eq!(acks.confirm(1), Ok(vec![]));
     assert_eq!(acks.len(), 1);
+}
+
+#[test]
+fn an_h_below_zero_is_too_high() {
+    let mut acks = acks(0);
+    push(&mut acks, 1).unwrap();
+    assert_eq!(acks.confirm(u32::MAX), Err(TooHigh { h: u32::MAX, sent: 1 }));
+    assert_eq!(acks.confirm(1), Ok(vec![Tag(1)]));
+    assert_eq!(acks.confirm(u32::MAX), Err(TooHigh { h: u32::MAX, sent: 1 }));
+    assert_eq!(acks.confirm(0), Ok(vec![]));
 }
 
 #[test]
