@@ -86,6 +86,13 @@ impl Accounts {
         inner.recent.retain(|account| account.jid() != jid);
     }
 
+    /// Forgets the accounts of a domain: when it is served again, they may know other things.
+    pub(crate) fn forget_host(&self, domain: &str) {
+        let mut inner = self.inner.lock();
+        inner.known.retain(|jid, _| jid.domain() != domain);
+        inner.recent.retain(|account| account.jid().domain() != domain);
+    }
+
     /// Keeps `loaded`, unless somebody else was quicker: there is one per address.
     fn keep(&self, loaded: Arc<Account>) -> Arc<Account> {
         let mut inner = self.inner.lock();

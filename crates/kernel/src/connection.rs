@@ -26,21 +26,28 @@ pub fn accept(hub: &Hub, wire: Box<dyn Wire>, security: Security) {
 
 /// The same with the framing said aloud, for wires in memory.
 pub fn accept_framed(hub: &Hub, wire: Box<dyn Wire>, security: Security, framing: Framing) {
-    let hosts = std::sync::Arc::new(hub.clone());
+    let hosts = std::sync::Arc::new(hub.door());
     let stream = Stream::new(hub.clock().now(), framing, security, hosts, hub.entropy());
     negotiate(hub, Box::new(stream), wire);
 }
 
 /// Goes on negotiating on a task of its own.
 pub(crate) fn negotiate(hub: &Hub, stream: Box<Stream>, wire: Box<dyn Wire>) {
-    hub.clock().spawn(Connection { hub: hub.clone(), stream, wire }.run());
+    let counted = hub.stranger();
+    let connection = Connection { hub: hub.clone(), stream, wire };
+    hub.clock().spawn(async move {
+        connection.run().await;
+        drop(counted);
+    });
 }
 
 /// Sends what is left to say and closes the wire, within the time limit, on a task of its own.
 pub(crate) fn part(hub: &Hub, mut stream: Box<Stream>, mut wire: Box<dyn Wire>) {
     let limit = hub.clock().now() + Duration::from_secs(hub.limits().close_seconds);
     let clock = hub.clock().clone();
+    let counted = hub.stranger();
     hub.clock().spawn(async move {
+        let _counted = counted;
         let goodbye = poll_fn(|cx| {
             if !stream.outbox().is_empty() {
                 match wire.poll_write(cx, stream.outbox()) {
@@ -67,6 +74,7 @@ struct Connection {
 impl Connection {
     async fn run(mut self) {
         let mut alarm = Alarm::default();
+        let mut is_told = false;
         let mut _counted = self.hub.metrics().connected(self.wire.transport().name());
         loop {
             while let Some(event) = self.stream.next_event() {
@@ -118,8 +126,16 @@ impl Connection {
                     Event::Stanza(..) | Event::Nonza(_) | Event::Confirmed(_) => {}
                 }
             }
-            if let Woke::Deadline = self.wait(&mut alarm).await {
-                self.stream.expire(self.hub.clock().now());
+            let hub = self.hub.clone();
+            tokio::select! {
+                woke = self.wait(&mut alarm) => if let Woke::Deadline = woke {
+                    self.stream.expire(hub.clock().now());
+                },
+                () = hub.draining(), if !is_told => {
+                    let closing = hub.goodbye(self.wire.transport());
+                    self.stream.close(hub.clock().now(), closing);
+                    is_told = true;
+                }
             }
         }
     }

@@ -1,13 +1,15 @@
 //! The running server: what every session, module and listener shares.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use waxwing_jid::{BareJid, Jid};
 use waxwing_store::domains::offline::Offline;
 use waxwing_store::{Db, StoreError};
@@ -31,16 +33,32 @@ struct Core {
     clock: Clock,
     started: Instant,
     ids: Ids,
-    limits: Limits,
+    limits: ArcSwap<Limits>,
     directory: Directory,
     accounts: Accounts,
     sites: ArcSwap<Sites>,
     resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
     password_checks: tokio::sync::Semaphore,
     metrics: Arc<Metrics>,
-    is_draining: AtomicBool,
+    is_draining: watch::Sender<bool>,
     elsewhere: Mutex<Option<Arc<str>>>,
     sessions: AtomicUsize,
+    strangers: AtomicUsize,
+}
+
+/// A connection without a session, counted until this is dropped.
+pub(crate) struct Stranger(Hub);
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.0.0.strangers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What one connection may ask of the server: the limits that held when it came.
+pub(crate) struct Door {
+    hub: Hub,
+    limits: Arc<Limits>,
 }
 
 /// The virtual hosts by domain, and the one for clients that name none.
@@ -82,17 +100,26 @@ impl Hub {
             sites: ArcSwap::default(),
             resumable: Mutex::default(),
             password_checks: tokio::sync::Semaphore::new(limits.password_checks),
-            limits,
+            limits: ArcSwap::from_pointee(limits),
             metrics,
-            is_draining: AtomicBool::new(false),
+            is_draining: watch::Sender::new(false),
             elsewhere: Mutex::new(None),
             sessions: AtomicUsize::new(0),
+            strangers: AtomicUsize::new(0),
         }))
     }
 
-    /// Serves `sites` from now on; sessions that are open go on under the new rules.
+    /// Serves `sites` from now on; sessions that are open go on under the new rules, and those of
+    /// a domain that is served no more end.
     pub fn serve(&self, sites: Sites) {
-        self.0.sites.store(Arc::new(sites));
+        let sites = Arc::new(sites);
+        let before = self.0.sites.swap(Arc::clone(&sites));
+        for domain in before.by_domain.keys() {
+            if !sites.by_domain.contains_key(domain) {
+                self.0.accounts.forget_host(domain);
+                self.close_host(domain);
+            }
+        }
     }
 
     /// The virtual hosts.
@@ -136,9 +163,20 @@ impl Hub {
         self.0.ids.next(&self.0.clock)
     }
 
-    /// The bounds.
-    pub fn limits(&self) -> &Limits {
-        &self.0.limits
+    /// The bounds as they are now. Not to be held across an await.
+    pub fn limits(&self) -> impl Deref<Target = Arc<Limits>> {
+        self.0.limits.load()
+    }
+
+    /// Changes the bounds. Streams that are open keep theirs, and so do the cache of accounts and
+    /// the number of passwords checked at a time.
+    pub fn set_limits(&self, limits: Limits) {
+        self.0.limits.store(Arc::new(limits));
+    }
+
+    /// What a new connection goes in by.
+    pub(crate) fn door(&self) -> Door {
+        Door { hub: self.clone(), limits: self.0.limits.load_full() }
     }
 
     /// Who is online.
@@ -226,33 +264,55 @@ impl Hub {
         self.0.sessions.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Counts a connection that has no session, not yet or not any more.
+    pub(crate) fn stranger(&self) -> Stranger {
+        self.0.strangers.fetch_add(1, Ordering::AcqRel);
+        Stranger(self.clone())
+    }
+
+    /// Whether anybody is connected, or waits to be.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.sessions() == 0 && self.0.strangers.load(Ordering::Acquire) == 0
+    }
+
     /// Whether the server is about to end.
     pub fn is_draining(&self) -> bool {
-        self.0.is_draining.load(Ordering::Relaxed)
+        *self.0.is_draining.borrow()
+    }
+
+    /// Resolves when the server is about to end.
+    pub(crate) async fn draining(&self) {
+        // The sender lives as long as this hub.
+        let _ = self.0.is_draining.subscribe().wait_for(|is_draining| *is_draining).await;
+    }
+
+    /// Where clients are sent while the server ends, if there is such a place.
+    pub(crate) fn elsewhere(&self) -> Option<Arc<str>> {
+        self.0.elsewhere.lock().clone()
     }
 
     pub(crate) fn start_draining(&self, elsewhere: Option<&str>) {
         *self.0.elsewhere.lock() = elsewhere.map(Arc::from);
-        self.0.is_draining.store(true, Ordering::Relaxed);
+        self.0.is_draining.send_replace(true);
     }
 }
 
-impl Hosts for Hub {
+impl Hosts for Door {
     fn host(&self, domain: &str) -> Option<Arc<Host>> {
-        let host = self.site(domain)?.host();
-        if !self.is_draining() {
+        let host = self.hub.site(domain)?.host();
+        if !self.hub.is_draining() {
             return Some(host);
         }
         let mut host = Host::clone(&host);
-        host.redirect.uri = self.0.elsewhere.lock().clone();
+        host.redirect.uri = self.hub.elsewhere();
         Some(Arc::new(host))
     }
 
     fn default_host(&self) -> Option<Arc<Host>> {
-        self.0.sites.load().first.as_ref().map(|site| site.host())
+        self.hub.sites().first().map(|site| site.host())
     }
 
     fn limits(&self) -> &waxwing_stream::Limits {
-        &self.0.limits.stream
+        &self.limits.stream
     }
 }

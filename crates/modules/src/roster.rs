@@ -151,7 +151,7 @@ async fn put(
     let mut draft = roster.draft(account.jid(), hub.next_id());
     let (version, mut item) = (draft.version(), String::new());
     contact.write(&mut item);
-    draft.put(contact, hub.limits())?;
+    draft.put(contact, &hub.limits())?;
     let (roster, writes) = draft.finish();
     hub.db().batch(writes).await.map_err(|error| unstored(&error))?;
     turn.publish(site.roster, roster);

@@ -15,15 +15,11 @@ const SWEEP_AT_LEAST: usize = 1024;
 
 /// Counts connections. Cheap to clone; all clones count together.
 #[derive(Clone)]
-pub(crate) struct Census(Arc<Shared>);
-
-struct Shared {
-    limits: Limits,
-    state: Mutex<State>,
-}
+pub(crate) struct Census(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
+    limits: Limits,
     counts: Counts,
     addresses: HashMap<IpAddr, Address>,
     sweep_at: usize,
@@ -80,24 +76,29 @@ pub(crate) struct Permit {
 
 impl Census {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self(Arc::new(Shared { limits, state: Mutex::default() }))
+        Self(Arc::new(Mutex::new(State { limits, ..State::default() })))
+    }
+
+    /// Changes the bounds for those who come from now on.
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        self.0.lock().limits = limits;
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.0.state.lock().counts
+        self.0.lock().counts
     }
 
     pub(crate) fn note_failure(&self) {
-        self.0.state.lock().counts.tls_failed += 1;
+        self.0.lock().counts.tls_failed += 1;
     }
 
     /// Lets a connection of `ip` in. An exempt one counts only in the total.
     pub(crate) fn admit(&self, ip: IpAddr, is_exempt: bool, now: Instant) -> Result<Permit, Full> {
-        let mut state = self.0.state.lock();
-        if state.counts.open >= self.0.limits.connections_max {
+        let mut state = self.0.lock();
+        if state.counts.open >= state.limits.connections_max {
             return Err(state.refuse(Full::Total));
         }
-        let address = if is_exempt { None } else { Some(state.enter(ip, &self.0.limits, now)?) };
+        let address = if is_exempt { None } else { Some(state.enter(ip, now)?) };
         state.counts.open += 1;
         state.counts.accepted += 1;
         Ok(Permit { census: self.clone(), address, is_counted: true })
@@ -107,7 +108,7 @@ impl Census {
     pub(crate) fn admit_behind(&self, ip: IpAddr, now: Instant) -> Result<Permit, Full> {
         let address = match ip.is_loopback() {
             true => None,
-            false => Some(self.0.state.lock().enter(ip, &self.0.limits, now)?),
+            false => Some(self.0.lock().enter(ip, now)?),
         };
         Ok(Permit { census: self.clone(), address, is_counted: false })
     }
@@ -115,8 +116,9 @@ impl Census {
 
 impl State {
     /// Counts a connection of `ip` in its bucket, whose name is returned.
-    fn enter(&mut self, ip: IpAddr, limits: &Limits, now: Instant) -> Result<IpAddr, Full> {
-        self.sweep(limits, now);
+    fn enter(&mut self, ip: IpAddr, now: Instant) -> Result<IpAddr, Full> {
+        self.sweep(now);
+        let limits = &self.limits;
         let key = bucket(ip);
         let fresh = || Address { open: 0, tokens: f64::from(limits.address_burst), filled_at: now };
         let address = self.addresses.entry(key).or_insert_with(fresh);
@@ -142,10 +144,11 @@ impl State {
     }
 
     /// Keeps the table in proportion to the connections that are open.
-    fn sweep(&mut self, limits: &Limits, now: Instant) {
+    fn sweep(&mut self, now: Instant) {
         if self.addresses.len() < self.sweep_at.max(SWEEP_AT_LEAST) {
             return;
         }
+        let limits = &self.limits;
         self.addresses.retain(|_, address| {
             address.fill(limits, now);
             address.open > 0 || address.tokens < f64::from(limits.address_burst)
@@ -172,7 +175,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = self.census.0.state.lock();
+        let mut state = self.census.0.lock();
         state.counts.open -= usize::from(self.is_counted);
         if let Some(address) = self.address.and_then(|key| state.addresses.get_mut(&key)) {
             address.open -= 1;
@@ -262,6 +265,6 @@ mod tests {
             drop(census.admit(IpAddr::V4(number.into()), false, now));
         }
         drop(census.admit(ip("192.0.2.1"), false, now + Duration::from_secs(9)));
-        assert_eq!(census.0.state.lock().addresses.len(), 1);
+        assert_eq!(census.0.lock().addresses.len(), 1);
     }
 }

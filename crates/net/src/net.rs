@@ -25,7 +25,7 @@ pub type Entry = Arc<dyn Fn(Box<dyn Wire>, Security) + Send + Sync>;
 
 /// The network layer of one server.
 pub struct Net {
-    limits: Limits,
+    limits: RwLock<Arc<Limits>>,
     tls: Option<Arc<Tls>>,
     site: RwLock<Arc<Site>>,
     entry: Entry,
@@ -51,6 +51,7 @@ impl Net {
     ) -> Arc<Self> {
         let census = Census::new(limits.clone());
         let site = RwLock::new(Arc::new(site));
+        let limits = RwLock::new(Arc::new(limits));
         Arc::new(Self { limits, tls, site, entry, clock, census })
     }
 
@@ -78,7 +79,8 @@ impl Net {
             loops.spawn(port.accept(socket));
         }
         if let Some(tls) = &self.tls {
-            let period = Duration::from_secs(self.limits.certificate_check_seconds.max(1));
+            let net = self.clone();
+            let period = move || Duration::from_secs(net.limits().certificate_check_seconds.max(1));
             loops.spawn(tls.clone().watch(period, stopped));
         }
         Ok(Listening { addresses, stop, loops })
@@ -87,6 +89,12 @@ impl Net {
     /// What HTTP answers from now on.
     pub fn replace_site(&self, site: Site) {
         *self.site.write() = Arc::new(site);
+    }
+
+    /// Changes the bounds. Connections that are open keep theirs.
+    pub fn set_limits(&self, limits: Limits) {
+        self.census.set_limits(limits.clone());
+        *self.limits.write() = Arc::new(limits);
     }
 
     /// What has happened on all listeners so far, for metrics.
@@ -124,8 +132,8 @@ impl Net {
         (self.entry)(wire, security);
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        self.limits.read().clone()
     }
 
     pub(crate) fn tls(&self) -> Option<&Arc<Tls>> {

@@ -17,7 +17,8 @@ use crate::server::{Server, Setup};
 /// # Errors
 /// A sentence for the operator: why the server did not start, and the remedy.
 pub(crate) async fn serve(setup: Setup) -> Result<(), String> {
-    let signals = Signals::new().map_err(|error| format!("signals cannot be caught: {error}"))?;
+    let mut signals =
+        Signals::new().map_err(|error| format!("signals cannot be caught: {error}"))?;
     make_private(&setup.data).map_err(|error| {
         let data = setup.data.display();
         format!("the data folder {data} cannot be made: {error}. Choose another with --data.")
@@ -31,9 +32,9 @@ pub(crate) async fn serve(setup: Setup) -> Result<(), String> {
     };
     tokio::select! {
         () = control.serve(handle) => {}
-        () = obey(signals, &server) => {}
+        () = obey(&mut signals, &server) => {}
     }
-    server.drain(listening).await;
+    server.drain(listening, signals.end()).await;
     Ok(())
 }
 
@@ -60,10 +61,18 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
         })
     }
+
+    /// Resolves when the server is asked to end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Reloads on SIGHUP; returns on SIGTERM and SIGINT.
-async fn obey(mut signals: Signals, server: &Arc<Server>) {
+async fn obey(signals: &mut Signals, server: &Arc<Server>) {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,

@@ -149,6 +149,8 @@ impl Server {
         let configured = tokio::task::spawn_blocking(move || tls.configure(options)).await;
         configured.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         // Nothing below can fail.
+        self.hub.set_limits(wiring::limits(&config.limits));
+        self.net.set_limits(wiring::net_limits(&config));
         self.hub.serve(Sites::new(sites));
         self.logs.set_level(config.server.log_level);
         *self.config.lock() = config;
@@ -171,14 +173,19 @@ impl Server {
         }
     }
 
-    /// Ends every session properly, stores what they did not take, and closes the database.
-    pub(crate) async fn drain(&self, listening: Listening) {
+    /// Ends every session properly, stores what they did not take, and closes the database. Once
+    /// `hurry` resolves, nobody is waited for any more.
+    pub(crate) async fn drain(&self, listening: Listening, hurry: impl Future<Output = ()>) {
         let config = self.config();
         let limit = Duration::from_secs(u64::from(config.server.drain_seconds));
         let elsewhere = config.server.drain_to.map(|url| url.to_websocket() + WEBSOCKET_PATH);
         tracing::info!(sessions = self.hub.sessions(), "shutting down");
-        let (left, ()) =
-            tokio::join!(self.hub.drain(limit, elsewhere.as_deref()), listening.stop());
+        let told =
+            async { tokio::join!(self.hub.drain(limit, elsewhere.as_deref()), listening.stop()).0 };
+        let left = tokio::select! {
+            left = told => left,
+            () = hurry => self.hub.sessions(),
+        };
         if left > 0 {
             tracing::warn!(sessions = left, "sessions did not end in time");
         }

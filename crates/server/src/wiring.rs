@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use waxwing_jid::BareJid;
 use waxwing_kernel::config::sections::{
-    Durability as Survives, LimitsConfig, Port, StorageConfig, StorageUrl,
+    Durability as Survives, LimitsConfig, Port, StorageConfig, StorageUrl, TlsVersion,
 };
 use waxwing_kernel::config::{Config, Host as HostSettings};
 use waxwing_kernel::module::StartError;
@@ -107,6 +107,7 @@ pub(crate) fn tls_options(config: &Config, data: &Path) -> TlsOptions {
         certificates: config.hosts.iter().filter_map(certificate).collect(),
         folder: data.join("certificates"),
         client_authorities: config.tls.client_authorities.clone(),
+        is_13_only: config.tls.minimum == TlsVersion::V13,
     }
 }
 

@@ -35,8 +35,8 @@ impl Config {
         let differs = |key: &&String| old.get(*key) != new.get(*key);
         let change = |key: &String| Change {
             key: key.clone(),
-            // What only one side has came or went with its host.
-            is_reloadable: old.get(key).zip(new.get(key)).is_some_and(|(old, _)| old.1),
+            // What only one side has came or went with its host, which can.
+            is_reloadable: old.get(key).zip(new.get(key)).is_none_or(|(old, _)| old.1),
         };
         keys.into_iter().filter(differs).map(change).collect()
     }

@@ -142,7 +142,7 @@ impl Hub {
             let mut item = String::new();
             contact.write(&mut item);
             self.push_roster(site, account.jid(), draft.version(), &item, &mut effects);
-            draft.put(contact, self.limits())?;
+            draft.put(contact, &self.limits())?;
         }
         let (roster, writes) = draft.finish();
         self.db().batch(writes).await.map_err(|error| unstored(&error))?;
@@ -161,7 +161,7 @@ impl Hub {
         is_asked: bool,
     ) -> Result<(), StanzaError> {
         match (was_asked, is_asked) {
-            (false, true) => draft.keep(step.contact, step.stanza, self.limits()),
+            (false, true) => draft.keep(step.contact, step.stanza, &self.limits()),
             (true, false) => {
                 draft.settle(step.contact);
                 Ok(())

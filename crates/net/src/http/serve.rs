@@ -181,7 +181,7 @@ impl Visit {
             if let (Some(client), Some(permit)) = (client, permit) {
                 socket.speak_for(SocketAddr::new(client.ip, 0), permit);
             }
-            let wire = WebSocketWire::new(socket, parts.read_buf, self.net.limits());
+            let wire = WebSocketWire::new(socket, parts.read_buf, &self.net.limits());
             self.net.enter(Box::new(wire), self.security_of(client));
         });
         let value = |text: &str| HeaderValue::from_str(text).expect("base64 is a header value");

@@ -48,6 +48,8 @@ pub struct TlsOptions {
     pub folder: PathBuf,
     /// PEM: the authorities whose client certificates are trusted for SASL EXTERNAL.
     pub client_authorities: Option<PathBuf>,
+    /// TLS 1.2 is refused.
+    pub is_13_only: bool,
 }
 
 /// The certificates in use.
@@ -135,12 +137,16 @@ impl Tls {
         Ok(true)
     }
 
-    /// Calls [`Tls::reload`] every `period` until `stop` changes, and logs what comes of it.
-    pub async fn watch(self: Arc<Self>, period: Duration, mut stop: watch::Receiver<bool>) {
+    /// Calls [`Tls::reload`] after every `period()` until `stop` changes, and logs what comes of it.
+    pub async fn watch(
+        self: Arc<Self>,
+        period: impl Fn() -> Duration,
+        mut stop: watch::Receiver<bool>,
+    ) {
         loop {
             tokio::select! {
                 _ = stop.changed() => return,
-                () = tokio::time::sleep(period) => {}
+                () = tokio::time::sleep(period()) => {}
             }
             let tls = self.clone();
             // Reading files is quick, but not always.
@@ -198,7 +204,7 @@ impl Store {
         let stamps = paths(options).map(|path| Stamp::of(path)).collect();
         let mut store = Self { stands: Vec::new(), by_name: HashMap::new(), visitors, stamps };
         for Certificate { chain, key } in &options.certificates {
-            store.add(Identity::load(chain, key, provider)?, 0, provider);
+            store.add(Identity::load(chain, key, provider)?, 0, options, provider);
         }
         for domain in &options.domains {
             let domain = ascii(domain);
@@ -211,7 +217,7 @@ impl Store {
                     );
                 }
                 let identity = generated::identity(&options.folder, &domain, provider)?;
-                store.add(identity, generated::RENEW_DAYS, provider);
+                store.add(identity, generated::RENEW_DAYS, options, provider);
                 store.stamps.push(Stamp::of(&generated::path(&options.folder, &domain)));
                 store.by_name.insert(domain, store.stands.len() - 1);
             }
@@ -220,7 +226,13 @@ impl Store {
         Ok(store)
     }
 
-    fn add(&mut self, identity: Identity, renew_days: i64, provider: &Arc<CryptoProvider>) {
+    fn add(
+        &mut self,
+        identity: Identity,
+        renew_days: i64,
+        options: &TlsOptions,
+        provider: &Arc<CryptoProvider>,
+    ) {
         for name in &identity.names {
             self.by_name.entry(name.clone()).or_insert(self.stands.len());
         }
@@ -232,7 +244,7 @@ impl Store {
                 }
                 let manner = Manner { has_alpn, asks_certificate };
                 let visitors = self.visitors.as_ref().filter(|_| asks_certificate);
-                let config = configure(&identity, manner, visitors, provider);
+                let config = configure(&identity, manner, visitors, options.is_13_only, provider);
                 configs[manner.index()] = Some(Arc::new(config));
             }
         }
@@ -310,15 +322,18 @@ fn configure(
     identity: &Identity,
     manner: Manner,
     visitors: Option<&Arc<Visitors>>,
+    is_13_only: bool,
     provider: &Arc<CryptoProvider>,
 ) -> ServerConfig {
+    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+    let versions = if is_13_only { &versions[..1] } else { &versions[..] };
     let verifier: Arc<dyn rustls::server::danger::ClientCertVerifier> = match visitors {
         Some(visitors) => visitors.clone(),
         None => WebPkiClientVerifier::no_client_auth(),
     };
     let key = identity.certified.clone();
     let mut config = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .with_protocol_versions(versions)
         .expect("the provider has suites for both versions")
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));

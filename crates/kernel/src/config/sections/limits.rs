@@ -54,9 +54,9 @@ crate::section! {
         /// Addresses that one session may have sent directed presence to.
         pub directed_presences: usize = 2000 in 10..=100_000,
         /// Accounts kept in memory for their next use.
-        pub cached_accounts: usize = 10_000 in 100..=10_000_000,
+        [restart] pub cached_accounts: usize = 10_000 in 100..=10_000_000,
         /// Passwords checked or hashed at the same time; others wait.
-        pub password_checks: usize = 2 in 1..=64,
+        [restart] pub password_checks: usize = 2 in 1..=64,
     }
 }
 
