@@ -34,6 +34,8 @@ impl Session {
                 // Boxed like everything that is waited for now and then: a session is idle nearly
                 // always, and its task should not hold room for what it does otherwise.
                 Box::pin(self.on_event(stream, event)).await;
+                // A client that pours must not keep a thread for itself.
+                tokio::task::coop::consume_budget().await;
             }
             match self.wait(stream, wire, &mut alarm).await {
                 Woke::Input => {}
