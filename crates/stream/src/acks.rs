@@ -129,6 +129,13 @@ impl Acks {
         self.queue.into_iter()
     }
 
+    /// Whether a driver may send more without coming near the bounds: at most half of what may wait
+    /// does.
+    pub(crate) fn has_room(&self) -> bool {
+        let (stanzas, bytes) = (self.queue.len(), self.bytes);
+        self.queue.is_empty() || (stanzas < self.queue_stanzas / 2 && bytes < self.queue_bytes / 2)
+    }
+
     /// Adds a stanza, also while no stream is there; it goes out when the session is resumed.
     ///
     /// # Errors
@@ -159,14 +166,16 @@ impl Acks {
     }
 
     fn skip_settled(&mut self) {
-        while let Some(first) = self.settled.first().copied() {
-            if first > self.handled + 1 {
-                return;
-            }
-            self.handled = self.handled.max(first);
-            self.settled.remove(0);
+        let next = |handled: u64, seq: &u64| (*seq <= handled + 1).then(|| handled.max(*seq));
+        let mut done = 0;
+        while let Some(handled) = self.settled.get(done).and_then(|seq| next(self.handled, seq)) {
+            self.handled = handled;
+            done += 1;
         }
-        self.settled = Vec::new();
+        self.settled.drain(..done);
+        if self.settled.is_empty() {
+            self.settled = Vec::new();
+        }
     }
 
     /// Whether everything received is handled.

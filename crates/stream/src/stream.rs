@@ -209,6 +209,13 @@ impl Stream {
         !self.io.over && self.io.acks.as_ref().is_some_and(|acks| acks.id().is_some())
     }
 
+    /// Whether more can be sent without waiting for the client's acknowledgement. A driver that
+    /// waits while this is false never fills the queue of what is unacknowledged, so that a burst
+    /// of stanzas does not end the session.
+    pub fn has_room(&self) -> bool {
+        self.io.acks.as_ref().is_none_or(|acks| acks.has_room())
+    }
+
     /// Whether a question is open and further input only piles up.
     pub fn is_waiting(&self) -> bool {
         self.io.waiting.is_some()
