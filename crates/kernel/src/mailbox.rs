@@ -136,6 +136,11 @@ impl Mailbox {
         inbox.queue.drain(..).collect()
     }
 
+    /// Whether nothing lies in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().queue.is_empty()
+    }
+
     /// Whether both are the same box.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

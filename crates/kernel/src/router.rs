@@ -71,15 +71,33 @@ pub(crate) struct Filter {
     pub(crate) run: FilterRoute,
 }
 
-/// The keeper of stanzas that must not be lost: rows under a [`Tag`] that stand until a client
-/// has confirmed them. Each row is on its way to at most one set of sessions at a time.
+/// The keeper of stanzas that must not be lost, under a [`Tag`] each: rows that stand until a
+/// client has confirmed them, and stanzas for several sessions that are watched without a row.
+/// Each is on its way to at most one set of sessions at a time, and every session of the set
+/// either confirms or releases it.
 pub trait Spool: Send + Sync {
-    /// Claims a row that waits, for handing it over now; false when somebody else has it.
-    fn claim(&self, account: &Account, tag: Tag) -> bool;
-    /// Gives a claimed row back: it waits again for whoever comes.
-    fn release(&self, account: &Account, tag: Tag);
+    /// Claims a row that waits, for handing it to so many sessions now; false when somebody else
+    /// has it.
+    fn claim(&self, account: &Account, tag: Tag, sessions: usize) -> bool;
+    /// One session could not take a stanza, or ended without confirming it.
+    fn release(&self, account: &Account, tag: Tag) -> Released;
     /// Forgets rows that a client has confirmed, with these statements.
     fn confirm(&self, account: &Account, tags: &[Tag]) -> Vec<Statement>;
+    /// The statements of [`Spool::confirm`] have been carried out, or could not be.
+    fn forgotten(&self, account: &Account, tags: &[Tag]);
+    /// The row of a stanza could not be written: it was never kept.
+    fn abandon(&self, account: &Account, tag: Tag);
+}
+
+/// Where a released stanza is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// Another session has it, or has confirmed it.
+    Elsewhere,
+    /// In its row, for whoever comes.
+    Waits,
+    /// Nowhere: it had no row, and whoever gives it back has it alone.
+    Nowhere,
 }
 
 /// Every route of one site. Filled while modules start, then sorted and frozen.
@@ -91,6 +109,7 @@ pub struct Table {
     pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
     pub(crate) nonzas: ByElement<NonzaRoute>,
     pub(crate) egress: Vec<(&'static str, EgressRoute)>,
+    pub(crate) losses: Vec<(&'static str, NonzaRoute)>,
     pub(crate) spool: Option<Arc<dyn Spool>>,
     pub(crate) identities: Vec<IdentityRoute>,
     pub(crate) nodes: Vec<NodeRoute>,

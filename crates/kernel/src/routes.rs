@@ -138,6 +138,14 @@ impl<'a, M: Module> Routes<'a, M> {
         self.table.egress.push((M::ABOUT.name, run));
     }
 
+    /// Gives up what it held back from a client whose connection is lost: it goes into the queue
+    /// that the client gets when it resumes its session, in front of what comes meanwhile.
+    pub fn loss(&mut self, handler: fn(&M, &mut Leaving<'_>)) {
+        let module = Arc::clone(&self.module);
+        let run: NonzaRoute = Box::new(move |leaving| handler(&module, leaving));
+        self.table.losses.push((M::ABOUT.name, run));
+    }
+
     /// Makes this module the keeper of stanzas that must not be lost.
     pub fn spool(&mut self)
     where

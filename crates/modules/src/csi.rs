@@ -7,6 +7,7 @@ use waxwing_kernel::request::Leaving;
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::{SessionSlot, Site, SiteBuilder};
 use waxwing_stanza::{Kind, PresenceType, Stanza};
+use waxwing_stream::Tag;
 
 const NS: &str = "urn:xmpp:csi:0";
 const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
@@ -48,6 +49,8 @@ impl Module for Csi {
         on.nonza("inactive", NS, Self::rest);
         on.nonza("active", NS, Self::wake);
         on.egress(Self::hold);
+        // §5.2: "the CSI state is not restored" by resumption.
+        on.loss(Self::wake);
     }
 }
 
@@ -72,7 +75,8 @@ impl Csi {
             Some(state) if state.is_inactive => state,
             _ => return leaving.out.push(delivery),
         };
-        if !can_wait(&delivery.stanza) {
+        // What is kept in the spool is there to be confirmed soon.
+        if delivery.tag != Tag(0) || !can_wait(&delivery.stanza) {
             leaving.out.append(&mut state.held);
             return leaving.out.push(delivery);
         }

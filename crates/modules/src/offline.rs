@@ -1,24 +1,25 @@
 #![doc = include_str!("offline.md")]
 
-use std::collections::{HashSet, VecDeque};
+mod waiting;
+
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use waxwing_jid::BareJid;
-use waxwing_kernel::account::{Account, Fact, Slot};
+use waxwing_kernel::account::{Account, Slot};
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::config::Bytes;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::{Happening, Signal};
-use waxwing_kernel::router::Spool;
+use waxwing_kernel::router::{Released, Spool};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Effects, Stage, Transit, Verdict};
 use waxwing_kernel::{SiteBuilder, section};
 use waxwing_stanza::payload::delay::delay;
 use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza, StanzaError};
 use waxwing_store::domains::offline::{Offline as Rows, Spooled};
-use waxwing_store::{Db, Statement, StoreError};
+use waxwing_store::Statement;
 use waxwing_stream::Tag;
+
+use self::waiting::{Reading, Waiting};
 
 const HINTS: &str = "urn:xmpp:hints";
 const DELAY: &str = "urn:xmpp:delay";
@@ -67,24 +68,30 @@ impl Module for Offline {
 
 impl Offline {
     /// Writes a message down when nobody is there to take it now, or when its sender will be told
-    /// that it arrived: from then on it must not be lost.
+    /// that it arrived: from then on it must not be lost. One for several sessions is only
+    /// watched, so that it finds another way when none of them takes it, and not when one does.
     fn keep(&self, transit: &mut Transit<'_>) -> Verdict {
         let is_due = !transit.is_live() || transit.from.is_acknowledged;
-        if !is_due || !may_wait(transit.stanza) {
+        let sessions = transit.targets.len();
+        if !(is_due || sessions > 1) || !may_wait(transit.stanza) {
             return Verdict::Pass;
         }
         let Some(account) = transit.recipient().cloned() else { return Verdict::Pass };
-        let id = transit.hub.next_id();
+        let (id, waiting) = (transit.hub.next_id(), account.fact(self.waiting));
+        if !is_due {
+            waiting.begin(Tag(id), sessions, false);
+            *transit.kept = Some(Tag(id));
+            return Verdict::Pass;
+        }
         let mut text = String::with_capacity(256 + transit.stanza.body.len_bytes());
         transit.stanza.write(&mut text, Some(CLIENT));
-        let waiting = account.fact(self.waiting);
-        if !waiting.admit(text.len(), &self.config) {
+        if !waiting.admit(text.len() as u64, u64::from(self.config.messages), self.config.size.0) {
             // XEP-0160 §3: "the server MUST … return a <service-unavailable/> error" when it
             // cannot keep a message; the text tells why.
             let error = StanzaError::service_unavailable();
             return Verdict::Refuse(error.text("Too many messages wait for this account."));
         }
-        waiting.begin(Tag(id), transit.targets.is_empty());
+        waiting.begin(Tag(id), sessions, true);
         let row = Spooled {
             id: id.cast_signed(),
             owner: account.jid().to_string(),
@@ -102,6 +109,7 @@ impl Offline {
         let Happening { hub, site, party, account, .. } = happening;
         let Some(mailbox) = &party.mailbox else { return effects };
         let waiting = account.fact(self.waiting);
+        let _reading = Reading::begin(&waiting);
         let (rows, mut after) = (Rows::new(hub.db().clone()), 0);
         loop {
             let page = match rows.page(account.jid().as_str(), after, PAGE).await {
@@ -129,12 +137,12 @@ impl Offline {
 }
 
 impl Spool for Offline {
-    fn claim(&self, account: &Account, tag: Tag) -> bool {
-        account.fact(self.waiting).claim(tag)
+    fn claim(&self, account: &Account, tag: Tag, sessions: usize) -> bool {
+        account.fact(self.waiting).claim(tag, sessions)
     }
 
-    fn release(&self, account: &Account, tag: Tag) {
-        account.fact(self.waiting).release(tag);
+    fn release(&self, account: &Account, tag: Tag) -> Released {
+        account.fact(self.waiting).release(tag)
     }
 
     fn confirm(&self, account: &Account, tags: &[Tag]) -> Vec<Statement> {
@@ -142,99 +150,28 @@ impl Spool for Offline {
         let kept = tags.iter().filter(|tag| **tag != Tag(0) && waiting.settle(**tag));
         kept.map(|tag| Rows::remove(tag.0.cast_signed())).collect()
     }
-}
 
-/// What is kept for one account, and what of it is on its way to a session.
-pub struct Waiting(Mutex<Inner>);
+    fn forgotten(&self, account: &Account, tags: &[Tag]) {
+        account.fact(self.waiting).forgotten(tags);
+    }
 
-#[derive(Default)]
-struct Inner {
-    messages: u64,
-    bytes: u64,
-    /// Known to wait: nobody was there for them, or somebody gave them back.
-    waiting: HashSet<Tag>,
-    /// On their way to a session.
-    claimed: HashSet<Tag>,
-    /// Confirmed of late: a page that was read a moment ago may still show them.
-    settled: VecDeque<Tag>,
-}
-
-/// How many confirmed messages are remembered against such a page.
-const SETTLED: usize = 64;
-
-impl Fact for Waiting {
-    async fn load(db: &Db, owner: &BareJid) -> Result<Self, StoreError> {
-        let held = Rows::new(db.clone()).held(owner.as_str()).await?;
-        let (messages, bytes) = (held.stanzas, held.bytes);
-        Ok(Self(Mutex::new(Inner { messages, bytes, ..Inner::default() })))
+    fn abandon(&self, account: &Account, tag: Tag) {
+        account.fact(self.waiting).abandon(tag);
     }
 }
 
-impl Waiting {
-    /// Counts one more message, unless there is no room.
-    fn admit(&self, bytes: usize, config: &OfflineConfig) -> bool {
-        let mut inner = self.0.lock();
-        let bytes = inner.bytes + bytes as u64;
-        let has_room = inner.messages < u64::from(config.messages) && bytes <= config.size.0;
-        if has_room {
-            inner.messages += 1;
-            inner.bytes = bytes;
-        }
-        has_room
-    }
-
-    /// A message is about to be written: for nobody yet, or on its way already.
-    fn begin(&self, tag: Tag, waits: bool) {
-        let mut inner = self.0.lock();
-        let set = if waits { &mut inner.waiting } else { &mut inner.claimed };
-        set.insert(tag);
-    }
-
-    /// Claims a message that is known to wait.
-    fn claim(&self, tag: Tag) -> bool {
-        let mut inner = self.0.lock();
-        inner.waiting.remove(&tag) && inner.claimed.insert(tag)
-    }
-
-    /// Claims a message whose row was read, unless somebody has it or has had it.
-    fn claim_row(&self, tag: Tag) -> bool {
-        let mut inner = self.0.lock();
-        inner.waiting.remove(&tag);
-        !inner.settled.contains(&tag) && inner.claimed.insert(tag)
-    }
-
-    fn release(&self, tag: Tag) {
-        let mut inner = self.0.lock();
-        if inner.claimed.remove(&tag) {
-            inner.waiting.insert(tag);
-        }
-    }
-
-    /// Takes a confirmed message out of the count; false when another session confirmed it before.
-    fn settle(&self, tag: Tag) -> bool {
-        let mut inner = self.0.lock();
-        let was_claimed = inner.claimed.remove(&tag);
-        if was_claimed {
-            // The mean size is near enough for a bound, and right again when nothing waits.
-            inner.bytes -= inner.bytes / inner.messages.max(1);
-            inner.messages = inner.messages.saturating_sub(1);
-            inner.settled.push_back(tag);
-            if inner.settled.len() > SETTLED {
-                inner.settled.pop_front();
-            }
-        }
-        was_claimed
-    }
-}
-
-/// A kept message as it goes out, with the time of its arrival (XEP-0203, XEP-0160 §2).
+/// A kept message as it goes out, with the time of its arrival (XEP-0203, XEP-0160 §2). What
+/// others say about time stays, unless they say it in our name.
 fn revive(row: &Spooled, domain: &str) -> Option<Stanza> {
     match Stanza::parse(&row.stanza) {
         Ok(mut stanza) => {
-            if !stanza.body.has("delay", DELAY) {
-                let stamp = stamp_of(row.stamp.cast_unsigned());
-                stanza.body_mut().append(delay(&stamp, domain));
+            if stanza.body.has("delay", DELAY) {
+                stanza.body_mut().retain(|child| {
+                    !child.is("delay", DELAY) || child.attribute("from").is_none_or(|by| by != domain)
+                });
             }
+            let stamp = stamp_of(row.stamp.cast_unsigned());
+            stanza.body_mut().append(delay(&stamp, domain));
             Some(stanza)
         }
         Err(error) => {

@@ -92,6 +92,10 @@ async fn what_was_never_flushed_is_kept_for_the_next_session() -> Outcome {
     // Those before were with Romeo's machine.
     assert!(ids.len() > 10, "{ids:?}");
     assert_eq!(ids, numbered(300)[300 - ids.len()..]);
+    // Nothing stays behind that no session would ever get.
+    let rows = waxwing_store::domains::offline::Offline::new(world.hub().db().clone());
+    let held = rows.held("romeo@localhost").await.map_err(|error| error.to_string())?;
+    assert_eq!(held.stanzas, 0);
     Ok(())
 }
 

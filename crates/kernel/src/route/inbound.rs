@@ -67,7 +67,9 @@ impl Hub {
             Landing::Ignore => return,
         };
         let mut kept = None;
-        for stage in [Stage::Record, Stage::Mirror, Stage::Deliver, Stage::Notify] {
+        // The second time it was recorded and copied already.
+        let stages = [Stage::Record, Stage::Mirror, Stage::Deliver, Stage::Notify];
+        for stage in stages.into_iter().skip(if not_to.is_some() { 2 } else { 0 }) {
             let mut transit = Transit {
                 stanza: &mut stanza,
                 from,

@@ -3,6 +3,7 @@
 //! The sender's task walks the whole way, so stanzas of one sender keep their order (RFC 6120
 //! §10.1) without anybody else being involved.
 
+mod again;
 mod inbound;
 mod iq;
 pub mod targets;
@@ -10,14 +11,10 @@ pub mod targets;
 use std::sync::Arc;
 
 use waxwing_jid::Jid;
-use waxwing_stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
-use waxwing_stream::Tag;
+use waxwing_stanza::{Kind, MessageType, PresenceType, Stanza, StanzaError};
 
-use crate::directory::Resource;
 use crate::hub::Hub;
-use crate::mailbox::{Delivery, Mail, Mailbox};
 use crate::request::Scope;
-use crate::route::targets::Landing;
 use crate::site::Site;
 use crate::stage::{Effects, Party, Side, Stage, Targets, Transit, Verdict};
 
@@ -156,98 +153,5 @@ impl Hub {
         } else if let Some(resource) = self.directory().session(&from.jid) {
             effects.deliver(&resource.mailbox, reply);
         }
-    }
-
-    /// Performs `effects` on behalf of nobody in particular, and waits until it is done.
-    /// What could not be stored is logged and not delivered.
-    pub async fn perform(&self, effects: Effects) {
-        let Effects { appends, deliveries, spooled } = effects;
-        if !appends.is_empty()
-            && let Err(error) = self.db().batch(appends).await
-        {
-            tracing::error!(%error, "stanzas of the server itself could not be stored");
-            return;
-        }
-        self.hand_over(deliveries).await;
-        self.look_again(spooled).await;
-    }
-
-    /// What was kept because nobody was there is durable now. A session that has become available
-    /// since may have looked into the spool too early to see it.
-    pub(crate) async fn look_again(&self, spooled: Vec<Delivery>) {
-        for Delivery { stanza, tag } in spooled {
-            self.hand_kept(stanza, tag).await;
-        }
-    }
-
-    /// Hands a kept stanza that nobody has claimed to the sessions that may have it now.
-    async fn hand_kept(&self, stanza: Stanza, tag: Tag) {
-        let Some(to) = stanza.head.to.clone() else { return };
-        let mut sessions = self.directory().sessions(&to.bare());
-        sessions.retain(|session| session.mailbox.is_open());
-        let Landing::Sessions(targets) = targets::of(stanza.head.kind, &to, &sessions) else {
-            return;
-        };
-        let Some(site) = self.site(to.domain()) else { return };
-        let (Some(spool), Ok(Some(account))) =
-            (site.router.spool(), self.account(&to.bare()).await)
-        else {
-            return;
-        };
-        if spool.claim(&account, tag) {
-            let to_all = targets.into_iter();
-            let deliver =
-                |target: Resource| (target.mailbox, Delivery { stanza: stanza.clone(), tag });
-            Box::pin(self.hand_over(to_all.map(deliver).collect())).await;
-        }
-    }
-
-    /// Puts deliveries into mailboxes. What a mailbox does not take finds another way.
-    pub(crate) async fn hand_over(&self, deliveries: Vec<(Mailbox, Delivery)>) {
-        let mut stranded = Vec::new();
-        for (mailbox, delivery) in deliveries {
-            if let Err(Mail::Deliver(delivery)) = mailbox.send(Mail::Deliver(delivery)) {
-                stranded.push((mailbox, delivery));
-            }
-        }
-        for (mailbox, delivery) in stranded {
-            Box::pin(self.redeliver(vec![delivery], &mailbox)).await;
-        }
-    }
-
-    /// Finds another way for stanzas that their session could not take or did not confirm: other
-    /// sessions, the spool, or an error to their senders (XEP-0198 §4). `not_to` is the session
-    /// that had them. All that are written go into one commit.
-    pub(crate) async fn redeliver(&self, deliveries: Vec<Delivery>, not_to: &Mailbox) {
-        let mut effects = Effects::default();
-        for delivery in deliveries {
-            self.find_way(delivery, not_to, &mut effects).await;
-        }
-        Box::pin(self.perform(effects)).await;
-    }
-
-    async fn find_way(&self, delivery: Delivery, not_to: &Mailbox, effects: &mut Effects) {
-        let Delivery { stanza, tag } = delivery;
-        let Some(to) = stanza.head.to.clone() else { return };
-        let may_wait = match stanza.head.kind {
-            Kind::Message(kind) => kind != MessageType::Error,
-            Kind::Iq(kind) => matches!(kind, IqType::Get | IqType::Set),
-            Kind::Presence(_) => false,
-        };
-        let Some(site) = self.site(to.domain()).filter(|_| may_wait) else { return };
-        let Ok(Some(account)) = self.account(&to.bare()).await else { return };
-        if tag != Tag(0) {
-            // It stands in the spool already; whoever is there or comes next gets it from there.
-            if let Some(spool) = site.router.spool() {
-                spool.release(&account, tag);
-            }
-            return effects.spooled(stanza, tag);
-        }
-        let from = match stanza.head.from.clone() {
-            Some(jid) => Party::new(jid, None),
-            None => Party::new(account.jid().to_jid(), None),
-        };
-        let to = Party::new(to, Some(account));
-        self.land(&site, &from, &to, stanza, Some(not_to), effects);
     }
 }

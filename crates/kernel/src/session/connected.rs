@@ -1,5 +1,6 @@
 //! A session with a client at the other end.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 
 use waxwing_stream::{Answer, Closure, Event, Question, Stream, StreamError, Ticket};
@@ -37,6 +38,9 @@ impl Session {
                 // A client that pours must not keep a thread for itself.
                 tokio::task::coop::consume_budget().await;
             }
+            if !self.backlog.is_empty() {
+                self.drain(stream);
+            }
             match self.wait(stream, wire, &mut alarm).await {
                 Woke::Input => {}
                 Woke::Flushed => {
@@ -64,40 +68,49 @@ impl Session {
     }
 
     async fn wait(&mut self, stream: &mut Stream, wire: &mut dyn Wire, alarm: &mut Alarm) -> Woke {
-        let limits = self.hub.limits();
-        let is_drained = stream.outbox().bytes.len() < limits.outbox_bytes;
-        let reads = is_drained && self.pending.len() < limits.pending_commits;
-        let (mailbox, deliveries) = (Some(&self.mailbox), is_drained);
+        let (outbox_bytes, pending_commits) = {
+            let limits = self.hub.limits();
+            (limits.outbox_bytes, limits.pending_commits)
+        };
+        let is_drained = stream.outbox().bytes.len() < outbox_bytes;
+        let reads = is_drained && self.pending.len() < pending_commits;
+        let (mailbox, deliveries) = (Some(&self.mailbox), is_drained && stream.has_room());
         let clock = self.hub.clock();
         let pending = self.pending.front_mut();
         let mut listen = Listen { stream, wire, alarm, clock, mailbox, deliveries, pending, reads };
         poll_fn(|cx| listen.poll(cx)).await
     }
 
-    /// Takes what else lies in the mailbox, so that it leaves in one write.
-    fn drain(&mut self, stream: &mut Stream) {
+    /// Takes what waits and what else lies in the mailbox, so that it leaves in one write. False
+    /// when something stays there, because the client must read or acknowledge first.
+    pub(super) fn drain(&mut self, stream: &mut Stream) -> bool {
         let room = self.hub.limits().outbox_bytes;
-        while stream.outbox().bytes.len() < room {
-            match self.mailbox.try_next_delivery() {
+        while stream.outbox().bytes.len() < room && stream.has_room() {
+            let kept = self.backlog.pop_front();
+            match kept.or_else(|| self.mailbox.try_next_delivery()) {
                 Some(delivery) => self.leave(stream, delivery),
-                None => return,
+                None => {
+                    self.backlog = VecDeque::new();
+                    return self.mailbox.is_empty();
+                }
             }
         }
+        false
     }
 
     /// Everything written is with the operating system: for a client that does not acknowledge,
     /// that is all there will ever be to know.
     fn flushed(&mut self) {
         if !self.written.is_empty() {
-            let tags = std::mem::take(&mut self.written);
-            self.confirm(&tags);
+            let written = std::mem::take(&mut self.written);
+            self.confirm(written.into_iter().map(|delivery| delivery.tag).collect());
         }
     }
 
     async fn on_event(&mut self, stream: &mut Stream, event: Event) {
         match event {
             Event::Stanza(seq, stanza) => self.on_stanza(stream, seq, stanza).await,
-            Event::Confirmed(tags) => self.confirm(&tags),
+            Event::Confirmed(tags) => self.confirm(tags),
             Event::Nonza(element) => {
                 let Some(site) = self.site() else { return };
                 if let Some(handler) = site.router.nonza(element.name(), element.namespace()) {

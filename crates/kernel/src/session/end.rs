@@ -27,8 +27,9 @@ impl Session {
             Mail::Close(_) => None,
         });
         let waiting: Vec<_> = waiting.collect();
+        let backlog = std::mem::take(&mut self.backlog);
         let unacked = unacked.into_iter().map(|(stanza, tag)| Delivery { stanza, tag });
-        self.hub.redeliver(unacked.chain(waiting).collect(), &self.mailbox).await;
+        self.hub.redeliver(unacked.chain(backlog).chain(waiting).collect(), &self.mailbox).await;
         if self.account.is_guest() && self.hub.directory().sessions(self.account.jid()).is_empty() {
             self.forget_guest().await;
         }

@@ -20,8 +20,10 @@ impl Session {
         let mut alarm = Alarm::default();
         loop {
             let (mailbox, clock) = (&self.mailbox, self.hub.clock());
+            // What waits for the client to come back is older.
+            let deliveries = self.backlog.is_empty();
             let mail = poll_fn(|cx| {
-                if let Poll::Ready(mail) = mailbox.poll_next(cx, true) {
+                if let Poll::Ready(mail) = mailbox.poll_next(cx, deliveries) {
                     return Poll::Ready(Some(mail));
                 }
                 alarm.poll(cx, clock, Some(deadline)).map(|()| None)

@@ -73,8 +73,12 @@ pub(crate) struct Session {
     /// Whether its contacts were told that it is here.
     is_available: bool,
     pending: VecDeque<Pending>,
-    /// Kept stanzas written to a client that does not acknowledge.
-    written: Vec<Tag>,
+    /// Kept stanzas written to a client that does not acknowledge, and not yet with the operating
+    /// system.
+    written: Vec<Delivery>,
+    /// Kept stanzas that the client takes as it reads and acknowledges. The spool bounds them, so
+    /// they need no room in the mailbox; they are older than what lies there.
+    backlog: VecDeque<Delivery>,
     resumption: Option<String>,
     /// How long it waits for its client, once that is lost.
     resume_seconds: u32,
@@ -96,6 +100,7 @@ impl Session {
             is_available: false,
             pending: VecDeque::new(),
             written: Vec::new(),
+            backlog: VecDeque::new(),
             resumption: None,
             resume_seconds: 0,
             is_acknowledged: false,
@@ -123,6 +128,7 @@ impl Session {
             self.show_live(true, wire.transport());
             wire.trust(self.hub.limits().stream.after_auth.element_bytes);
             let ended = self.connected(&mut stream, &mut *wire).await;
+            Box::pin(self.lose(&mut stream)).await;
             let unacked = match ended {
                 Ended::Resumed(handover) => {
                     let acks = stream.take_acks();
@@ -208,22 +214,44 @@ impl Session {
     fn write(&mut self, stream: &mut Stream, delivery: &Delivery) {
         stream.send(self.hub.clock().now(), &delivery.stanza, delivery.tag);
         if !self.is_acknowledged && delivery.tag != Tag(0) {
-            self.written.push(delivery.tag);
+            self.written.push(delivery.clone());
         }
         self.hub.metrics().stanza_out(delivery.stanza.head.kind);
     }
 
+    /// The connection is gone: what was held back for its client joins what the client has not
+    /// confirmed, and what never left finds another way.
+    async fn lose(&mut self, stream: &mut Stream) {
+        if let Some(site) = self.site() {
+            let mut out = Vec::new();
+            for (_, release) in &site.router.0.losses {
+                release(&mut Leaving { slots: &mut self.slots, out: &mut out });
+            }
+            for delivery in out {
+                self.write(stream, &delivery);
+            }
+        }
+        let unsent = std::mem::take(&mut self.written);
+        if !unsent.is_empty() {
+            self.hub.redeliver(unsent, &self.mailbox).await;
+        }
+    }
+
     /// Forgets kept stanzas that the client has. Nobody waits for it: a row that survives a
     /// crash is delivered twice, never lost.
-    fn confirm(&self, tags: &[Tag]) {
+    fn confirm(&self, tags: Vec<Tag>) {
         let Some(site) = self.site() else { return };
         let Some(spool) = site.router.spool() else { return };
-        let writes = spool.confirm(&self.account, tags);
+        let writes = spool.confirm(&self.account, &tags);
         if !writes.is_empty() {
             let commit = self.hub.db().submit(writes);
+            let account = Arc::clone(&self.account);
             self.hub.clock().spawn(async move {
                 if let Err(error) = commit.await {
                     tracing::warn!(%error, "delivered stanzas stay in the spool for now");
+                }
+                if let Some(spool) = site.router.spool() {
+                    spool.forgotten(&account, &tags);
                 }
             });
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waxwing_jid::Jid;
 use waxwing_stanza::{Head, Kind, PresenceType, Stanza, StanzaError};
 use waxwing_store::StoreError;
-use waxwing_stream::Stream;
+use waxwing_stream::{Stream, Tag};
 
 use crate::mailbox::{Delivery, Mail, Mailbox};
 use crate::request::{Scope, unstored};
@@ -97,6 +97,7 @@ impl Session {
                     self.hub.look_again(pending.spooled).await;
                 }
                 Err(error) => {
+                    self.hub.abandon(&pending.deliveries, &pending.spooled).await;
                     if let Some(reply) = refusal(pending.head, &error) {
                         self.leave(stream, Delivery::new(reply.to(self.jid.clone())));
                     }
@@ -120,6 +121,7 @@ impl Session {
                     self.hub.look_again(pending.spooled).await;
                 }
                 Err(error) => {
+                    self.hub.abandon(&pending.deliveries, &pending.spooled).await;
                     if let Some(reply) = refusal(pending.head, &error) {
                         self.leave(stream, Delivery::new(reply.to(self.jid.clone())));
                     }
@@ -129,16 +131,16 @@ impl Session {
         }
     }
 
-    /// Hands deliveries over; those for this very session need no detour.
+    /// Hands deliveries over; those for this very session need no detour while its client keeps
+    /// up.
     async fn release(&mut self, stream: &mut Stream, deliveries: Vec<(Mailbox, Delivery)>) {
         let mut others = Vec::new();
         for (mailbox, delivery) in deliveries {
-            if mailbox.is(&self.mailbox) {
-                // What came by mail before must leave before.
-                while let Some(earlier) = self.mailbox.try_next_delivery() {
-                    self.leave(stream, earlier);
-                }
+            // What came by mail before must leave before.
+            if mailbox.is(&self.mailbox) && self.drain(stream) {
                 self.leave(stream, delivery);
+            } else if mailbox.is(&self.mailbox) && delivery.tag != Tag(0) {
+                self.backlog.push_back(delivery);
             } else if let Err(Mail::Deliver(delivery)) = mailbox.send(Mail::Deliver(delivery)) {
                 others.push((mailbox, delivery));
             }

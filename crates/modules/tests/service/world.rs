@@ -149,7 +149,7 @@ impl Client {
     /// Whether the session was told to end.
     pub(crate) async fn is_dismissed(&self) -> bool {
         let mailbox = self.party.mailbox.as_ref().unwrap();
-        let mail = std::future::poll_fn(|cx| match mailbox.poll_next(cx) {
+        let mail = std::future::poll_fn(|cx| match mailbox.poll_next(cx, true) {
             std::task::Poll::Ready(mail) => std::task::Poll::Ready(Some(mail)),
             std::task::Poll::Pending => std::task::Poll::Ready(None),
         });
