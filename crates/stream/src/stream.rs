@@ -211,9 +211,10 @@ impl Stream {
 
     /// Whether more can be sent without waiting for the client's acknowledgement. A driver that
     /// waits while this is false never fills the queue of what is unacknowledged, so that a burst
-    /// of stanzas does not end the session.
+    /// of stanzas does not end the session. A stream that is closing has none, unless what is sent
+    /// is kept for the client to acknowledge: the rest would be lost.
     pub fn has_room(&self) -> bool {
-        self.io.acks.as_ref().is_none_or(|acks| acks.has_room())
+        self.io.acks.as_ref().map_or(!self.io.shut, |acks| acks.has_room())
     }
 
     /// Whether a question is open and further input only piles up.

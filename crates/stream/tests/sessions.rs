@@ -53,6 +53,20 @@ fn unacknowledged_stanzas_come_back_however_the_stream_ends() {
 }
 
 #[test]
+fn a_closing_stream_has_room_only_where_stanzas_are_kept() {
+    for ending in ["close", "end", "shutdown", "redirect wss://other.example/ws"] {
+        let mut kept = managed(Limits::default());
+        kept.act(ending);
+        assert!(kept.stream.has_room(), "{ending}: the queue takes it");
+        let mut plain = stage(Limits::default());
+        plain.act("login");
+        assert!(plain.stream.has_room());
+        plain.act(ending);
+        assert!(!plain.stream.has_room(), "{ending}: what is sent now would be lost");
+    }
+}
+
+#[test]
 fn only_an_unfinished_session_is_resumable() {
     for (ending, resumable) in
         [("end", true), ("shutdown", true), ("wait 60", true), ("close", false)]
