@@ -9,11 +9,10 @@ use waxwing_xml::{Element, write};
 use crate::acks::Acks;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
-use crate::event::{Answer, Event, Question};
+use crate::event::{Answer, Question};
 use crate::role::client::management::{replay, too_high};
-use crate::role::client::open::{CLIENT_STATE, understood};
 use crate::role::client::{Open, State, management_failed, refuse_management, unexpected};
-use crate::{BIND, CLIENT, SM};
+use crate::{BIND, SM};
 
 /// The state after authentication.
 pub(crate) struct ExpectBind {
@@ -153,20 +152,8 @@ fn resumed(io: &mut Chassis, now: Instant, mut acks: Box<Acks>, h: u32) -> State
             io.write(|out| write_resumed(out, handled, &previd));
             let state = Open::start(io, now, address, received);
             replay(io, now, tags);
-            wake(io);
             state
         }
-    }
-}
-
-/// XEP-0352, Interaction with Stream Resumption: "the CSI state is not restored", but "always
-/// defaults to 'active' for new and resumed streams". Whoever holds something back for the session
-/// hears it as if the client had said so.
-fn wake(io: &mut Chassis) {
-    if understood(io, CLIENT_STATE) {
-        let active = format!("<active xmlns='{CLIENT_STATE}'/>");
-        let active = waxwing_xml::parse(active.as_bytes(), &io.xml_limits(true), CLIENT, false);
-        io.events.push_back(Event::Nonza(active.expect("we wrote it ourselves")));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::event::{Event, Tag};
 use crate::role::client::management::schedule_request;
 use crate::role::client::{State, is_stanza, unexpected};
 
-pub(crate) const CLIENT_STATE: &str = "urn:xmpp:csi:0";
+const CLIENT_STATE: &str = "urn:xmpp:csi:0";
 
 /// The state of a bound client.
 pub(crate) struct Open {
@@ -148,7 +148,7 @@ fn settle(io: &mut Chassis, seq: u64) {
     }
 }
 
-pub(crate) fn understood(io: &Chassis, namespace: &str) -> bool {
+fn understood(io: &Chassis, namespace: &str) -> bool {
     let host = io.host.as_deref();
     host.is_some_and(|host| host.nonzas.iter().any(|known| &**known == namespace))
 }
