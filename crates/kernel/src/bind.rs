@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use waxwing_jid::BareJid;
 use waxwing_stanza::StanzaError;
+use waxwing_store::domains::accounts::Accounts;
 use waxwing_stream::{Closing, StreamError};
 
+use crate::account::Account;
 use crate::hub::Hub;
 use crate::mailbox::Mail;
+use crate::request::unstored;
 use crate::session::Session;
 use crate::wire::Transport;
 
@@ -41,11 +44,30 @@ pub(crate) async fn bind(
                 let _ = older.mailbox.send(Mail::Close(Closing::Error(conflict)));
             }
             hub.metrics().session_bound(transport.name());
-            Ok(session)
+            match check_account(hub, &known).await {
+                Ok(()) => Ok(session),
+                Err(error) => {
+                    session.end(Vec::new()).await;
+                    Err(error)
+                }
+            }
         }
         // §7.6.2.1: "the account has reached a limit on the number of simultaneous connected
         // resources allowed": resource-constraint.
         Err(count) => Err(StanzaError::resource_constraint()
             .text(format!("This account has {count} sessions already; end one of them first."))),
+    }
+}
+
+/// An account may have been disabled or erased since its owner signed in. This looks when the
+/// session can be found already: whoever disables an account ends the sessions found after that.
+async fn check_account(hub: &Hub, account: &Account) -> Result<(), StanzaError> {
+    if account.is_guest() {
+        return Ok(());
+    }
+    match Accounts::new(hub.db().clone()).find(account.jid().as_str()).await {
+        Ok(Some(row)) if row.disabled.is_none() => Ok(()),
+        Ok(_) => Err(StanzaError::not_allowed().text("This account may not sign in any more.")),
+        Err(error) => Err(unstored(&error)),
     }
 }

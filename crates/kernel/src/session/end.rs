@@ -9,7 +9,7 @@ use crate::stage::Effects;
 
 impl Session {
     /// Ends the session. `unacked` is what the client never confirmed, oldest first.
-    pub(super) async fn end(mut self, unacked: Unacked) {
+    pub(crate) async fn end(mut self, unacked: Unacked) {
         if let Some(id) = &self.resumption {
             self.hub.unremember(id);
         }

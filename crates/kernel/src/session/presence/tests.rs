@@ -1,5 +1,6 @@
 //! Two families and their presence, from what a session sends to what the others' mailboxes hold.
 
+mod binds;
 mod broadcasts;
 mod probes;
 mod subscriptions;
