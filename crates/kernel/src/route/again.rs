@@ -3,6 +3,7 @@
 
 use waxwing_jid::Jid;
 use waxwing_stanza::{IqType, Kind, MessageType, Stanza};
+use waxwing_store::Statement;
 use waxwing_stream::Tag;
 
 use crate::directory::Resource;
@@ -25,6 +26,20 @@ impl Hub {
         }
         self.hand_over(deliveries).await;
         self.look_again(spooled).await;
+    }
+
+    /// Writes down what nothing else depends on: not to be able to is no reason to keep anybody
+    /// from hearing that somebody left.
+    pub(crate) fn note(&self, notes: Vec<Statement>) {
+        if notes.is_empty() {
+            return;
+        }
+        let commit = self.db().submit(notes);
+        self.clock().spawn(async move {
+            if let Err(error) = commit.await {
+                tracing::warn!(%error, "when somebody left could not be noted");
+            }
+        });
     }
 
     /// What was kept because nobody was there is durable now. A session that has become available

@@ -88,7 +88,10 @@ impl Session {
             let roster = self.account.fact(site.roster);
             self.tell_own(&presence, effects);
             self.tell_contacts(&roster, from, &presence, effects).await;
-            self.signal(site, Signal::Unavailable, presence.clone(), effects).await;
+            let mut noted = Effects::default();
+            self.signal(site, Signal::Unavailable, presence.clone(), &mut noted).await;
+            self.hub.note(std::mem::take(&mut noted.appends));
+            effects.merge(noted);
         }
         self.leave_directed(from, &presence, effects).await;
     }

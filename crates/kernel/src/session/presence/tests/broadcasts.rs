@@ -185,3 +185,15 @@ async fn section_4_4_2_copies_share_one_body() {
     let seen = juliet.session.mailbox.try_next_delivery().unwrap();
     assert!(Arc::ptr_eq(&kept.body, &seen.stanza.body));
 }
+
+/// A full disk must not leave people looking as if they were there.
+#[tokio::test]
+async fn section_4_5_2_who_leaves_is_gone_also_when_nothing_can_be_written() {
+    let (world, juliet) = lovers().await;
+    let mut romeo = world.sign_in("romeo@localhost/orchard").await;
+    juliet.received();
+    world.hub.db().clone().close().await.unwrap();
+    romeo.presence("unavailable", "").await;
+    let seen = juliet.received();
+    assert!(matches!(&seen[..], [one] if one.contains("unavailable")), "{seen:?}");
+}

@@ -55,12 +55,20 @@ impl Module for Witness {
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
-        on.signal(Signal::Available, |_, happening| note(happening, "<came/>"));
+        on.signal(Signal::Available, |_, happening| say(happening, "<came/>"));
         on.signal(Signal::Unavailable, |_, happening| note(happening, "<went/>"));
     }
 }
 
+/// Writes down when somebody left, as modules do.
 async fn note(happening: Happening, what: &'static str) -> Effects {
+    let mut effects = Effects::default();
+    effects.append(Accounts::see(happening.account.jid().as_str(), 1_000));
+    effects.merge(say(happening, what).await);
+    effects
+}
+
+async fn say(happening: Happening, what: &'static str) -> Effects {
     let mut effects = Effects::default();
     let note = Stanza::message(waxwing_stanza::MessageType::Headline).with(what);
     effects.deliver(&happening.party.mailbox.unwrap(), note);
