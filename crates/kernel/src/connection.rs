@@ -87,7 +87,10 @@ impl Connection {
                     Event::Ask(ticket, Question::Resume { account, previd, h: _ }) => {
                         match self.hub.resumable(&previd, &account) {
                             Some(mailbox) => return self.hand_over(ticket, &mailbox),
-                            None => self.answer(ticket, Answer::NotResumed { h: None }),
+                            None => {
+                                let h = self.hub.lapsed().handled(&previd, &account);
+                                self.answer(ticket, Answer::NotResumed { h });
+                            }
                         }
                     }
                     Event::Ask(ticket, Question::Anonymous) => {

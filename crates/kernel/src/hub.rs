@@ -19,6 +19,7 @@ use crate::account::Account;
 use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
+use crate::lapsed::Lapsed;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
@@ -38,6 +39,7 @@ struct Core {
     accounts: Accounts,
     sites: ArcSwap<Sites>,
     resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
+    lapsed: Lapsed,
     password_checks: tokio::sync::Semaphore,
     metrics: Arc<Metrics>,
     is_draining: watch::Sender<bool>,
@@ -99,6 +101,7 @@ impl Hub {
             accounts: Accounts::new(limits.accounts_cached),
             sites: ArcSwap::default(),
             resumable: Mutex::default(),
+            lapsed: Lapsed::default(),
             password_checks: tokio::sync::Semaphore::new(limits.password_checks),
             limits: ArcSwap::from_pointee(limits),
             metrics,
@@ -249,6 +252,11 @@ impl Hub {
     pub(crate) fn resumable(&self, id: &str, account: &BareJid) -> Option<Mailbox> {
         let resumable = self.0.resumable.lock();
         resumable.get(id).filter(|(owner, _)| owner == account).map(|(_, mailbox)| mailbox.clone())
+    }
+
+    /// The sessions that nobody resumed in time.
+    pub(crate) fn lapsed(&self) -> &Lapsed {
+        &self.0.lapsed
     }
 
     /// Sessions that have not ended completely, hibernating ones among them.

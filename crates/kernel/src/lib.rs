@@ -15,6 +15,7 @@ pub mod disco;
 mod drain;
 mod erase;
 mod hub;
+mod lapsed;
 mod limits;
 pub mod mailbox;
 pub mod metrics;

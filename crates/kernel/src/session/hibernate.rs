@@ -36,7 +36,13 @@ impl Session {
                     }
                 }
                 Some(Mail::Resume(handover)) => return self.resume(Some(acks), *handover),
-                Some(Mail::Close(_)) | None => return Err(acks.into_unacked().collect()),
+                Some(Mail::Close(_)) => return Err(acks.into_unacked().collect()),
+                None => {
+                    if let Some(id) = self.resumption.clone() {
+                        self.hub.lapsed().note(id, self.account.jid().clone(), acks.h());
+                    }
+                    return Err(acks.into_unacked().collect());
+                }
             }
         }
     }
