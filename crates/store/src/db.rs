@@ -191,11 +191,16 @@ impl Db {
 
     /// The statements that erase every row of `owner`, whichever table it is in.
     pub fn erasure(&self, owner: &str) -> Vec<Statement> {
+        self.erasure_but(owner, "")
+    }
+
+    /// The same without those in the table `but`.
+    pub(crate) fn erasure_but(&self, owner: &str, but: &str) -> Vec<Statement> {
         let erase = |(name, column): (&str, &str)| {
             let sql = format!("DELETE FROM {name} WHERE {column} = ?1");
             Statement::derived(sql.into()).with(owner)
         };
-        self.owned().into_iter().map(erase).collect()
+        self.owned().into_iter().filter(|(name, _)| *name != but).map(erase).collect()
     }
 
     /// Every row of `owner`, table by table; tables without one are left out. Credentials are

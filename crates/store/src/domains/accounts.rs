@@ -133,6 +133,8 @@ impl Accounts {
         let domain = jid.rsplit_once('@').map_or(jid, |(_, domain)| domain);
         let create = Statement::new(CREATE).with(jid).with(domain).with(created).must_change(1);
         let mut batch = vec![create];
+        // What was on its way when an earlier account of this name was erased is not for this one.
+        batch.extend(self.db.erasure_but(jid, ACCOUNT.name));
         batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
         match self.db.batch(batch).await {
             Err(StoreError::Conflict(_)) => {

@@ -70,6 +70,19 @@ async fn an_account_is_made_once() {
     }
 }
 
+/// A message may still be written while its recipient's account is erased.
+#[tokio::test]
+async fn a_new_account_gets_nothing_of_an_earlier_one() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        let late = Spooled { id: 1, owner: ROMEO.into(), stamp: 1, stanza: "<message/>".into() };
+        db.batch(vec![Offline::append(late)]).await.unwrap();
+        Accounts::new(db.clone()).create(ROMEO, 5, &[credential("SHA-1", 1)]).await.unwrap();
+        let held = Offline::new(db).held(ROMEO).await.unwrap();
+        assert_eq!(held.stanzas, 0, "{}", ground.name);
+    }
+}
+
 #[tokio::test]
 async fn keys_are_replaced_whole() {
     for ground in grounds() {
