@@ -126,6 +126,16 @@ fn temporary(error: &StoreError) -> AuthFailure {
     AuthFailure::Temporary(Some("The server cannot read accounts at the moment.".into()))
 }
 
+/// [`credentials`] for somebody who asks for them over the wire: it waits its turn with the checks
+/// of passwords, so that those who ask often do not occupy the machine.
+///
+/// # Errors
+/// As of [`credentials`].
+pub async fn credentials_in_turn(hub: &Hub, password: &str) -> Result<Vec<Credential>, String> {
+    let _permit = hub.password_permit().await;
+    credentials(hub.clock(), password).await
+}
+
 /// Makes what is stored of a password: keys for every hash, each with a salt of its own. Runs
 /// beside the tasks that serve others.
 ///

@@ -107,7 +107,7 @@ impl Register {
         }
         self.check_password(password)?;
         self.admit(ask.peer, ask.hub.clock().now())?;
-        let credentials = auth::credentials(ask.hub.clock(), password)
+        let credentials = auth::credentials_in_turn(&ask.hub, password)
             .await
             .map_err(|reason| StanzaError::not_acceptable().text(reason))?;
         let created = ask.hub.clock().wall_millis().cast_signed();
@@ -145,6 +145,11 @@ impl Register {
                 return Err(StanzaError::bad_request().text("<remove/> stands alone."));
             }
             let (hub, site) = (ask.hub.clone(), Arc::clone(&ask.site));
+            // The erasure ends this very session, so it is answered before; by then nobody can sign
+            // in any more, whatever happens to the server.
+            let accounts = Accounts::new(hub.db().clone());
+            let disabled = accounts.disable(jid.as_str(), "This account is being erased.").await;
+            disabled.map_err(|error| unstored(&error))?;
             let clock = hub.clock().clone();
             clock.spawn(async move { erase(hub, site, jid).await });
             return Ok(());
@@ -155,7 +160,7 @@ impl Register {
             return Err(StanzaError::not_allowed().text("You can change your own password only."));
         }
         self.check_password(password)?;
-        let credentials = auth::credentials(ask.hub.clock(), password)
+        let credentials = auth::credentials_in_turn(&ask.hub, password)
             .await
             .map_err(|reason| StanzaError::not_acceptable().text(reason))?;
         let accounts = Accounts::new(ask.hub.db().clone());
