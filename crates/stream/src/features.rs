@@ -9,6 +9,8 @@ use crate::limits::Limits;
 use crate::{BIND, SASL, SM, STREAM, TLS, sasl};
 
 const LIMITS: &str = "urn:xmpp:stream-limits:0";
+/// XEP-0077 §8.
+const REGISTER: &str = "http://jabber.org/features/iq-register";
 const CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0";
 
 /// What a client may do next.
@@ -43,7 +45,9 @@ impl Features<'_> {
                     starttls(false, out);
                 }
                 mechanisms(self.host, self.security, out);
-                out.extend(self.host.early_features.iter().map(|feature| &**feature));
+                if self.host.registration {
+                    empty("register", REGISTER, out);
+                }
             }
             Phase::Bind => {
                 empty("bind", BIND, out);

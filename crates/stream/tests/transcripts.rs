@@ -189,6 +189,7 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
         "proxy" => *security = Security { trusted_proxy: true, ..Security::default() },
         "certificate" => {
             security.peer_certificate = Some(value.as_bytes().to_vec());
+            security.peer_verified = true;
             host.mechanisms.external = true;
         }
         "end-point" => security.end_point = Some(value.as_bytes().to_vec()),
@@ -196,11 +197,7 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
         "no-starttls" => host.starttls = false,
         "anonymous" => host.mechanisms.anonymous = true,
         "no-sha-1" => host.mechanisms.scram_sha_1 = false,
-        "registration" => {
-            host.registration = true;
-            host.early_features =
-                vec!["<register xmlns='http://jabber.org/features/iq-register'/>".into()];
-        }
+        "registration" => host.registration = true,
         "redirect-uri" => host.redirect.uri = Some(value.into()),
         "redirect-host" => host.redirect.host = Some(value.into()),
         "auth-attempts" => limits.auth_attempts = number() as u8,

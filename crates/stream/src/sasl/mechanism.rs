@@ -83,7 +83,8 @@ pub(crate) fn refusal(
         Mechanism::Scram(_, true) if !security.binds_channel() => {
             Some(FailureCondition::InvalidMechanism)
         }
-        Mechanism::External if security.peer_certificate.is_none() => {
+        // XEP-0178 §2: only to who came with a certificate that can be verified.
+        Mechanism::External if security.peer_certificate.is_none() || !security.peer_verified => {
             Some(FailureCondition::InvalidMechanism)
         }
         _ => None,
@@ -144,6 +145,8 @@ mod tests {
         assert!(!names(&host, &tls).contains("EXTERNAL"));
         assert!(names(&host, &tls).ends_with("PLAIN ANONYMOUS"));
         tls.peer_certificate = Some(vec![1]);
+        assert!(!names(&host, &tls).contains("EXTERNAL"), "nobody vouches for it");
+        tls.peer_verified = true;
         assert!(names(&host, &tls).starts_with("EXTERNAL SCRAM"));
     }
 }
