@@ -81,8 +81,10 @@ pub(super) enum Builtin {
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigPart {
     /// Every setting with its kind, range and default, as Markdown.
+    #[command(after_help = "Example:\n  waxwing config reference | less")]
     Reference,
     /// A file with every setting as a comment, to start from.
+    #[command(after_help = "Example:\n  waxwing config example > waxwing.toml")]
     Example,
 }
 

@@ -42,11 +42,13 @@ fn branches(declared: &[&'static CommandAbout], depth: usize) -> Vec<Command> {
 fn branch(word: &'static str, declared: &[&'static CommandAbout], depth: usize) -> Command {
     match declared {
         [about] if about.words.len() == depth + 1 => leaf(word, about),
-        _ => Command::new(word)
+        [first, ..] => Command::new(word)
             .about(group(word))
+            .after_help(format!("Example:\n  {}", example(first)))
             .arg_required_else_help(true)
             .disable_help_subcommand(true)
             .subcommands(branches(declared, depth + 1)),
+        [] => Command::new(word),
     }
 }
 
@@ -55,6 +57,7 @@ fn group(word: &str) -> String {
     match word {
         "user" => "Make, list, change and remove accounts".to_owned(),
         "session" => "See who is connected, and disconnect".to_owned(),
+        "server" => "Tell everybody something".to_owned(),
         other => format!("Commands about: {other}"),
     }
 }

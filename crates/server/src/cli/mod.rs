@@ -62,6 +62,10 @@ pub(crate) fn main(program: &Program, args: impl IntoIterator<Item = OsString>) 
     match run(program, &declared, &matches) {
         Ok(code) => code,
         Err(stop) => {
+            if matches.get_flag("json") {
+                let refusal = json!({ "condition": null, "field": null, "text": stop.text });
+                let _ = say(&format!("{refusal}\n"));
+            }
             eprintln!("{}", stop.text);
             ExitCode::from(stop.code)
         }

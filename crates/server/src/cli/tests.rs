@@ -98,7 +98,10 @@ fn every_help_has_an_example() {
         "waxwing check --help",
         "waxwing reload --help",
         "waxwing config --help",
+        "waxwing config reference --help",
+        "waxwing config example --help",
         "waxwing routes --help",
+        "waxwing user --help",
         "waxwing user add --help",
         "waxwing user remove --help",
     ] {
