@@ -31,8 +31,9 @@ class Refused(Exception):
 class Wire:
     """One connection. Messages received go to `heard`, in order; acknowledged ids to `acked`."""
 
-    def __init__(self, server, user, password, resource, binding=None):
+    def __init__(self, server, user, password, resource, binding=None, domain=DOMAIN):
         self.server, self.user, self.password, self.resource = server, user, password, resource
+        self.domain = domain
         self.binding = binding  # from the certificate's bytes to channel binding data, for -PLUS
         self.heard = []  # (id, is from the offline store), in order of arrival
         self.refused = set()  # ids that came back as errors
@@ -76,11 +77,17 @@ class Wire:
 
     async def _connect(self):
         """Up to the features of the authenticated stream."""
-        domain = DOMAIN
+        await self._dial(self.server.tls_context())
+        await self._authenticate()
+        self._restart()
+        await self._next()
+
+    async def _dial(self, context):
+        """Up to the header; the features are on their way."""
+        domain = self.domain
         try:
             self.reader, self.writer = await asyncio.open_connection(
-                self.server.host, self.server.tls_port,
-                ssl=self.server.tls_context(), server_hostname=domain,
+                self.server.host, self.server.tls_port, ssl=context, server_hostname=domain
             )
         except OSError as error:
             raise Lost(str(error)) from None
@@ -90,9 +97,6 @@ class Wire:
         )
         self._restart()
         self.task = asyncio.ensure_future(self._read())
-        await self._authenticate()
-        self._restart()
-        await self._next()
 
     def _restart(self):
         self.parser = XMLPullParser(("start", "end"))
@@ -156,7 +160,7 @@ class Wire:
             before = len(self.heard)
             self.acknowledge()
             await self._ask(
-                f"<iq type='get' id='ping' to='{DOMAIN}'>"
+                f"<iq type='get' id='ping' to='{self.domain}'>"
                 "<ping xmlns='urn:xmpp:ping'/></iq>"
             )
             await asyncio.sleep(quiet_seconds)
