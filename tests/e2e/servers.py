@@ -43,6 +43,8 @@ class Server:
     host = "127.0.0.1"
     # Whether SCRAM can be bound to the certificate (tls-server-end-point).
     has_end_point_binding = False
+    # Whether scenarios may start servers set up for them, see `own.py`.
+    is_ours = False
 
     def __init__(self, folder, storage=None):
         self.folder = Path(folder)
@@ -136,6 +138,7 @@ class Waxwing(Server):
 
     name = "waxwing"
     has_end_point_binding = True
+    is_ours = True
     ws_path = "/xmpp-websocket"
 
     def __init__(self, folder, storage=None):
