@@ -122,6 +122,7 @@ async def transports(world):
     talker = await world.online()
     user = await world.account()
     wire = await (await tcp(world, user)).sign_in(managed=True)
+    await wire.settle()
     wire.cut()
     talker.tell(f"{user}@localhost/tab", "to the WebSocket")
     client = await world.signed_in(user)

@@ -91,6 +91,9 @@ async def parser(world):
 @check("O06", "metrics: connections by transport, stream errors, refused sign-ins, resumptions")
 async def metrics(world):
     client = await world.bound()
+    refused = await world.dial(tls=True)
+    await refused.hello()
+    expect(await refused.scram("nobody", "wrong") == "failure", refused.raw)
     reply = await world.http(path="/metrics")
     expect(reply.status == 200, reply)
     expect("openmetrics-text" in reply.header("content-type")[0], reply)
