@@ -101,12 +101,15 @@ async fn what_was_never_flushed_is_kept_for_the_next_session() -> Outcome {
 
 #[tokio::test]
 async fn more_may_be_kept_than_a_client_may_leave_unacknowledged() -> Outcome {
-    let world = world_with(Limits::default()).await?;
-    let mut juliet = bound(&world, "juliet").await?;
-    pour(&world, &mut juliet, 25, &"x".repeat(100_000)).await?;
-    let mut romeo = managed(&world, "romeo").await?;
-    romeo.send("<presence/>").await?;
-    assert_eq!(messages(&world, &mut romeo).await?, numbered(25));
+    for (count, bytes) in [(25, 100_000), (12, 250_000)] {
+        let world = world_with(Limits::default()).await?;
+        let mut juliet = bound(&world, "juliet").await?;
+        pour(&world, &mut juliet, count, &"x".repeat(bytes)).await?;
+        let mut romeo = managed(&world, "romeo").await?;
+        romeo.send("<presence/>").await?;
+        // The clock stands still: the server asks for acknowledgements when it needs them.
+        assert_eq!(messages(&world, &mut romeo).await?, numbered(count));
+    }
     Ok(())
 }
 

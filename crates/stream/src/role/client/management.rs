@@ -91,7 +91,9 @@ fn answer_request(io: &mut Chassis) {
 pub(crate) fn schedule_request(io: &mut Chassis, now: Instant) {
     let (every, after) = (io.limits().ack_every_stanzas, io.limits().ack_every_seconds);
     let Some(acks) = io.acks.as_ref().filter(|_| !io.shut) else { return };
-    if acks.wants_request(every.max(1)) {
+    // A driver that sees no room waits for the answer.
+    let every = if acks.has_room() { every.max(1) } else { 1 };
+    if acks.wants_request(every) {
         request(io);
     } else if acks.wants_request(1) {
         io.timers.ack.get_or_insert(now + seconds(after));
