@@ -161,7 +161,7 @@ async def join(place, number):
         await asyncio.gather(wire.task, return_exceptions=True)
 
 
-@scenario("stop: a second signal, and a stop during the start")
+@scenario("stop: a second signal ends the waiting for clients")
 async def impatient(box):
     place = await box.serving(server={"drain_seconds": 30}, limits={"close_seconds": 20})
     deaf = await place.signed_in("romeo")
@@ -178,7 +178,8 @@ async def impatient(box):
 async def websockets(box):
     for elsewhere in (None, "https://other.example"):
         extra = {"drain_to": elsewhere} if elsewhere else {}
-        place = await box.serving("b" if elsewhere else "a", server={"drain_seconds": DRAIN, **extra})
+        name = "b" if elsewhere else "a"
+        place = await box.serving(name, server={"drain_seconds": DRAIN, **extra})
         context = ssl._create_unverified_context()
         reader, writer = await asyncio.open_connection(
             place.host, place.https_port, ssl=context, server_hostname="localhost"
@@ -189,9 +190,16 @@ async def websockets(box):
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n"
         )
         await reader.readuntil(b"\r\n\r\n")
-        opening = b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>"
+        opening = (
+            b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>"
+        )
         writer.write(bytes([0x81, 0x80 | len(opening)]) + bytes(4) + opening)
         await reader.readuntil(b"</stream:features>")
         code, took = await stop(place)
         assert code == 0 and took < DRAIN + SLACK, (code, took)
+        said = await reader.read(10000)
+        if elsewhere:
+            assert b"see-other-uri='wss://other.example/xmpp-websocket'" in said, said
+        else:
+            assert b"<system-shutdown " in said, said
         writer.transport.abort()
