@@ -34,7 +34,7 @@ pub fn accept_framed(hub: &Hub, wire: Box<dyn Wire>, security: Security, framing
 /// Goes on negotiating on a task of its own.
 pub(crate) fn negotiate(hub: &Hub, stream: Box<Stream>, wire: Box<dyn Wire>) {
     let counted = hub.stranger();
-    let connection = Connection { hub: hub.clone(), stream, wire };
+    let connection = Connection { hub: hub.clone(), stream, wire, is_told: false };
     hub.clock().spawn(async move {
         connection.run().await;
         drop(counted);
@@ -69,12 +69,13 @@ struct Connection {
     hub: Hub,
     stream: Box<Stream>,
     wire: Box<dyn Wire>,
+    /// Whether it was told that the server is about to end.
+    is_told: bool,
 }
 
 impl Connection {
     async fn run(mut self) {
         let mut alarm = Alarm::default();
-        let mut is_told = false;
         let mut _counted = self.hub.metrics().connected(self.wire.transport().name());
         loop {
             while let Some(event) = self.stream.next_event() {
@@ -129,16 +130,21 @@ impl Connection {
                     Event::Stanza(..) | Event::Nonza(_) | Event::Confirmed(_) => {}
                 }
             }
-            let hub = self.hub.clone();
-            tokio::select! {
-                woke = self.wait(&mut alarm) => if let Woke::Deadline = woke {
-                    self.stream.expire(hub.clock().now());
-                },
-                () = hub.draining(), if !is_told => {
-                    let closing = hub.goodbye(self.wire.transport());
-                    self.stream.close(hub.clock().now(), closing);
-                    is_told = true;
-                }
+            self.listen(&mut alarm).await;
+        }
+    }
+
+    /// Until something happens on the wire, a time is over, or the server is about to end.
+    async fn listen(&mut self, alarm: &mut Alarm) {
+        let (hub, is_told) = (self.hub.clone(), self.is_told);
+        tokio::select! {
+            woke = self.wait(alarm) => if let Woke::Deadline = woke {
+                self.stream.expire(hub.clock().now());
+            },
+            () = hub.draining(), if !is_told => {
+                let closing = hub.goodbye(self.wire.transport());
+                self.stream.close(hub.clock().now(), closing);
+                self.is_told = true;
             }
         }
     }
@@ -206,7 +212,7 @@ impl Connection {
     }
 
     fn hand_over(self, ticket: Ticket, mailbox: &crate::mailbox::Mailbox) {
-        let Self { hub, stream, wire } = self;
+        let Self { hub, stream, wire, .. } = self;
         let handover = Box::new(Handover { stream, wire, ticket });
         if let Err(Mail::Resume(handover)) = mailbox.send(Mail::Resume(handover)) {
             // The session ended between the look-up and the letter.
@@ -218,7 +224,7 @@ impl Connection {
 
     /// Flushes `<proceed/>` and puts TLS under the stream, within the handshake's time.
     async fn upgrade(self) -> Option<Self> {
-        let Self { hub, mut stream, mut wire } = self;
+        let Self { hub, mut stream, mut wire, is_told } = self;
         let (clock, deadline) = (hub.clock().clone(), stream.deadline());
         let upgraded = async {
             poll_fn(|cx| wire.poll_write(cx, stream.outbox())).await?;
@@ -231,7 +237,7 @@ impl Connection {
         match outcome {
             Ok((wire, security)) => {
                 stream.secured(hub.clock().now(), security);
-                Some(Self { hub, stream, wire })
+                Some(Self { hub, stream, wire, is_told })
             }
             Err(error) => {
                 tracing::debug!(%error, "TLS handshake failed");
