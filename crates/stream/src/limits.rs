@@ -13,8 +13,9 @@ pub struct Limits {
     pub handshake_seconds: u32,
     /// Seconds without any input before the peer is probed; announced by XEP-0478. Default 60.
     pub idle_seconds: u32,
-    /// Up to so many seconds more, drawn for every stream: clients that come back together after
-    /// a restart are not probed together for ever. Default 5.
+    /// Up to so many seconds earlier, drawn for every stream: clients that come back together
+    /// after a restart are not probed together for ever. Earlier and not later, because proxies
+    /// cut what is silent for a minute. Default 5.
     pub idle_jitter_seconds: u8,
     /// Seconds that a probe may stay without any input. Default 60: background tabs of browsers
     /// run their timers once a minute.

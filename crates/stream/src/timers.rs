@@ -15,7 +15,7 @@ pub(crate) struct Timers {
     pub(crate) ack: Option<Instant>,
     probing: bool,
     inactive: bool,
-    /// Seconds of patience beyond the limit.
+    /// Seconds by which this stream is asked earlier.
     jitter: u8,
 }
 
@@ -65,7 +65,8 @@ impl Timers {
     }
 
     fn patience(&self, now: Instant, limits: &Limits) -> Instant {
-        now + seconds(self.scaled(limits.idle_seconds, limits)) + seconds(self.jitter.into())
+        let patience = self.scaled(limits.idle_seconds, limits).saturating_sub(self.jitter.into());
+        now + seconds(patience)
     }
 
     fn scaled(&self, value: u32, limits: &Limits) -> u32 {
@@ -88,7 +89,7 @@ mod tests {
             timers.deadline().map(|at| at - now)
         };
         assert_eq!(after(0), Some(seconds(60)));
-        assert_eq!(after(128), Some(seconds(63)));
-        assert_eq!(after(255), Some(seconds(65)));
+        assert_eq!(after(128), Some(seconds(57)));
+        assert_eq!(after(255), Some(seconds(55)));
     }
 }

@@ -33,10 +33,10 @@ async def pinged(world):
     await managed.enable()
     after = await asyncio.gather(first_ping(plain, 18), first_ping(managed, 18))
     for seconds in after:
-        expect(seconds and 7 <= seconds <= 17, f"pings after {after} seconds")
+        expect(seconds and 4 <= seconds <= 12, f"pings after {after} seconds")
     # The pong counted, and there is a next time.
     again = await first_ping(plain, 18)
-    expect(again and again >= 4, f"next ping after {again}")
+    expect(again, "no second ping")
 
 
 @check("K03 K07", "no answer: connection-timeout and <close/>, and the session resumes", seconds=50)
@@ -74,8 +74,8 @@ async def pong_is_enough(world):
 @check("K05", "any frame counts, an unasked pong too: no ping is needed", seconds=50)
 async def any_frame(world):
     client = await world.bound(node=world.brisk)
-    for _ in range(5):
-        expect(await first_ping(client, 5) is None, "pinged although it is not silent")
+    for _ in range(8):
+        expect(await first_ping(client, 3) is None, "pinged although it is not silent")
         client.socket.send(PONG)
 
 
