@@ -102,7 +102,7 @@ impl Client {
                     let rest = self.heard.split_off(at + end.len());
                     return std::mem::replace(&mut self.heard, rest);
                 }
-                let mut bytes = [0; 4096];
+                let mut bytes = vec![0; 4096];
                 let count = self.stream.read(&mut bytes).await.expect("more");
                 assert_ne!(count, 0, "ended after {}", self.heard);
                 self.heard.push_str(std::str::from_utf8(&bytes[..count]).expect("text"));
