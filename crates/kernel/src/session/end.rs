@@ -60,3 +60,15 @@ impl Session {
         self.hub.perform(effects).await;
     }
 }
+
+/// A session that ends by a panic must not be found any more. One that ended properly is out of
+/// sight already.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.hub.directory().unbind(&self.jid, &self.mailbox);
+        self.mailbox.close();
+        if let Some(id) = &self.resumption {
+            self.hub.unremember(id);
+        }
+    }
+}

@@ -117,7 +117,13 @@ impl Session {
             };
             match outcome {
                 Ok(()) => {
-                    self.hub.hand_over(pending.deliveries).await;
+                    // What came out of the spool for this client waits for its return.
+                    let (own, others): (Vec<_>, Vec<_>) =
+                        pending.deliveries.into_iter().partition(|(mailbox, delivery)| {
+                            mailbox.is(&self.mailbox) && delivery.tag != Tag(0)
+                        });
+                    self.backlog.extend(own.into_iter().map(|(_, delivery)| delivery));
+                    self.hub.hand_over(others).await;
                     self.hub.look_again(pending.spooled).await;
                 }
                 Err(error) => {
