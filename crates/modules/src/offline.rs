@@ -167,7 +167,8 @@ fn revive(row: &Spooled, domain: &str) -> Option<Stanza> {
         Ok(mut stanza) => {
             if stanza.body.has("delay", DELAY) {
                 stanza.body_mut().retain(|child| {
-                    !child.is("delay", DELAY) || child.attribute("from").is_none_or(|by| by != domain)
+                    let by = child.is("delay", DELAY).then(|| child.attribute("from")).flatten();
+                    by.is_none_or(|by| by != domain)
                 });
             }
             let stamp = stamp_of(row.stamp.cast_unsigned());

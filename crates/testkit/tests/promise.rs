@@ -49,9 +49,9 @@ async fn appear(world: &World, client: &mut Client) -> Outcome {
 /// Sends `count` messages to Romeo's account.
 async fn pour(world: &World, from: &mut Client, count: usize, words: &str) -> Outcome {
     for number in 0..count {
-        let message = format!(
-            "<message type='chat' to='romeo@localhost' id='m{number}'><body>{words}</body></message>"
-        );
+        let body = format!("<body>{words}</body>");
+        let message =
+            format!("<message type='chat' to='romeo@localhost' id='m{number}'>{body}</message>");
         from.send(&message).await?;
         world.settle().await?;
     }
