@@ -94,7 +94,7 @@ async fn a_link_makes_one_account_and_is_spent() {
     assert!(answer["qr"].as_str().is_some_and(|qr| qr.contains("<svg")), "{answer}");
     assert_eq!(answer["settings"][0], json!({ "label": "Server", "value": "localhost" }));
     assert_eq!(answer["settings"][1]["value"], "5222");
-    assert_eq!(answer["settings"][2]["value"], "wss://localhost:5443/xmpp-websocket");
+    assert_eq!(answer["settings"][2]["value"], "ws://localhost:5280/xmpp-websocket");
 
     let account = visit.accounts.find("juliet@localhost").await.expect("a database");
     assert_eq!(account.map(|account| account.created), Some(1_795_249_680_007));
