@@ -254,7 +254,7 @@ async def alpn(world):
         expect(got == chosen, f"{protocols}: {got}")
 
 
-@check("W19", "one who does not read delays nobody, costs little, and can resume", seconds=60)
+@check("W19", "one who does not read delays nobody and costs little", seconds=60)
 async def slow_reader(world):
     node = world.brisk
     before = node.resident_bytes()
