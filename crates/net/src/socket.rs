@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use crate::census::Permit;
+use crate::tls::TlsStream;
 
 /// The most one read takes: a whole TLS record.
 const READ_BYTES: usize = 16 * 1024;
@@ -20,8 +20,8 @@ thread_local! {
     static LENT: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// A connected socket. Idle, it owns no buffer of ours: on plain TCP nothing at all, under TLS what
-/// rustls keeps (about 8 KiB of state).
+/// A connected socket. Idle, it owns no buffer: on plain TCP nothing at all, under TLS the keys
+/// and what else rustls keeps.
 pub(crate) struct Socket {
     io: Io,
     peer: SocketAddr,
@@ -32,7 +32,7 @@ pub(crate) struct Socket {
 
 enum Io {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream>),
 }
 
 /// How far the end of a connection has come.
@@ -49,7 +49,7 @@ impl Socket {
         Self { io: Io::Plain(stream), peer, farewell: Farewell::No, permit }
     }
 
-    pub(crate) fn tls(stream: TlsStream<TcpStream>, peer: SocketAddr, permit: Permit) -> Self {
+    pub(crate) fn tls(stream: TlsStream, peer: SocketAddr, permit: Permit) -> Self {
         Self { io: Io::Tls(Box::new(stream)), peer, farewell: Farewell::No, permit }
     }
 
@@ -84,6 +84,9 @@ impl Socket {
         cx: &mut Context<'_>,
         take: impl FnOnce(&mut [u8]),
     ) -> Poll<()> {
+        if let Io::Tls(stream) = &mut self.io {
+            return stream.poll_lend(cx, take);
+        }
         let mut lent = LENT.take().unwrap_or_else(|| vec![0; READ_BYTES].into_boxed_slice());
         let mut read = ReadBuf::new(&mut lent);
         let polled = Pin::new(&mut *self).poll_read(cx, &mut read);

@@ -1,17 +1,19 @@
 //! Channel bindings: what SASL's -PLUS mechanisms prove the TLS connection by.
 
 use aws_lc_rs::digest::{self, Algorithm, SHA224, SHA256, SHA384, SHA512};
-use rustls::ServerConnection;
+use rustls::CommonState;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::Oid;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
+
+use super::exporter::Material;
 
 /// The `tls-exporter` binding (RFC 9266 §2): label, and a context that is present and empty.
 ///
 /// Under TLS 1.2 it is only unique with the extended master secret, which our configuration
 /// requires of every client.
-pub(crate) fn exporter(connection: &ServerConnection) -> Option<[u8; 32]> {
-    connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok()
+pub(crate) fn exporter(facts: &CommonState, material: &Material) -> Option<[u8; 32]> {
+    material.export(facts.negotiated_cipher_suite()?, b"EXPORTER-Channel-Binding")
 }
 
 /// The `tls-server-end-point` binding (RFC 5929 §4.1): the hash of the certificate, by the hash of

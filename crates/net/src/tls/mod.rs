@@ -3,8 +3,11 @@
 mod accept;
 mod binding;
 mod error;
+mod exporter;
 mod generated;
 mod identity;
+mod session;
+mod stream;
 mod visitor;
 
 use std::collections::HashMap;
@@ -23,6 +26,7 @@ pub use self::accept::Alpn;
 pub(crate) use self::accept::{StartTls, handshake};
 pub use self::error::TlsError;
 use self::identity::{Identity, Stamp};
+pub(crate) use self::stream::TlsStream;
 use self::visitor::Visitors;
 
 /// With fewer days left, a configured certificate is complained about.
@@ -137,7 +141,8 @@ impl Tls {
         Ok(true)
     }
 
-    /// Calls [`Tls::reload`] after every `period()` until `stop` changes, and logs what comes of it.
+    /// Calls [`Tls::reload`] after every `period()` until `stop` changes, and logs what comes of
+    /// it.
     pub async fn watch(
         self: Arc<Self>,
         period: impl Fn() -> Duration,
@@ -339,6 +344,9 @@ fn configure(
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
     // RFC 9266 §4.2: under TLS 1.2 the exporter binds the channel with this extension only.
     config.require_ems = true;
+    config.key_log = Arc::new(exporter::Ear);
+    // One is enough: a client that resumes gets another.
+    config.send_tls13_tickets = 1;
     if manner.has_alpn {
         config.alpn_protocols = Alpn::offered();
     }
