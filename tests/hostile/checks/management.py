@@ -52,8 +52,8 @@ async def requests(node):
 @attack("acknowledgements: never given: what waits for them is bounded", 40)
 async def never(node):
     victim = await managed(node, "victim", "never")
-    await victim.say("<presence/>")
     await victim.ping()
+    await victim.say("<presence/>")
     reading = asyncio.ensure_future(read_away(victim))
     line = await node.session()
     answers = asyncio.ensure_future(read_away(line))
@@ -152,8 +152,8 @@ async def wrestle(node):
 @attack("messages: 20000 of 4 kB to a session that hibernates", 40)
 async def hibernating(node):
     victim = await managed(node, "sleeper", "asleep")
-    await victim.say("<presence/>")
     await victim.ping()
+    await victim.say("<presence/>")
     victim.cut()
     line = await node.session()
     answers = asyncio.ensure_future(read_away(line))
@@ -163,14 +163,15 @@ async def hibernating(node):
     line.cut()
 
 
-@attack("resumption: 45 sessions that hibernate with full queues", 40)
+@attack("resumption: 30 sessions that hibernate with full queues", 40)
 async def sleepers(node):
     line = await node.session()
     answers = asyncio.ensure_future(read_away(line))
-    for i in range(45):
+    for i in range(30):
         victim = await managed(node, "sleeper", f"full{i}")
-        await victim.say("<presence/>")
         await victim.ping()
+        await victim.say("<presence/>")
+        await asyncio.sleep(0.05)
         victim.cut()
         text = f"<message to='{victim.jid}' type='chat'><body>{'x' * 8000}</body></message>"
         await pour(line, text * 10, 20, 5)
