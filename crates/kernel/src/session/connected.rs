@@ -10,6 +10,9 @@ use crate::request::Leaving;
 use crate::session::{Alarm, Listen, Session, Woke};
 use crate::wire::Wire;
 
+/// Events of one session before others get their turn.
+const TURN: u8 = 16;
+
 /// How a connection ended.
 pub(super) enum Ended {
     /// Its stream is closed.
@@ -22,6 +25,7 @@ impl Session {
     /// Drives the stream until it closes or another connection resumes the session.
     pub(super) async fn connected(&mut self, stream: &mut Stream, wire: &mut dyn Wire) -> Ended {
         let mut alarm = Alarm::default();
+        let mut turn = 0;
         let _counted = self.hub.metrics().connected(wire.transport().name());
         loop {
             while let Some(event) = stream.next_event() {
@@ -36,7 +40,10 @@ impl Session {
                 // always, and its task should not hold room for what it does otherwise.
                 Box::pin(self.on_event(stream, event)).await;
                 // A client that pours must not keep a thread for itself.
-                tokio::task::coop::consume_budget().await;
+                turn = (turn + 1) % TURN;
+                if turn == 0 {
+                    tokio::task::yield_now().await;
+                }
             }
             if !self.backlog.is_empty() {
                 self.drain(stream);
