@@ -1,5 +1,5 @@
-//! SCRAM bound to the TLS channel by an exporter (RFC 9266), from a client's rustls to the server's:
-//! what a client in the middle would export is not let in.
+//! SCRAM bound to the TLS channel by an exporter (RFC 9266), from a client's rustls to ours: what
+//! a client in the middle would export is not let in.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
