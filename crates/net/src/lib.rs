@@ -6,7 +6,7 @@
 //!
 //! **Memory.** A wire that waits owns no buffer: reads go through one buffer per thread, frames
 //! are taken apart there in place, and only an unfinished WebSocket message or an answer that the
-//! socket does not take yet is kept. An idle TLS connection holds what rustls does, about 8 KiB.
+//! socket does not take yet is kept. An idle TLS connection holds its keys and little else.
 
 mod census;
 pub mod http;

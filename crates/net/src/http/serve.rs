@@ -167,6 +167,8 @@ impl Visit {
             Ok(permit) => permit,
             Err(full) => return Reply::text(StatusCode::TOO_MANY_REQUESTS, format!("{full}\n")),
         };
+        let origin = request.headers().get(header::ORIGIN);
+        let origin = origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()).into());
         let upgrading = hyper::upgrade::on(&mut request);
         let net = self.net.clone();
         net.clock().spawn(async move {
@@ -182,7 +184,8 @@ impl Visit {
                 socket.speak_for(SocketAddr::new(client.ip, 0), permit);
             }
             let wire = WebSocketWire::new(socket, parts.read_buf, &self.net.limits());
-            self.net.enter(Box::new(wire), self.security_of(client));
+            let security = Security { origin, ..self.security_of(client) };
+            self.net.enter(Box::new(wire), security);
         });
         let value = |text: &str| HeaderValue::from_str(text).expect("base64 is a header value");
         Reply::status(StatusCode::SWITCHING_PROTOCOLS)

@@ -134,6 +134,7 @@ fn security(facts: &CommonState, material: &Material, stand: &Stand, store: &Sto
         local: false,
         exporter: binding::exporter(facts, material),
         end_point: stand.end_point(),
+        origin: None,
         peer_certificate: chain.first().map(|leaf| leaf.to_vec()),
         peer_verified: store.visitors().is_some_and(|visitors| visitors.vouch(chain)),
     }

@@ -52,8 +52,8 @@ impl KeyLog for Ear {
 }
 
 impl Material {
-    /// To be called after each step of the handshake, with the records that it made. A secret
-    /// left behind by another connection must not be taken for ours, so [`forget`] before it.
+    /// To be called after each step of the handshake, with the records that it made, and
+    /// [`forget`] before it: a secret left behind by another connection is not ours.
     pub(crate) fn hear(&mut self, records: &[u8]) {
         self.secret = HEARD.take().or_else(|| self.secret.take());
         self.server_random = self.server_random.or_else(|| server_random(records));

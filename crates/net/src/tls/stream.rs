@@ -21,8 +21,10 @@ use super::session::{Hearing, Session};
 const READ_BYTES: usize = 16 * 1024 + 2048 + 5;
 /// The most that is encrypted ahead of the socket.
 const AHEAD_BYTES: usize = 32 * 1024;
-/// Above this, nothing more is heard until the peer takes what it was answered.
-const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Above this, nothing more is heard until the peer takes what it was answered: alerts and key
+/// updates. What we write ourselves never adds up to it, so whoever sends all before reading is
+/// still heard.
+const ANSWER_BYTES_MAX: usize = 2 * AHEAD_BYTES;
 
 thread_local! {
     /// Records come in here, and are decrypted here.
@@ -34,6 +36,9 @@ thread_local! {
 }
 
 /// A TCP connection under TLS, the server's end. Idle, it owns the state of TLS and nothing else.
+///
+/// One task must do both the reading and the writing: a read may have to answer, and then waits
+/// for the socket like a write.
 pub(crate) struct TlsStream {
     tcp: TcpStream,
     session: Session,

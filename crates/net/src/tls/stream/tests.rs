@@ -156,6 +156,22 @@ async fn what_is_lent_is_whole_and_in_order() {
 }
 
 #[tokio::test]
+async fn who_sends_all_before_reading_is_heard() {
+    let (server, mut client) = pair(&TLS13).await;
+    let (ours, theirs) = (text(5, MEBIBYTE), text(6, MEBIBYTE));
+    let (mut reader, mut writer) = split(server);
+    let visiting = async {
+        say(&mut client, &theirs, 50_000).await;
+        hear(&mut client, MEBIBYTE, 50_000).await
+    };
+    let all = async {
+        tokio::join!(say(&mut writer, &ours, 50_000), hear(&mut reader, MEBIBYTE, 50_000), visiting)
+    };
+    let ((), heard, answer) = soon(all).await;
+    assert!(heard == theirs && answer == ours);
+}
+
+#[tokio::test]
 async fn a_goodbye_is_heard_and_answered() {
     for version in VERSIONS {
         let (mut server, mut client) = pair(version).await;
