@@ -2,6 +2,7 @@
 //! `TASK`, a `mod` line and a place in `TASKS`.
 
 mod bench;
+mod counts;
 mod golden;
 mod tidy;
 
@@ -17,7 +18,7 @@ struct Task {
     run: fn(&Path, &[String]) -> Result<bool, String>,
 }
 
-const TASKS: &[Task] = &[bench::TASK, golden::TASK, tidy::TASK];
+const TASKS: &[Task] = &[bench::TASK, counts::TASK, golden::TASK, tidy::TASK];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

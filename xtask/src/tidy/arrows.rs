@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &["kernel", "store", "mesh", "stream", "stanza", "jid", "xml"]),
     ("console", &["kernel", "store", "mesh", "stream", "stanza", "jid", "xml"]),
     ("testkit", &["modules", "net", "kernel", "store", "mesh", "stream", "stanza", "jid", "xml"]),
+    ("bench", &["testkit", "modules", "store", "stream", "stanza", "jid", "xml"]),
     (
         "server",
         &["console", "modules", "net", "kernel", "store", "mesh", "stream", "stanza", "jid", "xml"],
