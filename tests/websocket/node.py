@@ -36,6 +36,8 @@ trusted_proxies = ["127.0.0.1"]
 [tls]
 websocket_binding = true
 """
+# What the second domain says of itself, by the node.
+SECOND_SETTINGS = {BRISK: 'origins = ["https://second.example"]'}
 # Two that will be stopped: one knows another place for its clients.
 MOVING = f"""
 [server]
@@ -52,7 +54,7 @@ class Node(Waxwing):
     """One Waxwing process."""
 
     def __init__(self, folder, settings):
-        self.settings = settings
+        self.settings, self.second = settings, SECOND_SETTINGS.get(settings, "")
         super().__init__(folder)
 
     def _config_text(self):
@@ -68,6 +70,7 @@ domain = "{DOMAIN}"
 
 [[host]]
 domain = "{SECOND}"
+{self.second}
 """
 
     def port_for(self, tls):

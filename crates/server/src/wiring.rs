@@ -9,7 +9,7 @@ use waxwing_kernel::config::sections::{
 };
 use waxwing_kernel::config::{Config, Host as HostSettings};
 use waxwing_kernel::module::StartError;
-use waxwing_kernel::{Hub, Limits, Site};
+use waxwing_kernel::{Flow, Hub, Limits, Rate, Site};
 use waxwing_net::http::{Discovery, Proxies, WEBSOCKET_PATH};
 use waxwing_net::websocket::handshake::Origins;
 use waxwing_net::{Certificate, Kind, Listener, TlsOptions};
@@ -77,9 +77,25 @@ pub(crate) fn limits(config: &LimitsConfig) -> Limits {
         accounts_cached: config.cached_accounts,
         password_checks: config.password_checks,
         close_seconds: u64::from(config.close_seconds),
+        session_rate: Rate {
+            stanzas: flow(config.session_stanzas.into(), config.session_stanzas_burst.into()),
+            bytes: flow(config.session_rate.0, config.session_burst.0),
+        },
+        account_rate: Rate {
+            stanzas: flow(config.account_stanzas.into(), config.account_stanzas_burst.into()),
+            bytes: flow(config.account_rate.0, config.account_burst.0),
+        },
+        early_rate: Rate {
+            stanzas: flow(0, 0),
+            bytes: flow(config.early_rate.0, config.early_burst.0),
+        },
         stream,
         ..Limits::default()
     }
+}
+
+fn flow(per_second: u64, burst: u64) -> Flow {
+    Flow { per_second, burst }
 }
 
 /// The bounds of the network layer; a WebSocket message may be as large as a stanza.
@@ -170,6 +186,7 @@ fn offer(site: &Site, settings: &HostSettings, config: &Config, secret: [u8; 32]
     host.registration = site.has_early_routes();
     host.features = site.stream_features();
     host.nonzas = site.nonzas();
+    host.origins = origins(settings, config).iter().map(|origin| origin.as_str().into()).collect();
     host.lang = settings.config.language.as_str().into();
     host
 }
@@ -190,20 +207,61 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
         }
     };
     let networks = config.http.trusted_proxies.iter().filter_map(|n| n.to_string().parse().ok());
-    let origins = match config.http.origins.as_slice() {
-        [] => Origins::Any,
-        [all] if all == "*" => Origins::Any,
-        listed => Origins::Only(listed.to_vec()),
-    };
     Ok(waxwing_net::http::Site {
         routes: Vec::new(),
         websocket_paths: vec![WEBSOCKET_PATH.to_owned(), "/ws".to_owned()],
-        origins,
+        origins: endpoint_origins(config),
         discovery: Discovery::new(Some(&(websocket + WEBSOCKET_PATH)), None, Vec::new()).ok(),
         proxies: Proxies { networks: networks.collect(), ..Proxies::default() },
     })
 }
 
+/// The web origins that a host lists, itself or by `http.origins`; none where every page may come.
+fn origins<'a>(host: &'a HostSettings, config: &'a Config) -> &'a [String] {
+    let own = host.config.origins.as_slice();
+    let listed = if own.is_empty() { &config.http.origins } else { own };
+    if listed.iter().any(|origin| origin == "*") { &[] } else { listed }
+}
+
+/// What the endpoint admits: whom any host admits. Which host is meant is known only once the
+/// stream opens, where the host's own list counts.
+fn endpoint_origins(config: &Config) -> Origins {
+    let lists: Vec<&[String]> = config.hosts.iter().map(|host| origins(host, config)).collect();
+    match lists.iter().any(|listed| listed.is_empty()) {
+        true => Origins::Any,
+        false => Origins::Only(lists.concat()),
+    }
+}
+
 fn bytes(size: waxwing_kernel::config::Bytes) -> usize {
     usize::try_from(size.0).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use waxwing_kernel::config::Source;
+
+    use super::*;
+
+    #[test]
+    fn the_endpoint_admits_whom_any_host_admits() {
+        let with = |http: &str, one: &str, two: &str| {
+            let text = format!(
+                "[http]\norigins = {http}\n[[host]]\ndomain = 'one.example'\norigins = {one}\n\
+                 [[host]]\ndomain = 'two.example'\norigins = {two}\n"
+            );
+            let sections = crate::sections();
+            endpoint_origins(
+                &Config::read(Source { name: "test", text: &text }, &sections).unwrap(),
+            )
+        };
+        let only = |list: &[&str]| Origins::Only(list.iter().map(|one| one.to_string()).collect());
+        assert_eq!(with("[]", "[]", "['https://b']"), Origins::Any);
+        assert_eq!(with("['https://a']", "[]", "['https://b']"), only(&["https://a", "https://b"]));
+        assert_eq!(with("['https://a']", "['*']", "['https://b']"), Origins::Any);
+        assert_eq!(
+            with("['*']", "['https://a']", "['https://b']"),
+            only(&["https://a", "https://b"])
+        );
+    }
 }

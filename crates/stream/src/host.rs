@@ -43,6 +43,8 @@ pub struct Host {
     pub secret: [u8; 32],
     /// Iteration count shown for accounts that do not exist; should be the one of new accounts.
     pub scram_iterations: u32,
+    /// Web origins whose pages may open a stream; empty where every page may.
+    pub origins: Vec<Arc<str>>,
     /// Where new streams are sent while this node drains.
     pub redirect: Redirect,
     /// Default language of what the server says.
@@ -63,9 +65,17 @@ impl Host {
             nonzas: Vec::new(),
             secret,
             scram_iterations: ScramKeys::ITERATIONS,
+            origins: Vec::new(),
             redirect: Redirect::default(),
             lang: "en".into(),
         }
+    }
+
+    /// Whether pages of `origin` may talk to this host. A client that names none is no browser.
+    pub(crate) fn admits(&self, origin: Option<&str>) -> bool {
+        let Some(origin) = origin else { return true };
+        let is_it = |listed: &Arc<str>| listed.eq_ignore_ascii_case(origin);
+        self.origins.is_empty() || self.origins.iter().any(is_it)
     }
 }
 
@@ -146,6 +156,8 @@ pub struct Security {
     pub peer_certificate: Option<Vec<u8>>,
     /// The client's certificate leads to an authority that the configuration trusts.
     pub peer_verified: bool,
+    /// The origin (RFC 6454) of the web page that opened the connection, as its browser tells.
+    pub origin: Option<Arc<str>>,
 }
 
 impl Security {
@@ -171,5 +183,19 @@ impl Security {
             "tls-server-end-point" => self.end_point.as_deref(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_origins_binds_pages_only() {
+        let mut host = Host::new("example.org", [0; 32]);
+        assert!(host.admits(Some("https://any.example")));
+        host.origins = vec!["https://app.example".into()];
+        assert!(host.admits(Some("https://App.example")) && host.admits(None));
+        assert!(!host.admits(Some("https://app.example.org")) && !host.admits(Some("null")));
     }
 }

@@ -193,6 +193,8 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
             host.mechanisms.external = true;
         }
         "end-point" => security.end_point = Some(value.as_bytes().to_vec()),
+        "origin" => security.origin = Some(value.into()),
+        "origins" => host.origins = value.split(' ').map(Into::into).collect(),
         "optional-tls" => host.require_tls = false,
         "no-starttls" => host.starttls = false,
         "anonymous" => host.mechanisms.anonymous = true,

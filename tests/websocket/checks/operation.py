@@ -2,6 +2,7 @@
 
 from client import STREAM, opening
 from frames import Refused
+from node import DOMAIN, SECOND
 from rows import check, expect
 
 APP = {"Origin": "https://app.example"}
@@ -19,6 +20,21 @@ async def origins(world):
         else:
             raise AssertionError(f"{origin} was let in")
     await world.socket(change={"Origin": "https://anything.example"})
+
+
+@check("O01", "a domain may list origins of its own: its streams, and no others, keep to them")
+async def origins_of_a_domain(world):
+    for origin, domain in (
+        ("https://app.example", DOMAIN), ("https://second.example", SECOND), (None, DOMAIN),
+        (None, SECOND),
+    ):
+        client = await world.dial(world.brisk, tls=True, change={"Origin": origin})
+        client.say(opening(to=domain))
+        await client.until(lambda e: e.tag.endswith("}features"))
+    for origin, domain in (("https://app.example", SECOND), ("https://second.example", DOMAIN)):
+        client = await world.dial(world.brisk, tls=True, change={"Origin": origin})
+        client.say(opening(to=domain))
+        await client.fails("policy-violation", opens=True)
 
 
 @check("O02 W20", "the client's address comes from a trusted proxy only, and is counted")

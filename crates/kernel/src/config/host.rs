@@ -25,6 +25,10 @@ crate::section! {
         /// Whether anybody may sign in without an account, under an address made up for the
         /// session (SASL ANONYMOUS).
         pub anonymous: bool = false,
+        /// Web origins whose pages may open a stream to this domain, such as
+        /// `https://app.example.org`; `["*"]` lets every page. Without any, those of
+        /// `http.origins` hold.
+        pub origins: Vec<String> = [],
         /// The language of what the server says on this domain.
         pub language: String = "en",
     }

@@ -53,6 +53,20 @@ async fn the_handshake_names_the_subprotocol_once() {
 }
 
 #[tokio::test]
+async fn the_stream_hears_from_which_page_it_comes() {
+    for (lines, origin) in
+        [(&["Origin: https://good.example"][..], Some("https://good.example")), (&[], None)]
+    {
+        let mut server = server().await;
+        let mut stream = server.connect().await;
+        let headers = [UPGRADE, lines].concat();
+        stream.write_all(request("/ws", &headers).as_bytes()).await.unwrap();
+        assert!(head(&mut stream).await.starts_with("http/1.1 101"));
+        assert_eq!(server.session().await.security.origin.as_deref(), origin);
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_no_handshake_is_told_why() {
     let server = server().await;
     let with = |line: &'static str| request(WEBSOCKET_PATH, &[UPGRADE, &[line]].concat());

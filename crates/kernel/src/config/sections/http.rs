@@ -13,8 +13,9 @@ crate::section! {
         pub public_url: Option<PublicUrl> = None,
         /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
         pub trusted_proxies: Vec<Network> = [],
-        /// Web origins whose pages may open a WebSocket, such as `https://app.example.org`. An
-        /// empty list lets every page: none can sign in without a password anyway.
+        /// Web origins whose pages may open a WebSocket, such as `https://app.example.org`, on
+        /// domains that list none themselves. An empty list lets every page: none can sign in
+        /// without a password anyway.
         pub origins: Vec<String> = [],
         /// Whether `/metrics` answers only to this machine and the trusted proxies.
         pub metrics_private: bool = true,

@@ -53,6 +53,11 @@ impl ExpectHeader {
     ) -> Result<Arc<Host>, StreamError> {
         check_version(header)?;
         let host = io.host.clone().ok_or_else(StreamError::host_unknown)?;
+        // RFC 6455 §10.2. It can be judged only now: one endpoint serves many domains.
+        if !host.admits(io.security.origin.as_deref()) {
+            let text = "pages of this origin may not connect to this domain";
+            return Err(StreamError::policy_violation().text(text));
+        }
         // §4.9.3.9: "the data provided in a 'from' attribute does not match an authorized JID".
         match (&peer, &self.account) {
             (Some(None), _) => return Err(StreamError::invalid_from()),

@@ -36,6 +36,7 @@ impl Open {
         io.security.exporter = None;
         io.security.end_point = None;
         io.security.peer_certificate = None;
+        io.security.origin = None;
         State::Open(Open { address, received, enabling: None, ping: None })
     }
 
