@@ -5,28 +5,52 @@ use std::time::Duration;
 
 use waxwing_stream::{Closing, StreamError};
 
+use crate::directory::Resource;
 use crate::hub::Hub;
 use crate::mailbox::Mail;
 use crate::wire::Transport;
 
-/// How often it is looked whether everybody has left.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often some more are told, and how often it is looked whether everybody has left.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How many sessions are told in one tick, if there is time to be so gentle: a thousand in a
+/// second can come back elsewhere, or here, without standing in each other's way.
+const GENTLE: usize = 20;
 
 impl Hub {
     /// Refuses new sessions and ends the open ones with `system-shutdown` (RFC 6120 §4.9.3.22);
     /// those on WebSockets are sent to `elsewhere` if there is such a place (RFC 7395 §3.6.1).
-    /// Returns how many sessions were left when `limit` was over.
+    /// They are not told at once, so that those who come back do not come back at once, but within
+    /// half of `limit`. Returns how many sessions were left when `limit` was over.
     pub async fn drain(&self, limit: Duration, elsewhere: Option<&str>) -> usize {
         self.start_draining(elsewhere);
-        for resource in self.directory().everybody() {
-            let closing = self.goodbye(resource.transport);
-            let _ = resource.mailbox.send(Mail::Close(closing));
-        }
         let deadline = self.clock().now() + limit;
+        // Behind those without a connection nobody waits; what they hold is stored first.
+        let (live, waiting): (Vec<_>, Vec<_>) =
+            self.directory().everybody().into_iter().partition(|session| session.is_live);
+        self.tell(&waiting);
+        for (turn, some) in live.chunks(pace(live.len(), limit)).enumerate() {
+            if turn > 0 {
+                self.tick().await;
+            }
+            self.tell(some);
+        }
         while !self.is_deserted() && self.clock().now() < deadline {
-            self.clock().until(Some(self.clock().now() + LOOK)).await;
+            self.tick().await;
         }
         self.sessions()
+    }
+
+    fn tell(&self, sessions: &[Resource]) {
+        for session in sessions {
+            let closing = self.goodbye(session.transport);
+            // One that refuses the letter has ended already.
+            let _ = session.mailbox.send(Mail::Close(closing));
+        }
+    }
+
+    async fn tick(&self) {
+        self.clock().until(Some(self.clock().now() + TICK)).await;
     }
 
     /// What a client hears when the server ends.
@@ -47,5 +71,28 @@ impl Hub {
                 let _ = resource.mailbox.send(Mail::Close(closing));
             }
         }
+    }
+}
+
+/// How many of `sessions` are told in each tick, so that all are within half of `limit`.
+fn pace(sessions: usize, limit: Duration) -> usize {
+    let ticks = (limit / 2).as_millis() / TICK.as_millis();
+    let ticks = usize::try_from(ticks).unwrap_or(usize::MAX).max(1);
+    sessions.div_ceil(ticks).max(GENTLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_are_told_at_once_and_many_within_half_the_time() {
+        let ten = Duration::from_secs(10);
+        assert_eq!(pace(0, ten), GENTLE);
+        assert_eq!(pace(GENTLE, ten), GENTLE);
+        assert_eq!(pace(5_000, ten), GENTLE);
+        assert_eq!(pace(100_000, ten), 400);
+        assert_eq!(pace(1_000, Duration::ZERO), 1_000);
+        assert_eq!(pace(1_000, Duration::from_millis(30)), 1_000);
     }
 }

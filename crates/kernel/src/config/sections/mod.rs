@@ -39,7 +39,8 @@ crate::section! {
         pub log_level: LogLevel = "info",
         /// How a line of the log looks.
         [restart] pub log_format: LogFormat = "text",
-        /// How long a stopping server waits for its clients to take their leave (seconds).
+        /// How long a stopping server waits for its clients to take their leave (seconds). Many
+        /// are told one after the other, within half of this time.
         pub drain_seconds: u32 = 10 in 0..=300,
         /// Where clients on WebSockets are sent when the server stops, such as
         /// `https://chat2.example.org` (RFC 7395 §3.6.1). Without it their streams just end, and
