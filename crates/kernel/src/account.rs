@@ -10,9 +10,11 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use waxwing_jid::BareJid;
 use waxwing_store::{Db, StoreError};
+
+use crate::rate::Bucket;
 
 /// Something worth knowing about an account before judging a stanza: a roster, a block list.
 pub trait Fact: Sized + Send + Sync + 'static {
@@ -63,7 +65,7 @@ impl Facts {
             facts.push(RwLock::new(loader(db, &jid).await?));
         }
         let (facts, turn) = (facts.into(), tokio::sync::Mutex::new(()));
-        Ok(Account { jid, is_guest, facts, turn })
+        Ok(Account { jid, is_guest, facts, turn, bucket: Mutex::default() })
     }
 }
 
@@ -73,6 +75,7 @@ pub struct Account {
     is_guest: bool,
     facts: Box<[RwLock<Erased>]>,
     turn: tokio::sync::Mutex<()>,
+    bucket: Mutex<Bucket>,
 }
 
 impl Account {
@@ -84,6 +87,11 @@ impl Account {
     /// Whether it is a nameless guest's (SASL ANONYMOUS), which ends with its session.
     pub fn is_guest(&self) -> bool {
         self.is_guest
+    }
+
+    /// What is left of the rate at which its sessions may send.
+    pub(crate) fn bucket(&self) -> &Mutex<Bucket> {
+        &self.bucket
     }
 
     /// A snapshot of one fact.

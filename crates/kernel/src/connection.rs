@@ -14,7 +14,8 @@ use waxwing_stream::{
 
 use crate::hub::Hub;
 use crate::mailbox::{Handover, Mail};
-use crate::session::{Alarm, Listen, Session, Woke};
+use crate::rate::Pace;
+use crate::session::{Alarm, Listen, Session, Woke, expire};
 use crate::wire::Wire;
 
 /// Takes a new connection in; returns at once.
@@ -34,7 +35,8 @@ pub fn accept_framed(hub: &Hub, wire: Box<dyn Wire>, security: Security, framing
 /// Goes on negotiating on a task of its own.
 pub(crate) fn negotiate(hub: &Hub, stream: Box<Stream>, wire: Box<dyn Wire>) {
     let counted = hub.stranger();
-    let connection = Connection { hub: hub.clone(), stream, wire, is_told: false };
+    let (hub, pace) = (hub.clone(), Pace::default());
+    let connection = Connection { hub: hub.clone(), stream, wire, is_told: false, pace };
     hub.clock().spawn(async move {
         connection.run().await;
         drop(counted);
@@ -71,6 +73,7 @@ struct Connection {
     wire: Box<dyn Wire>,
     /// Whether it was told that the server is about to end.
     is_told: bool,
+    pace: Pace,
 }
 
 impl Connection {
@@ -130,6 +133,8 @@ impl Connection {
                     Event::Stanza(..) | Event::Nonza(_) | Event::Confirmed(_) => {}
                 }
             }
+            let clock = (self.hub.clock(), self.hub.started());
+            self.pace.pay(clock, &self.hub.limits().early_rate, None);
             self.listen(&mut alarm).await;
         }
     }
@@ -139,7 +144,7 @@ impl Connection {
         let (hub, is_told) = (self.hub.clone(), self.is_told);
         tokio::select! {
             woke = self.wait(alarm) => if let Woke::Deadline = woke {
-                self.stream.expire(hub.clock().now());
+                expire(&mut self.stream, hub.clock().now(), &self.pace);
             },
             () = hub.draining(), if !is_told => {
                 let closing = hub.goodbye(self.wire.transport());
@@ -183,6 +188,7 @@ impl Connection {
             deliveries: false,
             pending: None,
             reads: true,
+            pace: &mut self.pace,
         };
         poll_fn(|cx| listen.poll(cx)).await
     }
@@ -224,7 +230,7 @@ impl Connection {
 
     /// Flushes `<proceed/>` and puts TLS under the stream, within the handshake's time.
     async fn upgrade(self) -> Option<Self> {
-        let Self { hub, mut stream, mut wire, is_told } = self;
+        let Self { hub, mut stream, mut wire, is_told, pace } = self;
         let (clock, deadline) = (hub.clock().clone(), stream.deadline());
         let upgraded = async {
             poll_fn(|cx| wire.poll_write(cx, stream.outbox())).await?;
@@ -237,7 +243,7 @@ impl Connection {
         match outcome {
             Ok((wire, security)) => {
                 stream.secured(hub.clock().now(), security);
-                Some(Self { hub, stream, wire, is_told })
+                Some(Self { hub, stream, wire, is_told, pace })
             }
             Err(error) => {
                 tracing::debug!(%error, "TLS handshake failed");

@@ -156,6 +156,11 @@ impl Hub {
         Ok(())
     }
 
+    /// When the server started.
+    pub(crate) fn started(&self) -> Instant {
+        self.0.started
+    }
+
     /// How long the server has been running.
     pub fn uptime(&self) -> Duration {
         self.0.clock.now().saturating_duration_since(self.0.started)

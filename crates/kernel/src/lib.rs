@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod module;
 pub mod presence;
 mod push;
+mod rate;
 pub mod request;
 pub mod roster;
 pub mod route;
@@ -34,5 +35,6 @@ pub mod wire;
 
 pub use hub::{Hub, Sites};
 pub use limits::Limits;
+pub use rate::{Flow, Rate};
 pub use roster::Roster;
 pub use site::{SessionSlot, Site, SiteBuilder, Slots};

@@ -1,5 +1,7 @@
 //! Every bound of the kernel, in one place. Those of streams are in `waxwing_stream::Limits`.
 
+use crate::rate::{Flow, Rate};
+
 /// Bounds on what sessions and accounts may cost. The same on every transport.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -24,6 +26,12 @@ pub struct Limits {
     pub close_seconds: u64,
     /// Password checks (PBKDF2) that may run at a time; more wait.
     pub password_checks: usize,
+    /// How fast one session may send; who is faster is read later.
+    pub session_rate: Rate,
+    /// How fast all sessions of one account may send together.
+    pub account_rate: Rate,
+    /// How fast a connection may send that has no session yet.
+    pub early_rate: Rate,
     /// Stream and stanza limits.
     pub stream: waxwing_stream::Limits,
 }
@@ -41,6 +49,18 @@ impl Default for Limits {
             accounts_cached: 10_000,
             close_seconds: 5,
             password_checks: 2,
+            session_rate: Rate {
+                stanzas: Flow { per_second: 2_000, burst: 10_000 },
+                bytes: Flow { per_second: 2 << 20, burst: 16 << 20 },
+            },
+            account_rate: Rate {
+                stanzas: Flow { per_second: 4_000, burst: 20_000 },
+                bytes: Flow { per_second: 4 << 20, burst: 32 << 20 },
+            },
+            early_rate: Rate {
+                stanzas: Flow { per_second: 0, burst: 0 },
+                bytes: Flow { per_second: 32 << 10, burst: 128 << 10 },
+            },
             stream: waxwing_stream::Limits::default(),
         }
     }

@@ -7,7 +7,7 @@ use waxwing_stream::{Answer, Closure, Event, Question, Stream, StreamError, Tick
 
 use crate::mailbox::{Handover, Mail};
 use crate::request::Leaving;
-use crate::session::{Alarm, Listen, Session, Woke};
+use crate::session::{Alarm, Listen, Session, Woke, expire};
 use crate::wire::Wire;
 
 /// Events of one session before others get their turn.
@@ -45,6 +45,7 @@ impl Session {
                     tokio::task::yield_now().await;
                 }
             }
+            self.pay();
             if !self.backlog.is_empty() {
                 self.drain(stream);
             }
@@ -54,7 +55,7 @@ impl Session {
                     stream.outbox().clear();
                     self.flushed();
                 }
-                Woke::Deadline => stream.expire(self.hub.clock().now()),
+                Woke::Deadline => expire(stream, self.hub.clock().now(), &self.pace),
                 Woke::Commit => Box::pin(self.settle(stream)).await,
                 Woke::Mail(Mail::Deliver(delivery)) => {
                     self.leave(stream, delivery);
@@ -84,8 +85,17 @@ impl Session {
         let (mailbox, deliveries) = (Some(&self.mailbox), is_drained && stream.has_room());
         let clock = self.hub.clock();
         let pending = self.pending.front_mut();
-        let mut listen = Listen { stream, wire, alarm, clock, mailbox, deliveries, pending, reads };
+        let pace = &mut self.pace;
+        let mut listen =
+            Listen { stream, wire, alarm, clock, mailbox, deliveries, pending, reads, pace };
         poll_fn(|cx| listen.poll(cx)).await
+    }
+
+    /// Counts what the client sent against the rates of the session and of the account.
+    fn pay(&mut self) {
+        let (hub, limits) = (&self.hub, self.hub.limits());
+        let shared = (&limits.account_rate, self.account.bucket());
+        self.pace.pay((hub.clock(), hub.started()), &limits.session_rate, Some(shared));
     }
 
     /// Takes what waits and what else lies in the mailbox, so that it leaves in one write. False
@@ -116,7 +126,10 @@ impl Session {
 
     async fn on_event(&mut self, stream: &mut Stream, event: Event) {
         match event {
-            Event::Stanza(seq, stanza) => self.on_stanza(stream, seq, stanza).await,
+            Event::Stanza(seq, stanza) => {
+                self.pace.load.stanzas += 1;
+                self.on_stanza(stream, seq, stanza).await;
+            }
             Event::Confirmed(tags) => self.confirm(tags),
             Event::Nonza(element) => {
                 let Some(site) = self.site() else { return };

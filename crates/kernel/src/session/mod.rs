@@ -26,13 +26,14 @@ use crate::account::Account;
 use crate::directory::Resource;
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mailbox};
+use crate::rate::Pace;
 use crate::request::Leaving;
 use crate::session::connected::Ended;
 use crate::site::{Site, Slots};
 use crate::stage::Party;
 use crate::wire::{Transport, Wire};
 
-pub(crate) use turn::{Alarm, Listen, Woke};
+pub(crate) use turn::{Alarm, Listen, Woke, expire};
 
 /// A stanza that counts once its commit is decided, and what waits behind it.
 pub(crate) struct Pending {
@@ -84,6 +85,7 @@ pub(crate) struct Session {
     resume_seconds: u32,
     /// Whether the client turned stream management on: then it is owed acknowledgements.
     is_acknowledged: bool,
+    pace: Pace,
 }
 
 impl Session {
@@ -104,6 +106,7 @@ impl Session {
             resumption: None,
             resume_seconds: 0,
             is_acknowledged: false,
+            pace: Pace::default(),
         }
     }
 

@@ -9,6 +9,7 @@ use waxwing_stream::{Input, Stream};
 
 use crate::clock::Clock;
 use crate::mailbox::{Mail, Mailbox};
+use crate::rate::Pace;
 use crate::session::Pending;
 use crate::wire::Wire;
 
@@ -40,6 +41,8 @@ pub(crate) struct Listen<'a> {
     pub(crate) pending: Option<&'a mut Pending>,
     /// Whether input is welcome now.
     pub(crate) reads: bool,
+    /// What the client has sent, and until when it is not read.
+    pub(crate) pace: &'a mut Pace,
 }
 
 impl Listen<'_> {
@@ -66,17 +69,41 @@ impl Listen<'_> {
         {
             return Poll::Ready(Woke::Mail(mail));
         }
-        if self.reads {
+        let rest = self.pace.rest(self.clock);
+        if self.reads && rest.is_none() {
             let (stream, now) = (&mut *self.stream, self.clock.now());
-            if self.wire.poll_read(cx, &mut |input| stream.receive(now, input)).is_ready() {
+            let sent = &mut self.pace.load.bytes;
+            let mut take = |input: Input<'_>| {
+                *sent = sent.saturating_add(size(&input));
+                stream.receive(now, input);
+            };
+            if self.wire.poll_read(cx, &mut take).is_ready() {
                 return Poll::Ready(Woke::Input);
             }
         }
-        if self.alarm.poll(cx, self.clock, self.stream.deadline()).is_ready() {
+        let deadline = self.stream.deadline();
+        let deadline = rest.map_or(deadline, |rest| Some(deadline.map_or(rest, |at| at.min(rest))));
+        if self.alarm.poll(cx, self.clock, deadline).is_ready() {
             return Poll::Ready(Woke::Deadline);
         }
         Poll::Pending
     }
+}
+
+/// What an input counts for: its bytes; a WebSocket Ping is a few.
+fn size(input: &Input<'_>) -> u32 {
+    let (Input::Bytes(bytes) | Input::Message(bytes)) = input else { return PING_BYTES };
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+const PING_BYTES: u32 = 16;
+
+/// A deadline has passed. A client that was not read cannot be blamed for its silence.
+pub(crate) fn expire(stream: &mut Stream, now: Instant, pace: &Pace) {
+    if pace.is_resting() {
+        stream.receive(now, Input::Alive);
+    }
+    stream.expire(now);
 }
 
 /// A timer that is armed anew only when the deadline comes nearer or it has rung: deadlines mostly

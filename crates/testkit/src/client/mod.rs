@@ -58,6 +58,11 @@ impl Client {
         self.acks.as_ref()?.id.as_deref()
     }
 
+    /// How many of its stanzas the server has not acknowledged yet.
+    pub fn unacknowledged(&self) -> usize {
+        self.acks.as_ref().map_or(0, |acks| acks.open().len())
+    }
+
     /// What came and was not asked for.
     pub fn inbox(&mut self) -> &mut VecDeque<Node> {
         &mut self.inbox

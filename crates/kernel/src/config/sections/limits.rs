@@ -53,6 +53,28 @@ crate::section! {
         pub subscription_requests: usize = 1000 in 10..=100_000,
         /// Addresses that one session may have sent directed presence to.
         pub directed_presences: usize = 2000 in 10..=100_000,
+        /// Stanzas that one session may send each second, on average; 0: no limit. Whoever sends
+        /// more is not refused: its connection is read more slowly.
+        pub session_stanzas: u32 = 2000 in 0..=1_000_000,
+        /// Stanzas that one session may send at once.
+        pub session_stanzas_burst: u32 = 10_000 in 100..=10_000_000,
+        /// Bytes that one session may send each second, on average; 0: no limit.
+        pub session_rate: Bytes = "2 MiB" in "0 B"..="4 GiB",
+        /// Bytes that one session may send at once.
+        pub session_burst: Bytes = "16 MiB" in "64 KiB"..="16 GiB",
+        /// Stanzas that all sessions of one account may send each second, on average; 0: no limit.
+        pub account_stanzas: u32 = 4000 in 0..=1_000_000,
+        /// Stanzas that all sessions of one account may send at once.
+        pub account_stanzas_burst: u32 = 20_000 in 100..=10_000_000,
+        /// Bytes that all sessions of one account may send each second, on average; 0: no limit.
+        pub account_rate: Bytes = "4 MiB" in "0 B"..="4 GiB",
+        /// Bytes that all sessions of one account may send at once.
+        pub account_burst: Bytes = "32 MiB" in "64 KiB"..="16 GiB",
+        /// Bytes that a connection without a session may send each second, on average; 0: no
+        /// limit.
+        pub early_rate: Bytes = "32 KiB" in "0 B"..="4 GiB",
+        /// Bytes that a connection without a session may send at once.
+        pub early_burst: Bytes = "128 KiB" in "16 KiB"..="16 GiB",
         /// Accounts kept in memory for their next use.
         [restart] pub cached_accounts: usize = 10_000 in 100..=10_000_000,
         /// Passwords checked or hashed at the same time; others wait.
