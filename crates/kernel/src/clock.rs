@@ -106,12 +106,9 @@ impl Clock {
     pub fn token(&self, bytes: usize) -> String {
         let mut raw: SmallVec<[u8; 32]> = SmallVec::from_elem(0, bytes);
         self.random(&mut raw);
-        let mut token = String::with_capacity(2 * bytes);
-        for byte in raw {
-            token.push(HEX[usize::from(byte >> 4)]);
-            token.push(HEX[usize::from(byte & 15)]);
-        }
-        token
+        let digits = raw.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let text: Vec<u8> = digits.map(|digit| HEX[usize::from(digit)]).collect();
+        String::from_utf8(text).expect("hexadecimal digits are ASCII")
     }
 
     /// Starts a task that nobody waits for.
@@ -121,8 +118,7 @@ impl Clock {
     }
 }
 
-const HEX: [char; 16] =
-    ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 const SPLITMIX_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 

@@ -70,8 +70,9 @@ impl Ids {
             xml.push_str(NS);
             xml.push('\'');
             write::attribute(&mut xml, "by", transit.to.jid.bare_str());
-            write::attribute(&mut xml, "id", &transit.hub.clock().token(ID_BYTES));
-            xml.push_str("/>");
+            xml.push_str(" id='");
+            xml.push_str(&transit.hub.clock().token(ID_BYTES)); // digits need no escaping
+            xml.push_str("'/>");
             transit.stanza.body_mut().append(xml);
         }
         Verdict::Pass
