@@ -18,7 +18,7 @@ const MANY: usize = 1_000;
 
 fn session(number: usize, is_live: bool) -> Resource {
     Resource {
-        jid: Jid::new(&format!("user{number}@localhost/x")).unwrap(),
+        jid: Jid::new(&format!("user{number}@localhost/x")).expect("an address"),
         mailbox: Mailbox::new(1),
         presence: None,
         priority: 0,
