@@ -62,6 +62,8 @@ enum Step {
     /// Ask again, so many more bytes of input being used.
     More(usize),
     PeerClosed,
+    /// The errand is done.
+    Ran,
     Done,
 }
 
@@ -171,6 +173,9 @@ impl Session {
             match step {
                 Ok(Step::More(discard)) => used += discard,
                 Ok(Step::PeerClosed) => self.hearing = Hearing::Closed,
+                // An errand uses no input, so only a key update can wait behind it.
+                Ok(Step::Ran) if self.connection.wants_write() => {}
+                Ok(Step::Ran) => return Ok(used),
                 Ok(Step::Done) => return Ok(used),
                 Err(error) => {
                     self.last_words(&mut incoming[used..], desk.out);
@@ -211,6 +216,7 @@ impl Desk<'_> {
             ConnectionState::TransmitTlsData(data) => data.done(),
             ConnectionState::WriteTraffic(traffic) if self.errand.is_some() => {
                 self.run(traffic)?;
+                return Ok(Step::Ran);
             }
             ConnectionState::PeerClosed => return Ok(Step::PeerClosed),
             ConnectionState::WriteTraffic(_) => return Ok(Step::Done),
