@@ -1,4 +1,4 @@
-#![doc = include_str!("blocking.md")]
+#![cfg_attr(not(doctest), doc = include_str!("blocking.md"))]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-#![doc = include_str!("carbons.md")]
+#![cfg_attr(not(doctest), doc = include_str!("carbons.md"))]
 
 use std::sync::Arc;
 

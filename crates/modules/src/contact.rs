@@ -1,4 +1,4 @@
-#![doc = include_str!("contact.md")]
+#![cfg_attr(not(doctest), doc = include_str!("contact.md"))]
 
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::routes::Routes;

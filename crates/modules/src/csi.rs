@@ -1,4 +1,4 @@
-#![doc = include_str!("csi.md")]
+#![cfg_attr(not(doctest), doc = include_str!("csi.md"))]
 
 use waxwing_kernel::config::NoConfig;
 use waxwing_kernel::mailbox::Delivery;

@@ -1,4 +1,4 @@
-#![doc = include_str!("disco.md")]
+#![cfg_attr(not(doctest), doc = include_str!("disco.md"))]
 
 use std::sync::Arc;
 

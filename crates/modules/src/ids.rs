@@ -1,4 +1,4 @@
-#![doc = include_str!("ids.md")]
+#![cfg_attr(not(doctest), doc = include_str!("ids.md"))]
 
 use waxwing_kernel::SiteBuilder;
 use waxwing_kernel::config::NoConfig;

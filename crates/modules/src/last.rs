@@ -1,4 +1,4 @@
-#![doc = include_str!("last.md")]
+#![cfg_attr(not(doctest), doc = include_str!("last.md"))]
 
 use std::sync::Arc;
 

@@ -3,6 +3,10 @@
 //! Modules never see each other, and never a socket. What two of them share lives in `stanza`
 //! (payloads), `kernel` (rules) or `store` (rows).
 
+// The manual pages are the documentation of their modules; they quote XML and conversations, which
+// are played by the scenario tests and are no Rust for doctests.
+#![allow(rustdoc::invalid_html_tags, rustdoc::invalid_rust_codeblocks, rustdoc::bare_urls)]
+
 use waxwing_kernel::module::Mount;
 
 /// Makes the modules of this crate and the list of them from one line each.

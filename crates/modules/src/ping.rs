@@ -1,4 +1,4 @@
-#![doc = include_str!("ping.md")]
+#![cfg_attr(not(doctest), doc = include_str!("ping.md"))]
 
 use std::sync::Arc;
 

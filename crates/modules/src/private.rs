@@ -1,4 +1,4 @@
-#![doc = include_str!("private.md")]
+#![cfg_attr(not(doctest), doc = include_str!("private.md"))]
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-#![doc = include_str!("register.md")]
+#![cfg_attr(not(doctest), doc = include_str!("register.md"))]
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,4 +1,4 @@
-#![doc = include_str!("roster.md")]
+#![cfg_attr(not(doctest), doc = include_str!("roster.md"))]
 
 use std::sync::Arc;
 

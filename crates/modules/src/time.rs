@@ -1,4 +1,4 @@
-#![doc = include_str!("time.md")]
+#![cfg_attr(not(doctest), doc = include_str!("time.md"))]
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-#![doc = include_str!("vcard.md")]
+#![cfg_attr(not(doctest), doc = include_str!("vcard.md"))]
 
 use std::sync::Arc;
 

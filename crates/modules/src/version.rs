@@ -1,4 +1,4 @@
-#![doc = include_str!("version.md")]
+#![cfg_attr(not(doctest), doc = include_str!("version.md"))]
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-#![doc = include_str!("../admin.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../admin.md"))]
 
 mod forms;
 mod sessions;

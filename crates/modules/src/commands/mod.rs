@@ -1,4 +1,4 @@
-#![doc = include_str!("../commands.md")]
+#![cfg_attr(not(doctest), doc = include_str!("../commands.md"))]
 
 mod sessions;
 mod wire;
