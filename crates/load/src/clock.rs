@@ -2,8 +2,16 @@
 
 use std::time::Instant;
 
+use tokio::task::JoinHandle;
+
 /// The monotonic time.
 #[expect(clippy::disallowed_methods, reason = "this is the place that may")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Starts a task that ends with the program at the latest.
+#[expect(clippy::disallowed_methods, reason = "this is the place that may")]
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(task)
 }

@@ -1,94 +1,226 @@
 //! Many XMPP clients in one process, to find out what they cost a server.
 //!
 //! It knows no server from inside: everything goes over sockets, and the figures about the server's
-//! process come from the operating system. The result is one line of JSON.
+//! process come from the operating system.
 
+mod accounts;
 mod client;
 mod clock;
-mod cutter;
+mod floor;
+mod latency;
+mod limits;
+mod meter;
 mod process;
+mod progress;
+mod report;
+mod run;
 mod scenario;
 mod scram;
 mod target;
+mod timer;
 mod tls;
-mod websocket;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use self::scenario::{Chat, Idle, chat, idle, register};
-use self::target::{Target, Transport};
+use self::accounts::Accounts;
+use self::run::Run;
+use self::scenario::{chat, idle, login, presence, roster};
+use self::target::{Speech, Target, Transport};
 
 /// What goes wrong is told to a person and ends the run.
 type Outcome<T> = Result<T, String>;
 
+/// The most of anything that is counted here.
+const MOST: u64 = 1_000_000;
+
 /// Load for an XMPP server, and what it costs that server.
+///
+/// Every message is checked: one that is lost, comes twice or overtakes another ends the run with
+/// an error. Runs end by themselves; Ctrl-C ends one early and prints what it has.
 #[derive(Parser)]
-#[command(name = "waxwing-load", version)]
+#[command(name = "waxwing-load", version, after_help = EXAMPLE)]
 struct Arguments {
     #[command(flatten)]
     place: Place,
     #[command(subcommand)]
-    scenario: Scenario,
+    command: Command,
 }
+
+const EXAMPLE: &str = "Example:
+  waxwing-load chat --address 127.0.0.1:5222 --domain localhost --register \\
+      --pid \"$(pidof waxwing)\" --pairs 50 --rate 2000 --seconds 30";
 
 #[derive(Args)]
 struct Place {
-    /// Where the server listens.
+    /// Where the server listens for the transport.
     #[arg(long, global = true, default_value = "127.0.0.1:5222")]
     address: SocketAddr,
     /// The virtual host.
     #[arg(long, global = true, default_value = "localhost")]
     domain: String,
-    /// How to speak with it.
+    /// How to connect.
     #[arg(long, global = true, value_enum, default_value = "tcp")]
     transport: Transport,
-    /// The server's process, whose processor time and memory are read.
+    /// Where WebSockets are opened.
+    #[arg(long, global = true, default_value = "/xmpp-websocket")]
+    path: String,
+    /// How to sign in; `floor` talks to `waxwing-load floor`.
+    #[arg(long, global = true, value_enum, default_value = "scram-sha-1")]
+    auth: Speech,
+    /// Names of the accounts, with {} where the number goes.
+    #[arg(long, global = true, default_value = "load{}")]
+    user: String,
+    /// The password of all accounts.
+    #[arg(long, global = true, default_value = "under-the-load")]
+    password: String,
+    /// A file with `name password` on each line, instead of --user and --password.
+    #[arg(long, global = true, conflicts_with_all = ["user", "password"])]
+    accounts: Option<PathBuf>,
+    /// Make accounts that do not exist by registering in-band (XEP-0077).
+    #[arg(long, global = true)]
+    register: bool,
+    /// The server's process on this machine, whose processor time and memory are read.
     #[arg(long, global = true)]
     pid: Option<u32>,
+    /// Seconds that one answer may take before the run ends with an error.
+    #[arg(long, global = true, default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=600))]
+    patience: u64,
+    /// Print one object of JSON instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
-enum Scenario {
-    /// Make the accounts `load0`, `load1`, … by registering in-band (XEP-0077).
-    Register {
-        /// How many.
-        #[arg(long, default_value_t = 2000)]
-        users: usize,
-    },
-    /// Pairs of clients talk: processor time per message, order, and nothing lost or doubled.
-    Chat(Chat),
+enum Command {
+    /// Clients sign in and leave, over and over: processor time per sign-in.
+    Login(login::Login),
     /// Clients sign in, show presence and fall silent: memory per session.
-    Idle(Idle),
+    Idle(idle::Idle),
+    /// Pairs of clients talk, in closed or open loop: processor time and latency of a message.
+    Chat(chat::Chat),
+    /// One client's presence goes to its contacts: processor time and latency of a delivery.
+    Presence(presence::Presence),
+    /// Clients fetch their contact lists: processor time and latency of a list.
+    Roster(roster::Roster),
+    /// Be a relay that understands nothing: what sockets alone cost, to compare with.
+    Floor(floor::Floor),
+}
+
+/// Reads a number from one.
+fn counts() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=MOST)
 }
 
 fn main() -> ExitCode {
-    let Arguments { place, scenario } = Arguments::parse();
-    process::lift_file_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime
-        .map_err(|error| format!("no threads can be started: {error}"))
-        .and_then(|runtime| runtime.block_on(run(place, scenario)));
+    let Arguments { place, command } = Arguments::parse();
+    let is_json = place.json;
+    let outcome = match &command {
+        Command::Floor(floor) => floor::run(floor).map(|()| None),
+        _ => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| format!("no threads can be started: {error}"))
+            .and_then(|runtime| runtime.block_on(perform(place, &command)).map(Some)),
+    };
     match outcome {
-        Ok(result) => {
-            println!("{result}");
-            ExitCode::SUCCESS
-        }
+        Ok(Some(report)) if is_json => println!("{}", report.json()),
+        Ok(Some(report)) => print!("{report}"),
+        Ok(None) => {}
         Err(reason) => {
             eprintln!("waxwing-load: {reason}");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
+    }
+    ExitCode::SUCCESS
+}
+
+async fn perform(place: Place, command: &Command) -> Outcome<report::Report> {
+    let (pid, registers) = (place.pid, place.register);
+    if let Some(pid) = pid {
+        process::resident(pid)?;
+    }
+    let run = Run::new(place.target()?, pid, registers);
+    let scenario = async {
+        match command {
+            Command::Login(login) => Box::pin(login::run(&run, login)).await,
+            Command::Idle(idle) => Box::pin(idle::run(&run, idle)).await,
+            Command::Chat(chat) => Box::pin(chat::run(&run, chat)).await,
+            Command::Presence(presence) => Box::pin(presence::run(&run, presence)).await,
+            Command::Roster(roster) => Box::pin(roster::run(&run, roster)).await,
+            Command::Floor(_) => Err("the floor is no scenario".into()),
+        }
+    };
+    tokio::select! {
+        report = scenario => report,
+        () = Arc::clone(&run.progress).draw() => Err("the progress ends".into()),
     }
 }
 
-async fn run(place: Place, scenario: Scenario) -> Outcome<serde_json::Value> {
-    let Place { address, domain, transport, pid } = place;
-    let target = Target { address, domain, transport };
-    match scenario {
-        Scenario::Register { users } => register::run(&target, users).await,
-        Scenario::Chat(chat) => chat::run(&target, pid, &chat).await,
-        Scenario::Idle(idle) => idle::run(&target, pid, &idle).await,
+impl Place {
+    fn target(self) -> Outcome<Target> {
+        let accounts = match &self.accounts {
+            Some(file) => Accounts::file(file)?,
+            None => Accounts::pattern(&self.user, &self.password)?,
+        };
+        if self.auth == Speech::Floor && self.transport != Transport::Tcp {
+            let is_tls = self.transport == Transport::Tls;
+            if !is_tls {
+                return Err("the floor knows --transport tcp and tls only".into());
+            }
+        }
+        Ok(Target {
+            address: self.address,
+            domain: self.domain,
+            path: self.path,
+            transport: self.transport,
+            speech: self.auth,
+            accounts: Arc::new(accounts),
+            keys: Arc::default(),
+            patience: Duration::from_secs(self.patience),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn read(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Arguments::command().debug_assert();
+        let read = read("load chat --transport wss --rate 5000 --seconds 3").expect("fine");
+        assert_eq!(read.place.transport, Transport::Wss);
+        assert!(matches!(read.command, Command::Chat(_)));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for line in [
+            "load chat --rate 0",
+            "load chat --rate 5 --window 2",
+            "load chat --seconds 0",
+            "load chat --seconds 100000",
+            "load chat --pairs 0",
+            "load idle --transport carrier-pigeon",
+            "load login --accounts file --password x",
+        ] {
+            assert!(read(line).is_err(), "{line}");
+        }
+        let place = read("load chat --user nobody").expect("words").place;
+        assert!(place.target().is_err_and(|reason| reason.contains("nobody{}")));
     }
 }

@@ -3,8 +3,6 @@
 use std::fs;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use crate::Outcome;
 
 /// Processor time of the process so far, all threads, in user and kernel mode together.
@@ -31,14 +29,22 @@ pub(crate) fn resident(pid: u32) -> Outcome<u64> {
     value.ok_or_else(|| format!("/proc/{pid}/status names no VmRSS"))
 }
 
-/// Lets this process open as many sockets as it may.
-pub(crate) fn lift_file_limit() {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Without it a large run fails with the system's own words, which are clear.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-}
-
 fn read(pid: u32, file: &str) -> Outcome<String> {
     let path = format!("/proc/{pid}/{file}");
-    fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"))
+    fs::read_to_string(&path).map_err(|error| {
+        format!("{path} cannot be read ({error}): --pid takes the number of a running server")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_time_and_memory() {
+        let own = std::process::id();
+        assert!(resident(own).expect("a number") > 100);
+        assert!(cpu(own).is_ok());
+        assert!(cpu(u32::MAX).is_err_and(|reason| reason.contains("--pid")));
+    }
 }

@@ -1,6 +1,8 @@
 //! The client's side of SCRAM-SHA-1 without channel binding (RFC 5802).
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::{digest, hmac, pbkdf2, rand};
 use base64::Engine;
@@ -10,6 +12,27 @@ use crate::Outcome;
 
 const DIGEST_BYTES: usize = 20;
 
+/// Salted passwords, by password, salt and rounds. A server's salt stays, so that a client that has
+/// signed in once need not derive again, and the processor is left to the server.
+#[derive(Debug, Default)]
+pub(crate) struct Keys(Mutex<HashMap<(String, Vec<u8>, u32), Salted>>);
+
+type Salted = [u8; DIGEST_BYTES];
+
+impl Keys {
+    fn salted(&self, password: &str, salt: &[u8], rounds: NonZeroU32) -> Salted {
+        let place = (password.to_owned(), salt.to_vec(), rounds.get());
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
+        known.unwrap_or_else(|| {
+            let mut salted = [0; DIGEST_BYTES];
+            let algorithm = pbkdf2::PBKDF2_HMAC_SHA1;
+            pbkdf2::derive(algorithm, rounds, salt, password.as_bytes(), &mut salted);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place, salted);
+            salted
+        })
+    }
+}
+
 /// An exchange under way.
 pub(crate) struct Scram {
     nonce: String,
@@ -17,11 +40,13 @@ pub(crate) struct Scram {
 }
 
 impl Scram {
-    /// Begins for `user`, whose name needs no escapes.
+    /// Begins for `user`.
     pub(crate) fn new(user: &str) -> Self {
         let mut raw = [0; 18];
         rand::fill(&mut raw).expect("the operating system has randomness");
         let nonce = BASE64.encode(raw);
+        // RFC 5802 §5.1: "The characters ',' or '=' in usernames are sent as '=2C' and '=3D'".
+        let user = user.replace('=', "=3D").replace(',', "=2C");
         let first = format!("n={user},r={nonce}");
         Self { nonce, first }
     }
@@ -32,7 +57,12 @@ impl Scram {
     }
 
     /// The answer to the server's challenge, and what its last message has to be, in base64.
-    pub(crate) fn answer(&self, challenge: &str, password: &str) -> Outcome<(String, String)> {
+    pub(crate) fn answer(
+        &self,
+        challenge: &str,
+        password: &str,
+        keys: &Keys,
+    ) -> Outcome<(String, String)> {
         let challenge = decode(challenge)?;
         let field = |name: &str| {
             let mut fields = challenge.split(',');
@@ -45,8 +75,7 @@ impl Scram {
         }
         let salt = BASE64.decode(salt).map_err(|error| format!("a broken salt: {error}"))?;
         let rounds: NonZeroU32 = rounds.parse().map_err(|_| format!("{rounds} rounds"))?;
-        let mut salted = [0; DIGEST_BYTES];
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA1, rounds, &salt, password.as_bytes(), &mut salted);
+        let salted = keys.salted(password, &salt, rounds);
         let client_key = sign(&salted, b"Client Key");
         let stored_key = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, client_key.as_ref());
         let last = format!("c=biws,r={nonce}");
@@ -81,8 +110,10 @@ mod tests {
         let nonce = "fyko+d2lbbFgONRv9qkxdawL".to_owned();
         let scram = Scram { first: format!("n=user,r={nonce}"), nonce };
         let challenge = "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096";
-        let (answer, verifier) =
-            scram.answer(&BASE64.encode(challenge), "pencil").expect("a good challenge");
+        let (challenge, keys) = (BASE64.encode(challenge), Keys::default());
+        let first = scram.answer(&challenge, "pencil", &keys).expect("a good challenge");
+        let (answer, verifier) = scram.answer(&challenge, "pencil", &keys).expect("known keys");
+        assert_eq!(first, (answer.clone(), verifier.clone()));
         let answer = decode(&answer).expect("text");
         assert!(answer.ends_with("p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="), "{answer}");
         assert_eq!(decode(&verifier).expect("text"), "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=");

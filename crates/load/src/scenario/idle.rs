@@ -1,63 +1,66 @@
 //! Clients that are there and say nothing.
 
-use std::time::Duration;
-
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::client::Client;
-use crate::scenario::sign_in;
-use crate::target::Target;
+use crate::limits::make_room;
+use crate::meter::Meter;
+use crate::report::Report;
+use crate::run::Run;
+use crate::scenario::{all_there, keep};
 use crate::{Outcome, process};
 
 /// How many, for how long.
 #[derive(Args)]
 pub(crate) struct Idle {
     /// Sessions that are counted.
-    #[arg(long, default_value_t = 2000)]
-    users: usize,
+    #[arg(long, default_value_t = 2000, value_parser = crate::counts())]
+    users: u64,
     /// Sessions before the first reading: what a server allocates once is not counted.
-    #[arg(long, default_value_t = 20)]
-    first: usize,
-    /// Seconds of silence before each reading.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    first: u64,
+    /// Seconds of silence before each reading of the memory.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
     settle: u64,
+    /// Seconds of silence whose processor time is read.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
 }
 
 /// Reads the server's resident memory before and after the sessions.
-pub(crate) async fn run(target: &Target, pid: Option<u32>, idle: &Idle) -> Outcome<Value> {
-    let pid = pid.ok_or("memory can only be read with --pid")?;
-    let settle = Duration::from_secs(idle.settle);
+pub(crate) async fn run(run: &Run, idle: &Idle) -> Outcome<Report> {
+    let (first, users) = (idle.first as usize, idle.users as usize);
+    make_room(first + users, 1)?;
+    let resident = || run.pid.map(process::resident).transpose();
+    run.register(0..first + users).await?;
     let mut silent = JoinSet::new();
-    keep(&mut silent, sign_in(target, 0..idle.first).await?);
-    tokio::time::sleep(settle).await;
-    let before = process::resident(pid)?;
-    keep(&mut silent, sign_in(target, idle.first..idle.first + idle.users).await?);
-    tokio::time::sleep(settle).await;
-    let after = process::resident(pid)?;
-    if let Some(ended) = silent.try_join_next() {
-        let reason = ended.unwrap_or_else(|error| error.to_string());
-        return Err(format!("a session has ended meanwhile: {reason}"));
-    }
+    keep(&mut silent, run.sign_in(0..first, 1).await?);
+    run.pause("settling", idle.settle).await;
+    let before = resident()?;
+    keep(&mut silent, run.sign_in(first..first + users, 1).await?);
+    run.pause("settling", idle.settle).await;
+    let after = resident()?;
+    let meter = Meter::start(run.pid)?;
+    run.pause("idle", idle.seconds).await;
+    let usage = meter.stop()?;
+    all_there(&mut silent)?;
     silent.shutdown().await;
-    Ok(json!({
-        "sessions": idle.users,
-        "before_kib": before,
-        "after_kib": after,
-        "session_kib": after.saturating_sub(before) as f64 / idle.users as f64,
-    }))
-}
-
-/// Answers the server's requests until the end, which gives a reason if it comes early.
-fn keep(silent: &mut JoinSet<String>, clients: Vec<Client>) {
-    for mut client in clients {
-        silent.spawn(async move {
-            loop {
-                if let Err(reason) = client.next().await {
-                    return reason;
-                }
-            }
-        });
-    }
+    let report = Report::new(run, "idle", "sessions", (usage, idle.users)).line(
+        "checked",
+        "all stayed".into(),
+        ("checked", true.into()),
+    );
+    Ok(match before.zip(after) {
+        None => report.warning(Some("memory is only read with --pid".into())),
+        Some((before, after)) => {
+            let each = after.saturating_sub(before) as f64 / users as f64;
+            let text = format!(
+                "{each:.2} KiB for each session; {:.1} MiB before them",
+                before as f64 / 1024.0
+            );
+            let figures = json!({ "before_kib": before, "after_kib": after, "session_kib": each });
+            report.line("memory", text, ("memory", figures))
+        }
+    })
 }

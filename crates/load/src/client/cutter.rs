@@ -5,7 +5,7 @@
 
 /// Bytes that came, and how far they have been looked at.
 #[derive(Default)]
-pub(crate) struct Cutter {
+pub(super) struct Cutter {
     bytes: Vec<u8>,
     /// Where the next element begins.
     start: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Cutter {
 
 impl Cutter {
     /// Adds what came.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         if self.start == self.bytes.len() {
             self.bytes.clear();
             (self.start, self.seen) = (0, 0);
@@ -25,7 +25,7 @@ impl Cutter {
     }
 
     /// The next whole element. A stream header counts as one, and so does its end tag.
-    pub(crate) fn next(&mut self) -> Option<&str> {
+    pub(super) fn next(&mut self) -> Option<&str> {
         loop {
             let open = self.seen + position(&self.bytes[self.seen..], b'<')?;
             let close = open + tag_end(&self.bytes[open..])?;
