@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::site::Site;
+use crate::trace::Tracer;
 
 /// A handle on the running server. Cheap to clone.
 #[derive(Clone)]
@@ -42,6 +43,7 @@ struct Core {
     lapsed: Lapsed,
     password_checks: tokio::sync::Semaphore,
     metrics: Arc<Metrics>,
+    tracer: Tracer,
     is_draining: watch::Sender<bool>,
     elsewhere: Mutex<Option<Arc<str>>>,
     sessions: AtomicUsize,
@@ -105,6 +107,7 @@ impl Hub {
             password_checks: tokio::sync::Semaphore::new(limits.password_checks),
             limits: ArcSwap::from_pointee(limits),
             metrics,
+            tracer: Tracer::default(),
             is_draining: watch::Sender::new(false),
             elsewhere: Mutex::new(None),
             sessions: AtomicUsize::new(0),
@@ -195,6 +198,11 @@ impl Hub {
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
+    }
+
+    /// Who watches which session.
+    pub(crate) fn tracer(&self) -> &Tracer {
+        &self.0.tracer
     }
 
     /// The local account with this address, if there is one.

@@ -31,6 +31,7 @@ pub mod routes;
 mod session;
 mod site;
 pub mod stage;
+pub mod trace;
 pub mod wire;
 
 pub use hub::{Hub, Sites};

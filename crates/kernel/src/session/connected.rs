@@ -30,6 +30,7 @@ impl Session {
         loop {
             while let Some(event) = stream.next_event() {
                 if let Event::Closed(closure) = event {
+                    self.hub.trace_end(&self.jid, &closure);
                     if let Closure::Error(error) = &closure {
                         self.hub.metrics().stream_error(error.condition.name());
                     }
@@ -132,6 +133,7 @@ impl Session {
             }
             Event::Confirmed(tags) => self.confirm(tags),
             Event::Nonza(element) => {
+                self.hub.trace_element(&self.jid, &element);
                 let Some(site) = self.site() else { return };
                 if let Some(handler) = site.router.nonza(element.name(), element.namespace()) {
                     let mut out = Vec::new();

@@ -220,6 +220,7 @@ impl Session {
             self.written.push(delivery.clone());
         }
         self.hub.metrics().stanza_out(delivery.stanza.head.kind);
+        self.hub.trace_stanza(&self.jid, false, &delivery.stanza);
     }
 
     /// The connection is gone: what was held back for its client joins what the client has not

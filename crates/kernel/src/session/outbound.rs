@@ -16,6 +16,7 @@ impl Session {
     /// One stanza of the client.
     pub(super) async fn on_stanza(&mut self, stream: &mut Stream, seq: u64, stanza: Stanza) {
         self.hub.metrics().stanza_in(stanza.head.kind);
+        self.hub.trace_stanza(&self.jid, true, &stanza);
         let mut effects = Effects::default();
         let (from, head) = (self.party(), stanza.head.clone());
         self.judge(&from, stanza, &mut effects).await;

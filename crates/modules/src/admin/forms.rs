@@ -4,6 +4,8 @@ use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::command::{CommandAbout, Field, FieldKind, Secret};
 use waxwing_kernel::form;
 
+use super::trace::Seconds;
+
 /// The nodes of XEP-0133.
 macro_rules! node {
     ($name:literal) => {
@@ -166,6 +168,19 @@ form! {
 }
 pub(super) static SESSIONS: CommandAbout =
     CommandAbout::of::<ListSessions>("urn:waxwing:admin#sessions", &["session", "list"]);
+
+form! {
+    /// Note what passes between the server and somebody's clients, for a while. Texts are not
+    /// shown: of each element its name, addresses, id, children and sizes. The log says who asked.
+    pub struct TraceSession {
+        /// The address of an account, or of a single session with its resource.
+        pub jid("accountjid"): Jid,
+        /// For how many seconds, up to 60. 10 if nothing is said.
+        pub seconds: Option<Seconds>,
+    }
+}
+pub(super) static TRACE: CommandAbout =
+    CommandAbout::of::<TraceSession>("urn:waxwing:admin#trace", &["session", "trace"]);
 
 form! {
     /// Count the people who are online.

@@ -3,6 +3,7 @@
 mod forms;
 mod sessions;
 mod tell;
+mod trace;
 mod users;
 
 use std::sync::Arc;
@@ -57,6 +58,7 @@ impl Module for Admin {
         on.command(|admin| Command::new(&forms::LIST_DISABLED, admin, Self::list_disabled));
         on.command(|admin| Command::new(&forms::KICK, admin, Self::kick));
         on.command(|admin| Command::new(&forms::SESSIONS, admin, Self::sessions));
+        on.command(|admin| Command::new(&forms::TRACE, admin, Self::trace));
         on.command(|admin| Command::new(&forms::COUNT_ONLINE, admin, Self::count_online));
         on.command(|admin| Command::new(&forms::COUNT_ACTIVE, admin, Self::count_active));
         on.command(|admin| Command::new(&forms::COUNT_IDLE, admin, Self::count_idle));
