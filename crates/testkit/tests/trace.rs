@@ -35,12 +35,15 @@ async fn trace<F: Future<Output = Result<(), String>>>(
     let mut values = Values::default();
     values.push("accountjid", whom);
     values.push("seconds", "5");
-    let watching = tokio::spawn(async move { command.run(Caller::Operator, true, values).await });
-    world.settle().await?;
-    meanwhile().await?;
-    world.settle().await?;
-    hub.clock().advance(Duration::from_secs(5));
-    let said = watching.await.map_err(|error| error.to_string())?;
+    let happening = async {
+        world.settle().await?;
+        let outcome = meanwhile().await;
+        world.settle().await?;
+        hub.clock().advance(Duration::from_secs(5));
+        outcome
+    };
+    let (said, outcome) = tokio::join!(command.run(Caller::Operator, true, values), happening);
+    outcome?;
     said.map_err(|refusal| refusal.text)
 }
 

@@ -1,6 +1,8 @@
 """Security and operation."""
 
-from client import STREAM, opening
+import asyncio
+
+from client import STREAM, is_message, opening
 from frames import Refused
 from node import DOMAIN, SECOND
 from rows import check, expect
@@ -133,6 +135,24 @@ async def log(world):
     log = world.main.log()
     expect("hemmelig" not in log and "nobodys" not in log, "a secret in the log")
     expect("localhost" in log, "nothing in the log")
+
+
+@check("O07", "an operator may watch a session: who, what and how much, but no text")
+async def trace(world):
+    client = await world.online()
+    words = ("session", "trace", client.jid, "--seconds", "3", "--json")
+    watching = asyncio.ensure_future(world.main.admin(*words))
+    for _ in range(20):
+        await asyncio.sleep(0.1)
+        client.tell(client.jid, "a-body-that-is-nobodys-business")
+        await client.until(is_message)
+    done = await watching
+    expect(done.returncode == 0, done.stderr)
+    expect("nobodys" not in done.stdout, done.stdout)
+    for word in ("message", "body (", client.jid, "client", "server"):
+        expect(word in done.stdout, f"no {word} in {done.stdout}")
+    lines = [line for line in world.main.log().splitlines() if "session traced" in line]
+    expect(any(client.jid in line for line in lines), "it is not in the log")
 
 
 @check("W05 H06", "features and errors keep their spelling on wss too")
