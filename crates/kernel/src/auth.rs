@@ -1,24 +1,31 @@
 //! Who may sign in: the answers to what a stream asks about credentials.
 
+use std::net::IpAddr;
+
+use tokio::sync::OwnedSemaphorePermit;
 use waxwing_jid::BareJid;
+use waxwing_stanza::StanzaError;
 use waxwing_store::StoreError;
 use waxwing_store::domains::accounts::{Account, Accounts, Credential};
 use waxwing_stream::{Answer, AuthFailure, Hash, Need, Question, ScramKeys};
 
 use crate::clock::Clock;
+use crate::gate::{Crowded, Room};
 use crate::hub::Hub;
+
+pub use crate::gate::network;
 
 /// Bytes of salt for new passwords (RFC 5802 asks for randomness, RFC 8018 §4.1 for 8 at least).
 const SALT_BYTES: usize = 16;
 
-/// Answers a stream's question about identity.
-pub(crate) async fn answer(hub: &Hub, question: Question) -> Answer {
+/// Answers a stream's question about identity; `peer` is who asks.
+pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answer {
     match question {
         Question::Credentials { account, need: Need::Scram(hash) } => {
             scram(hub, &account, hash).await
         }
         Question::Plain { account, password } => {
-            Answer::Verdict(verify(hub, &account, password).await)
+            Answer::Verdict(verify(hub, &account, password, peer).await)
         }
         Question::External { account, certificate, verified } => {
             Answer::External(external(hub, account, &certificate, verified).await)
@@ -50,18 +57,23 @@ async fn verify(
     hub: &Hub,
     jid: &BareJid,
     password: zeroize::Zeroizing<String>,
+    peer: IpAddr,
 ) -> Result<(), AuthFailure> {
+    let permit = permit(hub, Some(peer)).await.map_err(|Crowded| crowded())?;
     let found = known(hub, jid).await.map_err(|error| temporary(&error))?;
     let (account, credentials) = match found {
         Some(found) => found,
-        None => return refuse_slowly(hub, password).await,
+        None => return refuse_slowly(permit, password).await,
     };
     let strongest = Hash::ALL
         .into_iter()
         .find_map(|hash| credentials.iter().find_map(|credential| keys(credential.clone(), hash)));
-    let Some(keys) = strongest else { return refuse_slowly(hub, password).await };
-    let _permit = hub.password_permit().await;
-    let check = tokio::task::spawn_blocking(move || keys.verify_plain(&password)).await;
+    let Some(keys) = strongest else { return refuse_slowly(permit, password).await };
+    let check = move || {
+        let _permit = permit;
+        keys.verify_plain(&password)
+    };
+    let check = tokio::task::spawn_blocking(check).await;
     match (check, account.disabled) {
         (Ok(true), None) => Ok(()),
         (Ok(true), Some(reason)) => Err(disabled(reason)),
@@ -70,12 +82,30 @@ async fn verify(
 }
 
 /// Takes as long as a wrong password for an account that exists would.
-async fn refuse_slowly(hub: &Hub, password: zeroize::Zeroizing<String>) -> Result<(), AuthFailure> {
-    let _permit = hub.password_permit().await;
-    let derive =
-        move || ScramKeys::derive(Hash::Sha512, &password, b"nobody", ScramKeys::ITERATIONS);
+async fn refuse_slowly(
+    permit: OwnedSemaphorePermit,
+    password: zeroize::Zeroizing<String>,
+) -> Result<(), AuthFailure> {
+    let derive = move || {
+        let _permit = permit;
+        ScramKeys::derive(Hash::Sha512, &password, b"nobody", ScramKeys::ITERATIONS)
+    };
     let _ = tokio::task::spawn_blocking(derive).await;
     Err(AuthFailure::NotAuthorized)
+}
+
+/// Waits for leave to spend a processor's time on a password. The check keeps what is given until
+/// it ends, also when nobody waits for it any more.
+async fn permit(hub: &Hub, peer: Option<IpAddr>) -> Result<OwnedSemaphorePermit, Crowded> {
+    let room = {
+        let limits = hub.limits();
+        Room { all: limits.password_waiting, network: limits.password_waiting_per_address }
+    };
+    hub.gate().pass(peer, room).await
+}
+
+fn crowded() -> AuthFailure {
+    AuthFailure::Temporary(Some("Too many are signing in at the moment; try again.".into()))
 }
 
 /// XEP-0178 §2: the addresses in a verified client certificate are the accounts it may act as.
@@ -127,13 +157,21 @@ fn temporary(error: &StoreError) -> AuthFailure {
 }
 
 /// [`credentials`] for somebody who asks for them over the wire: it waits its turn with the checks
-/// of passwords, so that those who ask often do not occupy the machine.
+/// of passwords, so that those who ask often do not occupy the machine. `peer` is who asks, when
+/// that is a stranger.
 ///
 /// # Errors
-/// As of [`credentials`].
-pub async fn credentials_in_turn(hub: &Hub, password: &str) -> Result<Vec<Credential>, String> {
-    let _permit = hub.password_permit().await;
-    credentials(hub.clock(), password).await
+/// As of [`credentials`]: `not-acceptable`. When too many wait: `resource-constraint`.
+pub async fn credentials_in_turn(
+    hub: &Hub,
+    peer: Option<IpAddr>,
+    password: &str,
+) -> Result<Vec<Credential>, StanzaError> {
+    let permit = permit(hub, peer).await.map_err(|Crowded| {
+        StanzaError::resource_constraint().text("Too many ask for this at the moment; try again.")
+    })?;
+    let made = make(hub.clock(), password, Some(permit)).await;
+    made.map_err(|reason| StanzaError::not_acceptable().text(reason))
 }
 
 /// Makes what is stored of a password: keys for every hash, each with a salt of its own. Runs
@@ -142,6 +180,14 @@ pub async fn credentials_in_turn(hub: &Hub, password: &str) -> Result<Vec<Creden
 /// # Errors
 /// The password is empty or has characters that no password may have (RFC 8265 §4.2).
 pub async fn credentials(clock: &Clock, password: &str) -> Result<Vec<Credential>, String> {
+    make(clock, password, None).await
+}
+
+async fn make(
+    clock: &Clock,
+    password: &str,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Result<Vec<Credential>, String> {
     let password = zeroize::Zeroizing::new(password.to_owned());
     let salts = Hash::ALL.map(|hash| {
         let mut salt = vec![0; SALT_BYTES];
@@ -149,6 +195,7 @@ pub async fn credentials(clock: &Clock, password: &str) -> Result<Vec<Credential
         (hash, salt)
     });
     let derive = move || {
+        let _permit = permit;
         let all = salts.into_iter().map(|(hash, salt)| {
             let keys = ScramKeys::derive(hash, &password, &salt, ScramKeys::ITERATIONS)?;
             let ScramKeys { iterations, stored_key, server_key, salt, .. } = keys;

@@ -3,19 +3,20 @@
 //! This task ends when a resource is bound (the session's own, smaller task goes on) or when the
 //! connection is handed to the session that it resumes.
 
-use std::future::poll_fn;
-use std::task::Poll;
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use waxwing_stanza::Stanza;
 use waxwing_stream::{
-    Answer, AuthFailure, Closure, Event, Framing, Question, Security, Stream, Ticket,
+    Answer, AuthFailure, Closure, Event, Framing, Input, Question, Security, Stream, Ticket,
 };
 
 use crate::hub::Hub;
 use crate::mailbox::{Handover, Mail};
 use crate::rate::Pace;
-use crate::session::{Alarm, Listen, Session, Woke, expire};
+use crate::session::{Alarm, Listen, Session, Woke, expire, size};
 use crate::wire::Wire;
 
 /// Takes a new connection in; returns at once.
@@ -67,6 +68,9 @@ pub(crate) fn part(hub: &Hub, mut stream: Box<Stream>, mut wire: Box<dyn Wire>) 
     });
 }
 
+/// Bytes taken from a client that waits for an answer; the rest waits in the network.
+const HELD_BYTES: u32 = 16 * 1024;
+
 struct Connection {
     hub: Hub,
     stream: Box<Stream>,
@@ -97,14 +101,10 @@ impl Connection {
                             }
                         }
                     }
-                    Event::Ask(ticket, Question::Anonymous) => {
-                        let answer = self.welcome_guest().await;
-                        self.answer(ticket, answer);
-                    }
-                    Event::Ask(ticket, question) => {
-                        let answer = crate::auth::answer(&self.hub, question).await;
-                        self.answer(ticket, answer);
-                    }
+                    Event::Ask(ticket, question) => match self.identify(question).await {
+                        Some(answer) => self.answer(ticket, answer),
+                        None => return self.give_up(),
+                    },
                     Event::StartTls => match self.upgrade().await {
                         Some(upgraded) => {
                             self = upgraded;
@@ -114,22 +114,22 @@ impl Connection {
                         None => return,
                     },
                     Event::Early(ticket, stanza) => {
-                        let reply = self.early(stanza).await;
-                        self.answer(ticket, Answer::Reply(reply));
+                        let early = early(self.hub.clone(), stanza, self.wire.peer().ip());
+                        match self.attend(early).await {
+                            Some(reply) => self.answer(ticket, Answer::Reply(reply)),
+                            None => return self.give_up(),
+                        }
                     }
                     Event::Unauthorized(account, failure) => {
                         self.hub.metrics().auth_failed(failure.condition.name());
-                        let peer = self.wire.peer();
-                        let account = account.map(|jid| jid.to_string());
+                        let (peer, account) =
+                            (self.wire.peer(), account.map(|jid| jid.to_string()));
                         tracing::info!(%peer, account, ?failure, "sign-in refused");
-                    }
-                    Event::Closed(closure) => {
-                        if let Closure::Error(error) = &closure {
-                            self.hub.metrics().stream_error(error.condition.name());
+                        if self.punish().await.is_none() {
+                            return self.give_up();
                         }
-                        tracing::debug!(peer = %self.wire.peer(), ?closure, "no session");
-                        return part(&self.hub, self.stream, self.wire);
                     }
+                    Event::Closed(closure) => return self.over(&closure),
                     Event::Stanza(..) | Event::Nonza(_) | Event::Confirmed(_) => {}
                 }
             }
@@ -154,6 +154,15 @@ impl Connection {
         }
     }
 
+    /// Answers a question about who the client is. None as of [`Connection::attend`].
+    async fn identify(&mut self, question: Question) -> Option<Answer> {
+        if let Question::Anonymous = question {
+            return Some(self.welcome_guest().await);
+        }
+        let (hub, peer) = (self.hub.clone(), self.wire.peer().ip());
+        self.attend(crate::auth::answer(&hub, question, peer)).await
+    }
+
     /// SASL ANONYMOUS: an account that ends with its session.
     async fn welcome_guest(&mut self) -> Answer {
         let site = self.stream.host().and_then(|host| self.hub.site(&host.domain));
@@ -169,11 +178,57 @@ impl Connection {
         }
     }
 
-    /// RFC 6120 §10.3: before sign-in everything is for the server; `to` may name which.
-    async fn early(&mut self, stanza: Stanza) -> Option<Stanza> {
-        let domain = stanza.head.to.as_ref()?.domain();
-        let site = self.hub.site(domain)?;
-        self.hub.ask_early(&site, stanza, self.wire.peer().ip()).await
+    /// Who guesses passwords hears later each time that they were wrong. None as of
+    /// [`Connection::attend`].
+    async fn punish(&mut self) -> Option<()> {
+        let clock = self.hub.clock().clone();
+        let delay = self.hub.gate().failed(self.wire.peer().ip(), clock.now());
+        if delay.is_zero() {
+            return Some(());
+        }
+        let until = clock.now() + delay;
+        self.attend(async move { clock.until(Some(until)).await }).await
+    }
+
+    /// Waits for `answer` for as long as the client does. None when it is gone, or its time to
+    /// sign in is over.
+    async fn attend<T>(&mut self, answer: impl Future<Output = T>) -> Option<T> {
+        let Self { hub, stream, wire, pace, .. } = self;
+        let (deadline, mut taken, mut is_gone) = (stream.deadline(), 0, false);
+        let gone = poll_fn(|cx| {
+            while taken < HELD_BYTES && !is_gone {
+                let now = hub.clock().now();
+                ready!(wire.poll_read(cx, &mut |input| {
+                    taken += size(&input);
+                    is_gone |= matches!(input, Input::End);
+                    stream.receive(now, input);
+                }));
+            }
+            if is_gone { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let answer = tokio::select! {
+            biased;
+            answer = answer => Some(answer),
+            () = gone => None,
+            () = hub.clock().until(deadline) => None,
+        };
+        pace.load.bytes = pace.load.bytes.saturating_add(taken);
+        answer
+    }
+
+    /// The stream was closed before there was a session.
+    fn over(self, closure: &Closure) {
+        if let Closure::Error(error) = closure {
+            self.hub.metrics().stream_error(error.condition.name());
+        }
+        tracing::debug!(peer = %self.wire.peer(), ?closure, "no session");
+        part(&self.hub, self.stream, self.wire);
+    }
+
+    /// Ends the connection of a client that did not wait, or did so for too long.
+    fn give_up(mut self) {
+        self.stream.expire(self.hub.clock().now());
+        part(&self.hub, self.stream, self.wire);
     }
 
     async fn wait(&mut self, alarm: &mut Alarm) -> Woke {
@@ -251,4 +306,10 @@ impl Connection {
             }
         }
     }
+}
+
+/// RFC 6120 §10.3: before sign-in everything is for the server; `to` may name which.
+async fn early(hub: Hub, stanza: Stanza, peer: IpAddr) -> Option<Stanza> {
+    let site = hub.site(stanza.head.to.as_ref()?.domain())?;
+    hub.ask_early(&site, stanza, peer).await
 }

@@ -19,6 +19,7 @@ use crate::account::Account;
 use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
+use crate::gate::Gate;
 use crate::lapsed::Lapsed;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
@@ -41,7 +42,7 @@ struct Core {
     sites: ArcSwap<Sites>,
     resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
     lapsed: Lapsed,
-    password_checks: tokio::sync::Semaphore,
+    gate: Gate,
     metrics: Arc<Metrics>,
     tracer: Tracer,
     is_draining: watch::Sender<bool>,
@@ -104,7 +105,7 @@ impl Hub {
             sites: ArcSwap::default(),
             resumable: Mutex::default(),
             lapsed: Lapsed::default(),
-            password_checks: tokio::sync::Semaphore::new(limits.password_checks),
+            gate: Gate::new(limits.password_checks),
             limits: ArcSwap::from_pointee(limits),
             metrics,
             tracer: Tracer::default(),
@@ -247,9 +248,9 @@ impl Hub {
         Arc::new(move |bytes| clock.random(bytes))
     }
 
-    /// Waits for leave to check a password: it costs milliseconds of a processor.
-    pub(crate) async fn password_permit(&self) -> tokio::sync::SemaphorePermit<'_> {
-        self.0.password_checks.acquire().await.expect("the semaphore is never closed")
+    /// Where those wait whose password is to be checked.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
     }
 
     /// Makes a session findable by the id that its client will resume it with.

@@ -14,6 +14,7 @@ pub mod directory;
 pub mod disco;
 mod drain;
 mod erase;
+mod gate;
 mod hub;
 mod lapsed;
 mod limits;

@@ -26,6 +26,10 @@ pub struct Limits {
     pub close_seconds: u64,
     /// Password checks (PBKDF2) that may run at a time; more wait.
     pub password_checks: usize,
+    /// Requests for a password check that may wait.
+    pub password_waiting: usize,
+    /// Those of them that may come from one network (one IPv4 address, one IPv6 /64).
+    pub password_waiting_per_address: usize,
     /// How fast one session may send; who is faster is read later.
     pub session_rate: Rate,
     /// How fast all sessions of one account may send together.
@@ -49,6 +53,8 @@ impl Default for Limits {
             accounts_cached: 10_000,
             close_seconds: 5,
             password_checks: 2,
+            password_waiting: 1024,
+            password_waiting_per_address: 64,
             session_rate: Rate {
                 stanzas: Flow { per_second: 2_000, burst: 10_000 },
                 bytes: Flow { per_second: 2 << 20, burst: 16 << 20 },

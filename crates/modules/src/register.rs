@@ -1,7 +1,7 @@
 #![cfg_attr(not(doctest), doc = include_str!("register.md"))]
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -107,9 +107,7 @@ impl Register {
         }
         self.check_password(password)?;
         self.admit(ask.peer, ask.hub.clock().now())?;
-        let credentials = auth::credentials_in_turn(&ask.hub, password)
-            .await
-            .map_err(|reason| StanzaError::not_acceptable().text(reason))?;
+        let credentials = auth::credentials_in_turn(&ask.hub, ask.peer, password).await?;
         let created = ask.hub.clock().wall_millis().cast_signed();
         let accounts = Accounts::new(ask.hub.db().clone());
         match accounts.create(jid.as_str(), created, &credentials).await {
@@ -160,9 +158,7 @@ impl Register {
             return Err(StanzaError::not_allowed().text("You can change your own password only."));
         }
         self.check_password(password)?;
-        let credentials = auth::credentials_in_turn(&ask.hub, password)
-            .await
-            .map_err(|reason| StanzaError::not_acceptable().text(reason))?;
+        let credentials = auth::credentials_in_turn(&ask.hub, ask.peer, password).await?;
         let accounts = Accounts::new(ask.hub.db().clone());
         let changed = accounts.set_credentials(jid.as_str(), &credentials).await;
         changed.map_err(|error| unstored(&error)).map(drop)
@@ -178,7 +174,7 @@ impl Register {
 
     /// Counts one more account for the network that `peer` is in.
     fn admit(&self, peer: Option<IpAddr>, now: Instant) -> Result<(), StanzaError> {
-        let Some(network) = peer.map(network) else { return Ok(()) };
+        let Some(network) = peer.map(auth::network) else { return Ok(()) };
         let mut recent = self.recent.lock();
         if recent.len() >= NETWORKS {
             recent.retain(|_, made| made.iter().any(|at| now.duration_since(*at) < HOUR));
@@ -209,14 +205,6 @@ fn own_name<P>(ask: &Request<P>, domain: &BareJid) -> Result<String, StanzaError
     local
         .map(str::to_owned)
         .ok_or_else(|| StanzaError::forbidden().text("You have no account here."))
-}
-
-/// Who shares a limit: one IPv4 address, one IPv6 /64.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
-        ip @ IpAddr::V4(_) => ip,
-    }
 }
 
 fn unstored(error: &StoreError) -> StanzaError {

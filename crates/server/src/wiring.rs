@@ -76,6 +76,8 @@ pub(crate) fn limits(config: &LimitsConfig) -> Limits {
         directed_presences: config.directed_presences,
         accounts_cached: config.cached_accounts,
         password_checks: config.password_checks,
+        password_waiting: config.password_waiting,
+        password_waiting_per_address: config.password_waiting_per_address,
         close_seconds: u64::from(config.close_seconds),
         session_rate: Rate {
             stanzas: flow(config.session_stanzas.into(), config.session_stanzas_burst.into()),

@@ -108,12 +108,12 @@ async fn acknowledges(world: &World, client: &mut Client) -> Outcome {
 
 #[tokio::test]
 async fn a_flooder_is_slowed_over_tcp() -> Outcome {
-    is_slowed(Framing::Tcp).await
+    Box::pin(is_slowed(Framing::Tcp)).await
 }
 
 #[tokio::test]
 async fn a_flooder_is_slowed_over_websocket() -> Outcome {
-    is_slowed(Framing::WebSocket).await
+    Box::pin(is_slowed(Framing::WebSocket)).await
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ use crate::site::{Site, Slots};
 use crate::stage::Party;
 use crate::wire::{Transport, Wire};
 
-pub(crate) use turn::{Alarm, Listen, Woke, expire};
+pub(crate) use turn::{Alarm, Listen, Woke, expire, size};
 
 /// A stanza that counts once its commit is decided, and what waits behind it.
 pub(crate) struct Pending {

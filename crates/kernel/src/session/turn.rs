@@ -91,7 +91,7 @@ impl Listen<'_> {
 }
 
 /// What an input counts for: its bytes; a WebSocket Ping is a few.
-fn size(input: &Input<'_>) -> u32 {
+pub(crate) fn size(input: &Input<'_>) -> u32 {
     let (Input::Bytes(bytes) | Input::Message(bytes)) = input else { return PING_BYTES };
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }

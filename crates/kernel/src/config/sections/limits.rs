@@ -79,6 +79,10 @@ crate::section! {
         [restart] pub cached_accounts: usize = 10_000 in 100..=10_000_000,
         /// Passwords checked or hashed at the same time; others wait.
         [restart] pub password_checks: usize = 2 in 1..=64,
+        /// How many may wait for that; others are asked to try later.
+        pub password_waiting: usize = 1024 in 1..=1_000_000,
+        /// How many of them may come from one address (from one /64 for IPv6).
+        pub password_waiting_per_address: usize = 64 in 1..=1_000_000,
     }
 }
 
