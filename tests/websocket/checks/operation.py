@@ -144,7 +144,10 @@ async def trace(world):
     watching = asyncio.ensure_future(world.main.admin(*words))
     for _ in range(20):
         await asyncio.sleep(0.1)
-        client.tell(client.jid, "a-body-that-is-nobodys-business")
+        client.say(
+            f"<message xmlns='jabber:client' to='{client.jid}'><body>nobodys business</body>"
+            "</message>"
+        )
         await client.until(is_message)
     done = await watching
     expect(done.returncode == 0, done.stderr)
