@@ -17,6 +17,9 @@ use crate::stage::Party;
 /// How long sessions may take to end before their account is erased under them.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Accounts read at a time.
+const PAGE: u32 = 100;
+
 /// How often it is looked whether they have.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -33,12 +36,12 @@ impl Hub {
     /// Erases an account with everything it owns. False when there is none.
     ///
     /// # Errors
-    /// The store's; the account is then disabled, and can be erased again.
+    /// The store's; the account is then disabled, and can be erased again. The next start does.
     pub async fn erase(&self, site: &Arc<Site>, jid: &BareJid) -> Result<bool, StoreError> {
         let Some(account) = self.account(jid).await? else { return Ok(false) };
         let rows = Accounts::new(self.db().clone());
         // Nobody signs in any more; then those who are in leave.
-        rows.disable(jid.as_str(), "This account is being erased.").await?;
+        rows.begin_erasure(jid.as_str()).await?;
         // XEP-0077 §3.2: the server "SHOULD then return a <not-authorized/> stream error and
         // terminate all active sessions for the entity".
         let gone = StreamError::not_authorized().text("This account has been removed.");
@@ -59,5 +62,35 @@ impl Hub {
         let was_there = rows.remove(jid.as_str()).await?;
         self.forget(jid);
         Ok(was_there)
+    }
+
+    /// Ends the erasures that the end of the last run interrupted. Those of domains that are not
+    /// served have to wait until they are.
+    pub async fn finish_erasures(&self) {
+        let (rows, mut after) = (Accounts::new(self.db().clone()), String::new());
+        loop {
+            let page = match rows.unfinished(&after, PAGE).await {
+                Ok(page) => page,
+                Err(error) => {
+                    return tracing::error!(%error, "interrupted erasures have to wait");
+                }
+            };
+            for jid in &page {
+                self.finish_erasure(jid).await;
+            }
+            match page.into_iter().next_back() {
+                Some(last) => after = last,
+                None => return,
+            }
+        }
+    }
+
+    async fn finish_erasure(&self, jid: &str) {
+        let Ok(jid) = BareJid::new(jid) else { return };
+        let Some(site) = self.site(jid.domain()) else { return };
+        match self.erase(&site, &jid).await {
+            Ok(_) => tracing::info!(%jid, "an interrupted erasure is done"),
+            Err(error) => tracing::error!(%jid, %error, "an account could not be erased"),
+        }
     }
 }

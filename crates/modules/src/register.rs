@@ -146,7 +146,7 @@ impl Register {
             // The erasure ends this very session, so it is answered before; by then nobody can sign
             // in any more, whatever happens to the server.
             let accounts = Accounts::new(hub.db().clone());
-            let disabled = accounts.disable(jid.as_str(), "This account is being erased.").await;
+            let disabled = accounts.begin_erasure(jid.as_str()).await;
             disabled.map_err(|error| unstored(&error))?;
             let clock = hub.clock().clone();
             clock.spawn(async move { erase(hub, site, jid).await });

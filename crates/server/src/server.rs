@@ -72,6 +72,8 @@ impl Server {
         hub.restore().await.map_err(|error| hub.db().placed(error).to_string())?;
         let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
         hub.serve(Sites::new(sites));
+        let erasing = hub.clone();
+        hub.clock().spawn(async move { erasing.finish_erasures().await });
         let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
         let entry = entry(hub.clone(), &config);
         let net = Net::new(

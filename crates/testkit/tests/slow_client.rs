@@ -100,12 +100,12 @@ async fn nothing_is_lost(framing: Framing) -> Outcome {
 
 #[tokio::test]
 async fn nothing_is_lost_over_tcp() -> Outcome {
-    nothing_is_lost(Framing::Tcp).await
+    Box::pin(nothing_is_lost(Framing::Tcp)).await
 }
 
 #[tokio::test]
 async fn nothing_is_lost_over_websocket() -> Outcome {
-    nothing_is_lost(Framing::WebSocket).await
+    Box::pin(nothing_is_lost(Framing::WebSocket)).await
 }
 
 #[tokio::test]

@@ -74,6 +74,13 @@ const CREDENTIAL: Table = Table {
                 server_key {blob} NOT NULL, PRIMARY KEY (owner, hash))"],
 };
 
+/// Accounts whose erasure has begun. Its end takes the row along.
+const ERASURE: Table = Table {
+    name: "erasure",
+    owner: Some("owner"),
+    steps: &["CREATE TABLE erasure (owner {text} PRIMARY KEY)"],
+};
+
 const CREATE: &str = "INSERT INTO account (jid, domain, created) VALUES (?1, ?2, ?3) \
      ON CONFLICT (jid) DO NOTHING";
 const KEEP_CREDENTIAL: &str = "INSERT INTO credential \
@@ -95,11 +102,15 @@ const COUNT_DISABLED: &str =
 const COUNT: &str = "SELECT COUNT(*) FROM account WHERE domain = ?1";
 const SET_DISABLED: &str = "UPDATE account SET disabled = ?2 WHERE jid = ?1";
 const SEEN: &str = "UPDATE account SET last_seen = ?2 WHERE jid = ?1";
+const BEGIN_ERASURE: &str = "INSERT INTO erasure (owner) SELECT jid FROM account WHERE jid = ?1 \
+     ON CONFLICT (owner) DO NOTHING";
+const STOP_ERASURE: &str = "DELETE FROM erasure WHERE owner = ?1";
+const UNFINISHED: &str = "SELECT owner FROM erasure WHERE owner > ?1 ORDER BY owner LIMIT ?2";
 const REMOVE: &str = "DELETE FROM account WHERE jid = ?1";
 
 impl Accounts {
     /// The tables to migrate.
-    pub const TABLES: &'static [&'static Table] = &[&ACCOUNT, &CREDENTIAL];
+    pub const TABLES: &'static [&'static Table] = &[&ACCOUNT, &CREDENTIAL, &ERASURE];
 
     /// Every statement used here, so that both engines can be asked whether they understand it.
     pub const STATEMENTS: &'static [&'static str] = &[
@@ -115,6 +126,9 @@ impl Accounts {
         COUNT_DISABLED,
         SET_DISABLED,
         SEEN,
+        BEGIN_ERASURE,
+        STOP_ERASURE,
+        UNFINISHED,
         REMOVE,
     ];
 
@@ -199,9 +213,30 @@ impl Accounts {
         self.change(Statement::new(SET_DISABLED).with(jid).with(reason)).await
     }
 
-    /// Allows signing in again. False when there is no such account.
+    /// Allows signing in again, and gives up an erasure that was interrupted. False when there is
+    /// no such account.
     pub async fn enable(&self, jid: &str) -> Result<bool, StoreError> {
-        self.change(Statement::new(SET_DISABLED).with(jid).with(None::<&str>)).await
+        let enable = Statement::new(SET_DISABLED).with(jid).with(None::<&str>);
+        let stop = Statement::new(STOP_ERASURE).with(jid);
+        let changed = self.db.batch(vec![enable, stop]).await?;
+        Ok(changed.first().is_some_and(|rows| *rows > 0))
+    }
+
+    /// Forbids signing in and notes that the account is to be erased, whatever happens until
+    /// [`Accounts::remove`]. False when there is no such account.
+    pub async fn begin_erasure(&self, jid: &str) -> Result<bool, StoreError> {
+        let reason = "This account is being erased.";
+        let disable = Statement::new(SET_DISABLED).with(jid).with(reason);
+        let begin = Statement::new(BEGIN_ERASURE).with(jid);
+        let changed = self.db.batch(vec![disable, begin]).await?;
+        Ok(changed.first().is_some_and(|rows| *rows > 0))
+    }
+
+    /// A page of the accounts whose erasure has begun and not ended, behind the address `after`.
+    pub async fn unfinished(&self, after: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+        let statement = Statement::new(UNFINISHED).with(after).with(limit);
+        let rows = self.db.query(statement).await?;
+        rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
     }
 
     /// Notes when an account was last seen. False when there is no such account.
