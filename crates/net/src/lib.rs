@@ -24,4 +24,4 @@ pub use census::Counts;
 pub use limits::Limits;
 pub use listener::{Kind, ListenError, Listener};
 pub use net::{Entry, Listening, Net};
-pub use tls::{Certificate, InUse, Tls, TlsError, TlsOptions};
+pub use tls::{Certificate, InUse, Tls, TlsError, TlsOptions, days_left};

@@ -74,6 +74,32 @@ fn a_certificate_that_does_not_exist_is_found() {
 }
 
 #[test]
+fn a_public_server_is_told_what_it_lacks() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = "[server]\npublic = true\n[listen]\nxmpp = []\nxmpp_tls = []\nhttp = []\n\
+        https = []\n[http]\npublic_url = \"http://localhost\"\n[[host]]\n\
+        domain = \"localhost\"\n";
+    fs::write(folder.path().join("w.toml"), config).expect("written");
+    let data = folder.path().join("d");
+    fs::create_dir(&data).expect("made");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("opened");
+    let output = waxwing(folder.path(), "check --config w.toml --data d");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = text(&output.stdout);
+    for line in [
+        "careful  data folder d\n         everybody on this machine",
+        "careful  http.public_url http://localhost\n",
+        "careful  certificate of localhost: self-signed",
+        "note     records of localhost\n         SRV records are not looked up",
+        "https://localhost/.well-known/host-meta\n",
+    ] {
+        assert!(told.contains(line), "no {line:?} in {told}");
+    }
+}
+
+#[test]
 fn unknown_words_are_wrong_usage() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = waxwing(folder.path(), "chekc");

@@ -18,6 +18,17 @@ use x509_parser::time::ASN1Time;
 use super::binding;
 use super::error::TlsError;
 
+/// Whole days until a certificate in DER expires, negative when it has; none when it is not a
+/// certificate.
+pub fn days_left(der: &[u8]) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(days_until(certificate.validity().not_after.timestamp()))
+}
+
+fn days_until(seconds: i64) -> i64 {
+    (seconds - ASN1Time::now().timestamp()).div_euclid(86_400)
+}
+
 /// A certificate chain and its private key.
 pub(crate) struct Identity {
     pub(crate) certified: Arc<CertifiedKey>,
@@ -93,7 +104,7 @@ impl Identity {
 
     /// Days until it expires; negative when it has.
     pub(crate) fn days_left(&self) -> i64 {
-        (self.expires_at - ASN1Time::now().timestamp()).div_euclid(86_400)
+        days_until(self.expires_at)
     }
 }
 

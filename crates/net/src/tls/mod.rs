@@ -25,6 +25,7 @@ use tokio::sync::watch;
 pub use self::accept::Alpn;
 pub(crate) use self::accept::{StartTls, handshake};
 pub use self::error::TlsError;
+pub use self::identity::days_left;
 use self::identity::{Identity, Stamp};
 pub(crate) use self::stream::TlsStream;
 use self::visitor::Visitors;

@@ -1,19 +1,14 @@
 //! `waxwing check`: finds what would hurt later.
 
+mod certificate;
+mod reach;
+
 use std::fs;
-use std::io;
-use std::net::{IpAddr, TcpListener, ToSocketAddrs, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
-use rustls::client::verify_server_name;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::ParsedCertificate;
-use rustls::sign::CertifiedKey;
 use serde_json::json;
-use waxwing_kernel::config::sections::Address;
-use waxwing_kernel::config::{Config, HostConfig};
 
 use super::args::Common;
 use super::setup::{Program, Setup};
@@ -30,8 +25,27 @@ struct Finding {
 
 struct Trouble {
     text: String,
-    /// Whether the server would not start, or could not be used.
-    is_fatal: bool,
+    weight: Weight,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// Nothing is wrong, but the operator has something to do.
+    Note,
+    /// It will hurt somebody.
+    Careful,
+    /// The server would not start, or could not be used.
+    Wrong,
+}
+
+impl Weight {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Careful => "careful",
+            Self::Wrong => "wrong",
+        }
+    }
 }
 
 impl Finding {
@@ -41,11 +55,15 @@ impl Finding {
 }
 
 fn fatal(text: impl Into<String>) -> Trouble {
-    Trouble { text: text.into(), is_fatal: true }
+    Trouble { text: text.into(), weight: Weight::Wrong }
 }
 
 fn warning(text: impl Into<String>) -> Trouble {
-    Trouble { text: text.into(), is_fatal: false }
+    Trouble { text: text.into(), weight: Weight::Careful }
+}
+
+fn note(text: impl Into<String>) -> Trouble {
+    Trouble { text: text.into(), weight: Weight::Note }
 }
 
 /// Checks everything, prints what was found.
@@ -57,7 +75,8 @@ pub(super) fn run(program: &Program, common: &Common) -> Result<ExitCode, Stop> 
     } else {
         say(&to_text(&findings))?;
     }
-    let is_bad = findings.iter().flat_map(|found| &found.trouble).any(|trouble| trouble.is_fatal);
+    let mut troubles = findings.iter().flat_map(|found| &found.trouble);
+    let is_bad = troubles.any(|trouble| trouble.weight == Weight::Wrong);
     Ok(if is_bad { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
 }
 
@@ -66,8 +85,8 @@ fn to_text(findings: &[Finding]) -> String {
     for found in findings {
         match &found.trouble {
             None => out.push_str(&format!("ok       {}\n", found.about)),
-            Some(Trouble { text, is_fatal }) => {
-                let word = if *is_fatal { "wrong" } else { "careful" };
+            Some(Trouble { text, weight }) => {
+                let word = weight.name();
                 let text = text.replace('\n', "\n         ");
                 out.push_str(&format!("{word:8} {}\n         {text}\n", found.about));
             }
@@ -78,11 +97,7 @@ fn to_text(findings: &[Finding]) -> String {
 
 fn to_json(findings: &[Finding]) -> serde_json::Value {
     let finding = |found: &Finding| {
-        let verdict = match &found.trouble {
-            None => "ok",
-            Some(trouble) if trouble.is_fatal => "wrong",
-            Some(_) => "careful",
-        };
+        let verdict = found.trouble.as_ref().map_or("ok", |trouble| trouble.weight.name());
         let text = found.trouble.as_ref().map(|trouble| &trouble.text);
         json!({ "about": found.about, "verdict": verdict, "text": text })
     };
@@ -97,12 +112,12 @@ fn findings(setup: &Setup) -> Vec<Finding> {
     };
     let mut all = vec![Finding::new(file, Ok(()))];
     let data = &config.server.data;
-    all.push(Finding::new(format!("data folder {}", data.display()), writable(data)));
+    all.push(Finding::new(format!("data folder {}", data.display()), usable(data)));
+    all.extend(reach::public_url(config));
     for host in &config.hosts {
-        let domain = host.config.domain.as_str();
-        all.push(certificate(&host.config));
+        all.push(certificate::finding(&host.config, config));
         if config.server.public {
-            all.push(Finding::new(format!("domain {domain}"), resolves(domain)));
+            all.extend(reach::domain(host.config.domain.as_str(), config));
         }
     }
     if is_running(data) {
@@ -110,9 +125,23 @@ fn findings(setup: &Setup) -> Vec<Finding> {
         all.push(Finding::new(about, Ok(())));
     } else {
         all.push(Finding::new(database::name(config), database::works(config).map_err(fatal)));
-        all.extend(ports(config));
+        all.extend(reach::ports(config));
     }
     all
+}
+
+/// The folder must take a file, and is nobody else's business.
+fn usable(folder: &Path) -> Result<(), Trouble> {
+    writable(folder)?;
+    match fs::metadata(folder) {
+        Ok(facts) if facts.mode() & 0o007 != 0 => Err(warning(format!(
+            "everybody on this machine may look into it, and it holds messages and the keys of \
+             certificates\nclose it with `chmod o= {}`",
+            folder.display()
+        ))),
+        // A folder that is not there is made for its owner only.
+        _ => Ok(()),
+    }
 }
 
 /// The folder, or the nearest one above it that exists, must take a file.
@@ -130,102 +159,4 @@ fn writable(folder: &Path) -> Result<(), Trouble> {
             existing.display()
         ))),
     }
-}
-
-fn certificate(host: &HostConfig) -> Finding {
-    let domain = host.domain.as_str();
-    let (Some(chain), Some(key)) = (&host.certificate, &host.key) else {
-        let about = format!("certificate of {domain}: self-signed, made at the first start");
-        return Finding::new(about, Ok(()));
-    };
-    let about = format!("certificate of {domain}: {}", chain.display());
-    Finding::new(about, fits(domain, chain, key))
-}
-
-fn fits(domain: &str, chain: &PathBuf, key: &PathBuf) -> Result<(), Trouble> {
-    let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
-        fatal(format!("{}: {error}\nexpected a PEM file", path.display()))
-    };
-    let certificates = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(chain, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
-    let Some(leaf) = certificates.first().cloned() else {
-        return Err(unreadable(chain, &"there is no certificate in it"));
-    };
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    CertifiedKey::from_der(certificates, private, &provider).map_err(|error| {
-        fatal(format!("the key {} does not belong to it: {error}", key.display()))
-    })?;
-    let parsed = ParsedCertificate::try_from(&leaf).map_err(|error| unreadable(chain, &error))?;
-    let name = ServerName::try_from(domain.to_owned())
-        .map_err(|error| warning(format!("{domain} cannot be in a certificate: {error}")))?;
-    verify_server_name(&parsed, &name)
-        .map_err(|_| fatal(format!("it is not made out to {domain}; clients will refuse it")))
-}
-
-/// Whether the name leads to an address of this machine.
-fn resolves(domain: &str) -> Result<(), Trouble> {
-    let addresses: Vec<IpAddr> = match (domain, 0).to_socket_addrs() {
-        Ok(found) => found.map(|address| address.ip()).collect(),
-        Err(error) => {
-            return Err(warning(format!(
-                "the name does not resolve: {error}\nadd an A or AAAA record, or SRV records \
-                 _xmpp-client._tcp and _xmpps-client._tcp that name this machine"
-            )));
-        }
-    };
-    if addresses.iter().any(|address| is_own(*address)) {
-        return Ok(());
-    }
-    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    Err(warning(format!(
-        "the name leads to {}, which is no address of this machine\nthat is right behind address \
-         translation, a proxy, or with SRV records; otherwise clients will not find the server",
-        list.join(", ")
-    )))
-}
-
-/// An address is ours if a socket can be bound to it.
-fn is_own(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
-}
-
-fn ports(config: &Config) -> Vec<Finding> {
-    let addresses = config.listen.addresses(config.server.public);
-    addresses.iter().map(|wanted| port(*wanted)).collect()
-}
-
-fn port(wanted: Address) -> Finding {
-    let about = format!("port {} for {}", wanted.address, wanted.port.key());
-    let verdict = match TcpListener::bind(wanted.address) {
-        Ok(_) => Ok(()),
-        // A usual address may be missing: a machine without IPv6 is fine.
-        Err(error) if !wanted.is_asked && is_missing(&error) => match wanted.fallback() {
-            Some(other) => return port(Address { address: other, ..wanted }),
-            None => Ok(()),
-        },
-        Err(error) => Err(port_trouble(wanted.address.port(), &error)),
-    };
-    Finding::new(about, verdict)
-}
-
-fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-}
-
-fn port_trouble(port: u16, error: &io::Error) -> Trouble {
-    let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("another program has it; find it with `ss -ltnp 'sport = :{port}'`")
-        }
-        io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need a privilege; choose a higher one in [listen]".to_owned()
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "no network interface of this machine has this address; mend it in [listen]".to_owned()
-        }
-        _ => "choose another address in [listen]".to_owned(),
-    };
-    fatal(format!("{error}\n{remedy}"))
 }
