@@ -1,14 +1,17 @@
 //! What happens once a stanza was judged: it is stored and handed over, and finds another way when
 //! a session cannot take it or never confirms it.
 
+use std::collections::HashSet;
+
 use waxwing_jid::Jid;
 use waxwing_stanza::{IqType, Kind, MessageType, Stanza};
-use waxwing_store::Statement;
+use waxwing_store::{Statement, StoreError};
 use waxwing_stream::Tag;
 
 use crate::directory::Resource;
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mail, Mailbox};
+use crate::request::unstored;
 use crate::route::targets::{self, Landing};
 use crate::router::Released;
 use crate::stage::{Effects, Party};
@@ -93,8 +96,31 @@ impl Hub {
         for delivery in deliveries {
             kept.extend(self.find_way(delivery, not_to, &mut effects).await);
         }
+        let appends = std::mem::take(&mut effects.appends);
+        if !appends.is_empty()
+            && let Err(error) = self.db().batch(appends).await
+        {
+            self.give_back(&mut effects, &error).await;
+        }
         Box::pin(self.perform(effects)).await;
         Box::pin(self.look_again(kept)).await;
+    }
+
+    /// What was to be kept and could not be goes back to its senders as an error; what needs no
+    /// storage stays among the `effects`.
+    async fn give_back(&self, effects: &mut Effects, error: &StoreError) {
+        let (kept, others): (Vec<_>, Vec<_>) = std::mem::take(&mut effects.deliveries)
+            .into_iter()
+            .partition(|(_, delivery)| delivery.tag != Tag(0));
+        let spooled = std::mem::take(&mut effects.spooled);
+        effects.deliveries = others;
+        self.abandon(&kept, &spooled).await;
+        let (error, mut told) = (unstored(error), HashSet::new());
+        for Delivery { stanza, tag } in kept.iter().map(|(_, delivery)| delivery).chain(&spooled) {
+            if let Some(from) = stanza.head.from.clone().filter(|_| told.insert(tag.0)) {
+                self.refuse(&Party::new(from, None), stanza, &error, effects);
+            }
+        }
     }
 
     /// Gives the delivery back when it stands in the spool already: whoever is there or comes next
