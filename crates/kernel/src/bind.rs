@@ -36,12 +36,13 @@ pub(crate) async fn bind(
     let jid = account
         .with_resource(&resource)
         .map_err(|error| StanzaError::bad_request().text(error.to_string()))?;
-    let session = Session::new(hub.clone(), &site, Arc::clone(&known), jid);
+    let mut session = Session::new(hub.clone(), &site, Arc::clone(&known), jid);
     match hub.directory().bind(session.resource(transport), hub.limits().sessions_per_account) {
         Ok(replaced) => {
             if let Some(older) = replaced {
                 let conflict = StreamError::conflict().text("Replaced by a new connection.");
                 let _ = older.mailbox.send(Mail::Close(Closing::Error(conflict)));
+                session.succeed(older.mailbox);
             }
             hub.metrics().session_bound(transport.name());
             match check_account(hub, &known).await {

@@ -1,6 +1,7 @@
 //! The way to a session from outside: a bounded queue that never makes its sender wait.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -59,6 +60,10 @@ struct Inbox {
     /// way when the session ends.
     is_overrun: bool,
     is_closed: bool,
+    /// Its session has said all that it had to say.
+    is_over: bool,
+    /// Who waits for that.
+    heir: Option<Waker>,
 }
 
 impl Mailbox {
@@ -134,6 +139,30 @@ impl Mailbox {
         let mut inbox = self.0.lock();
         inbox.is_closed = true;
         inbox.queue.drain(..).collect()
+    }
+
+    /// Its session has told everybody that it is gone; whoever has taken its place may speak.
+    pub(crate) fn finish(&self) {
+        let mut inbox = self.0.lock();
+        inbox.is_over = true;
+        let heir = inbox.heir.take();
+        drop(inbox);
+        if let Some(heir) = heir {
+            heir.wake();
+        }
+    }
+
+    /// Waits for that; one at a time.
+    pub(crate) async fn finished(&self) {
+        poll_fn(|cx| {
+            let mut inbox = self.0.lock();
+            if inbox.is_over {
+                return Poll::Ready(());
+            }
+            inbox.heir = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Whether nothing lies in it.

@@ -17,7 +17,9 @@ impl Session {
         self.hub.directory().unbind(&self.jid, &self.mailbox);
         let letters = self.mailbox.close();
         self.hub.metrics().session_ended();
+        self.outlive_older().await;
         self.say_unavailable().await;
+        self.mailbox.finish();
         let waiting = letters.into_iter().filter_map(|letter| match letter {
             Mail::Deliver(delivery) => Some(delivery),
             Mail::Resume(handover) => {
@@ -50,12 +52,6 @@ impl Session {
         let from = self.party();
         let presence = Stanza::presence(PresenceType::Unavailable).from(self.jid.clone());
         let mut effects = Effects::default();
-        let successor = self.hub.directory().session(&self.jid);
-        if successor.is_some_and(|session| session.is_available()) {
-            // Another connection took the resource over and has been seen under its address:
-            // what the contacts know is true.
-            return;
-        }
         self.broadcast(&from, PresenceType::Unavailable, presence, &mut effects).await;
         self.hub.perform(effects).await;
     }
@@ -67,6 +63,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.hub.directory().unbind(&self.jid, &self.mailbox);
         self.mailbox.close();
+        self.mailbox.finish();
         if let Some(id) = &self.resumption {
             self.hub.unremember(id);
         }

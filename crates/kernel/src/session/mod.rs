@@ -86,6 +86,8 @@ pub(crate) struct Session {
     /// Whether the client turned stream management on: then it is owed acknowledgements.
     is_acknowledged: bool,
     pace: Pace,
+    /// Whose place it took, until that one has said goodbye.
+    older: Option<Mailbox>,
 }
 
 impl Session {
@@ -107,6 +109,20 @@ impl Session {
             resume_seconds: 0,
             is_acknowledged: false,
             pace: Pace::default(),
+            older: None,
+        }
+    }
+
+    /// It takes the place of the session behind `older`.
+    pub(crate) fn succeed(&mut self, older: Mailbox) {
+        self.older = Some(older);
+    }
+
+    /// Waits until the session whose place it took has told everybody that it is gone: what this
+    /// one says of its presence is true after that.
+    async fn outlive_older(&mut self) {
+        if let Some(older) = self.older.take() {
+            older.finished().await;
         }
     }
 

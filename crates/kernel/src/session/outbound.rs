@@ -17,6 +17,11 @@ impl Session {
     pub(super) async fn on_stanza(&mut self, stream: &mut Stream, seq: u64, stanza: Stanza) {
         self.hub.metrics().stanza_in(stanza.head.kind);
         self.hub.trace_stanza(&self.jid, true, &stanza);
+        if let Kind::Presence(_) = stanza.head.kind
+            && self.older.is_some()
+        {
+            Box::pin(self.outlive_older()).await;
+        }
         let mut effects = Effects::default();
         let (from, head) = (self.party(), stanza.head.clone());
         self.judge(&from, stanza, &mut effects).await;

@@ -95,10 +95,14 @@ async fn section_4_5_2_a_lost_session_is_told_unavailable() {
 async fn a_replaced_session_does_not_hide_its_successor() {
     let (world, juliet) = lovers().await;
     let older = world.sign_in("romeo@localhost/orchard").await;
-    let newer = world.sign_in("romeo@localhost/orchard").await;
+    let mut newer = world.bind("romeo@localhost/orchard").await;
     juliet.received();
-    older.session.end(Vec::new()).await;
-    juliet.gets([]);
+    // However quick the newer one is, nobody takes the older one's farewell for its own.
+    tokio::join!(newer.presence("", ""), older.session.end(Vec::new()));
+    juliet.gets([
+        "<presence from='romeo@localhost/orchard' to='juliet@localhost' type='unavailable'/>",
+        "<presence from='romeo@localhost/orchard' to='juliet@localhost'/>",
+    ]);
     let silent = world.bind("romeo@localhost/orchard").await;
     newer.session.end(Vec::new()).await;
     juliet.gets([

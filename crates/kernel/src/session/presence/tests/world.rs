@@ -103,10 +103,12 @@ impl World {
     pub(super) async fn bind(self: &Arc<Self>, jid: &str) -> Client {
         let jid = waxwing_jid::Jid::new(jid).unwrap();
         let account = self.hub.account(&jid.bare()).await.unwrap().unwrap();
-        let session = Session::new(self.hub.clone(), &self.site, account, jid);
+        let mut session = Session::new(self.hub.clone(), &self.site, account, jid);
         let mut resource = session.resource(Transport::Memory);
         resource.flags.set(self.site.interested, true);
-        self.hub.directory().bind(resource, 50).unwrap();
+        if let Some(older) = self.hub.directory().bind(resource, 50).unwrap() {
+            session.succeed(older.mailbox);
+        }
         Client { world: Arc::clone(self), session }
     }
 
@@ -124,6 +126,7 @@ impl Client {
     pub(super) async fn send(&mut self, xml: &str) {
         let mut stanza = Stanza::parse(xml).unwrap();
         stanza.head.from = Some(self.session.jid.clone());
+        self.session.outlive_older().await;
         let (hub, site) = (&self.world.hub, &self.world.site);
         let (from, mut effects) = (self.session.party(), Effects::default());
         match (stanza.head.kind, stanza.head.to.clone()) {
