@@ -4,6 +4,7 @@ mod waiting;
 
 use std::sync::Arc;
 
+use waxwing_jid::Jid;
 use waxwing_kernel::account::{Account, Slot};
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::config::Bytes;
@@ -60,6 +61,7 @@ impl Module for Offline {
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
+        on.inbound(Stage::Check, Self::strip);
         on.inbound(Stage::Deliver, Self::keep);
         on.signal(Signal::Available, Self::flush);
         on.spool();
@@ -67,6 +69,26 @@ impl Module for Offline {
 }
 
 impl Offline {
+    /// XEP-0203 §3: "the 'from' attribute … specifies the Jabber ID of the entity that …
+    /// delayed the delivery". What says that the recipient's own account or server did, and comes
+    /// from somebody else, is forged.
+    fn strip(&self, transit: &mut Transit<'_>) -> Verdict {
+        if !transit.stanza.body.has("delay", DELAY) {
+            return Verdict::Pass;
+        }
+        let (own, sender) = (transit.to.jid.bare(), transit.from.jid.bare());
+        if sender == own || sender.as_str() == own.domain() {
+            return Verdict::Pass;
+        }
+        transit.stanza.body_mut().retain(|child| {
+            let by = child.is("delay", DELAY).then(|| child.attribute("from")).flatten();
+            // As an address, not as text: `Romeo@LOCALHOST` is the same.
+            let by = by.and_then(|by| Jid::new(&by).ok());
+            by.is_none_or(|by| by.bare() != own && by.as_str() != own.domain())
+        });
+        Verdict::Pass
+    }
+
     /// Writes a message down when nobody is there to take it now, or when its sender will be told
     /// that it arrived: from then on it must not be lost. One for several sessions is only
     /// watched, so that it finds another way when none of them takes it, and not when one does.
