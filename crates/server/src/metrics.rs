@@ -55,6 +55,21 @@ mod tests {
         assert_eq!(ticks(""), 0);
     }
 
+    #[test]
+    fn every_metric_is_in_the_manual() {
+        let metrics = waxwing_kernel::metrics::Metrics::new("0", "test");
+        let _connected = metrics.connected("tls");
+        metrics.session_bound("tls");
+        metrics.stream_error("conflict");
+        metrics.auth_failed("not-authorized");
+        let manual = include_str!("../../../docs/operating.md");
+        let text = metrics.to_text(&Process::default());
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        for family in families.filter_map(|line| line.split(' ').next()) {
+            assert!(manual.contains(family), "{family} is not in docs/operating.md");
+        }
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn this_process_lives() {
