@@ -75,6 +75,29 @@ async fn a_removed_account_is_gone_with_its_sessions() {
 }
 
 #[tokio::test]
+async fn a_watch_has_bounds_and_stays_on_its_host() {
+    let world = World::new().await;
+    let admin = Caller::Account(Jid::new("admin@localhost/desk").unwrap());
+    for (jid, seconds, field) in [
+        ("romeo@localhost", "11", "seconds"),
+        ("romeo@localhost", "61", "seconds"),
+        ("romeo@verona.example", "1", "accountjid"),
+        ("nobody@localhost", "1", "accountjid"),
+    ] {
+        let values = [("accountjid", jid), ("seconds", seconds)];
+        let answer = world.order_as(admin.clone(), "session trace", &values).await;
+        assert_eq!(refusal(answer).1, field, "{jid} {seconds}");
+    }
+    let watches: Vec<_> =
+        (0..8).map_while(|_| world.hub.watch(Jid::new("romeo@localhost").unwrap())).collect();
+    assert_eq!(watches.len(), 8);
+    let values = [("accountjid", "romeo@localhost"), ("seconds", "1")];
+    assert_eq!(refusal(world.order("session trace", &values).await).0, RefusalKind::Busy);
+    drop(watches);
+    assert_eq!(world.order("session trace", &values).await.unwrap().note, "0 lines in 1 s.");
+}
+
+#[tokio::test]
 async fn nobody_locks_themselves_out() {
     let world = World::new().await;
     let admin = Caller::Account(Jid::new("admin@localhost/desk").unwrap());
