@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::Identity;
-use waxwing_store::Statement;
+use waxwing_store::{Statement, StoreError};
 use waxwing_stream::Tag;
 use waxwing_xml::Child;
 
 use crate::account::Account;
 use crate::command::Command;
 use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
+use crate::hub::Hub;
+use crate::mailbox::Delivery;
 use crate::module::{About, StartError};
-use crate::request::{EgressRoute, Happening, IqRoute, NonzaRoute, Scope, Signal, SignalRoute};
+use crate::request::{
+    Answer, EgressRoute, Happening, IqRoute, NonzaRoute, Scope, Signal, SignalRoute,
+};
 use crate::routes::Ask;
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
@@ -76,6 +80,14 @@ pub(crate) struct Filter {
 /// Each is on its way to at most one set of sessions at a time, and every session of the set
 /// either confirms or releases it.
 pub trait Spool: Send + Sync {
+    /// Reads some of what waits for an account behind `after`, oldest first, and claims it for
+    /// one session.
+    fn page<'a>(
+        &'a self,
+        hub: &'a Hub,
+        account: &'a Account,
+        after: Tag,
+    ) -> Answer<'a, Result<Page, StoreError>>;
     /// Claims a row that waits, for handing it to so many sessions now; false when somebody else
     /// has it.
     fn claim(&self, account: &Account, tag: Tag, sessions: usize) -> bool;
@@ -87,6 +99,14 @@ pub trait Spool: Send + Sync {
     fn forgotten(&self, account: &Account, tags: &[Tag]);
     /// The row of a stanza could not be written: it was never kept.
     fn abandon(&self, account: &Account, tag: Tag);
+}
+
+/// A page of the spool.
+pub struct Page {
+    /// What the session gets.
+    pub deliveries: Vec<Delivery>,
+    /// Behind which more may wait; none at the end.
+    pub next: Option<Tag>,
 }
 
 /// Where a released stanza is now.

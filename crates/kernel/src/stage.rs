@@ -132,6 +132,8 @@ pub struct Effects {
     pub(crate) deliveries: Vec<(Mailbox, Delivery)>,
     /// Kept for accounts that had nobody to take it when it was judged.
     pub(crate) spooled: Vec<Delivery>,
+    /// Whether the sender's session may have what is kept for its account.
+    pub(crate) reads_spool: bool,
 }
 
 impl Effects {
@@ -150,6 +152,11 @@ impl Effects {
         self.deliveries.push((mailbox.clone(), Delivery { stanza, tag }));
     }
 
+    /// Gives the sender's session what is kept for its account, as fast as its client takes it.
+    pub fn read_spool(&mut self) {
+        self.reads_spool = true;
+    }
+
     /// Notes that nobody was there to take a kept stanza; looked at again once it is durable.
     pub(crate) fn spooled(&mut self, stanza: Stanza, tag: Tag) {
         self.spooled.push(Delivery { stanza, tag });
@@ -160,5 +167,6 @@ impl Effects {
         self.appends.extend(other.appends);
         self.deliveries.extend(other.deliveries);
         self.spooled.extend(other.spooled);
+        self.reads_spool |= other.reads_spool;
     }
 }

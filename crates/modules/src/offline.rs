@@ -9,15 +9,16 @@ use waxwing_kernel::account::{Account, Slot};
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::config::Bytes;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
-use waxwing_kernel::request::{Happening, Signal};
-use waxwing_kernel::router::{Released, Spool};
+use waxwing_kernel::mailbox::Delivery;
+use waxwing_kernel::request::{Answer, Happening, Signal};
+use waxwing_kernel::router::{Page, Released, Spool};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Effects, Stage, Transit, Verdict};
-use waxwing_kernel::{SiteBuilder, section};
+use waxwing_kernel::{Hub, SiteBuilder, section};
 use waxwing_stanza::payload::delay::delay;
 use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza, StanzaError};
 use waxwing_store::domains::offline::{Offline as Rows, Spooled};
-use waxwing_store::Statement;
+use waxwing_store::{Statement, StoreError};
 use waxwing_stream::Tag;
 
 use self::waiting::{Reading, Waiting};
@@ -126,39 +127,44 @@ impl Offline {
 
     /// XEP-0160 §2: the server sends what it kept when "the recipient next sends non-negative
     /// available presence".
-    async fn flush(self: Arc<Self>, happening: Happening) -> Effects {
+    async fn flush(self: Arc<Self>, _: Happening) -> Effects {
         let mut effects = Effects::default();
-        let Happening { hub, site, party, account, .. } = happening;
-        let Some(mailbox) = &party.mailbox else { return effects };
+        effects.read_spool();
+        effects
+    }
+
+    async fn read(&self, hub: &Hub, account: &Account, after: Tag) -> Result<Page, StoreError> {
         let waiting = account.fact(self.waiting);
         let _reading = Reading::begin(&waiting);
-        let (rows, mut after) = (Rows::new(hub.db().clone()), 0);
-        loop {
-            let page = match rows.page(account.jid().as_str(), after, PAGE).await {
-                Ok(page) => page,
-                Err(error) => {
-                    tracing::error!(%error, "kept messages could not be read; they stay");
-                    return effects;
-                }
-            };
-            let is_last = page.len() < PAGE as usize;
-            for row in page {
-                after = row.id;
-                let tag = Tag(row.id.cast_unsigned());
-                if let Some(stanza) = revive(&row, site.domain())
-                    && waiting.claim_row(tag)
-                {
-                    effects.deliver_kept(mailbox, stanza, tag);
-                }
-            }
-            if is_last {
-                return effects;
+        let rows = Rows::new(hub.db().clone());
+        let rows = rows.page(account.jid().as_str(), after.0.cast_signed(), PAGE).await?;
+        let last = rows.last().map(|row| Tag(row.id.cast_unsigned()));
+        let mut page = Page {
+            deliveries: Vec::new(),
+            next: last.filter(|_| rows.len() == PAGE as usize),
+        };
+        for row in rows {
+            let tag = Tag(row.id.cast_unsigned());
+            if let Some(stanza) = revive(&row, account.jid().domain())
+                && waiting.claim_row(tag)
+            {
+                page.deliveries.push(Delivery { stanza, tag });
             }
         }
+        Ok(page)
     }
 }
 
 impl Spool for Offline {
+    fn page<'a>(
+        &'a self,
+        hub: &'a Hub,
+        account: &'a Account,
+        after: Tag,
+    ) -> Answer<'a, Result<Page, StoreError>> {
+        Box::pin(self.read(hub, account, after))
+    }
+
     fn claim(&self, account: &Account, tag: Tag, sessions: usize) -> bool {
         account.fact(self.waiting).claim(tag, sessions)
     }

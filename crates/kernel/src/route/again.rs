@@ -20,7 +20,7 @@ impl Hub {
     /// Performs `effects` on behalf of nobody in particular, and waits until it is done.
     /// What could not be stored is logged and not delivered.
     pub async fn perform(&self, effects: Effects) {
-        let Effects { appends, deliveries, spooled } = effects;
+        let Effects { appends, deliveries, spooled, .. } = effects;
         if !appends.is_empty()
             && let Err(error) = self.db().batch(appends).await
         {

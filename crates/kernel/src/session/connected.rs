@@ -50,6 +50,9 @@ impl Session {
             if !self.backlog.is_empty() {
                 self.drain(stream);
             }
+            if self.unread.is_some() {
+                Box::pin(self.read_spool(stream)).await;
+            }
             match self.wait(stream, wire, &mut alarm).await {
                 Woke::Input => {}
                 Woke::Flushed => {
@@ -105,11 +108,14 @@ impl Session {
         let room = self.hub.limits().outbox_bytes;
         while stream.outbox().bytes.len() < room && stream.has_room() {
             let kept = self.backlog.pop_front();
-            match kept.or_else(|| self.mailbox.try_next_delivery()) {
+            // What lies in the mailbox is younger than what is still to be read.
+            let is_read = self.unread.is_none();
+            let next = || is_read.then(|| self.mailbox.try_next_delivery()).flatten();
+            match kept.or_else(next) {
                 Some(delivery) => self.leave(stream, delivery),
                 None => {
                     self.backlog = VecDeque::new();
-                    return self.mailbox.is_empty();
+                    return is_read && self.mailbox.is_empty();
                 }
             }
         }

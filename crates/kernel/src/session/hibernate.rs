@@ -21,7 +21,7 @@ impl Session {
         loop {
             let (mailbox, clock) = (&self.mailbox, self.hub.clock());
             // What waits for the client to come back is older.
-            let deliveries = self.backlog.is_empty();
+            let deliveries = self.backlog.is_empty() && self.unread.is_none();
             let mail = poll_fn(|cx| {
                 if let Poll::Ready(mail) = mailbox.poll_next(cx, deliveries) {
                     return Poll::Ready(Some(mail));

@@ -44,6 +44,7 @@ pub(crate) struct Pending {
     head: Head,
     deliveries: Vec<(Mailbox, Delivery)>,
     spooled: Vec<Delivery>,
+    reads_spool: bool,
 }
 
 enum Decision {
@@ -80,6 +81,8 @@ pub(crate) struct Session {
     /// Kept stanzas that the client takes as it reads and acknowledges. The spool bounds them, so
     /// they need no room in the mailbox; they are older than what lies there.
     backlog: VecDeque<Delivery>,
+    /// Behind which more waits in the spool, to be read when the backlog is done.
+    unread: Option<Tag>,
     resumption: Option<String>,
     /// How long it waits for its client, once that is lost.
     resume_seconds: u32,
@@ -105,6 +108,7 @@ impl Session {
             pending: VecDeque::new(),
             written: Vec::new(),
             backlog: VecDeque::new(),
+            unread: None,
             resumption: None,
             resume_seconds: 0,
             is_acknowledged: false,

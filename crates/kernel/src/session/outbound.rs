@@ -25,9 +25,10 @@ impl Session {
         let mut effects = Effects::default();
         let (from, head) = (self.party(), stanza.head.clone());
         self.judge(&from, stanza, &mut effects).await;
-        let Effects { appends, deliveries, spooled } = effects;
+        let Effects { appends, deliveries, spooled, reads_spool } = effects;
         if appends.is_empty() && self.pending.is_empty() && spooled.is_empty() {
             self.release(stream, deliveries).await;
+            self.begin_reading(reads_spool);
             return stream.handled(self.hub.clock().now(), seq);
         }
         let state = if appends.is_empty() {
@@ -36,7 +37,15 @@ impl Session {
             Decision::Waits(self.hub.db().submit(appends))
         };
         let since = self.hub.clock().now();
-        self.pending.push_back(Pending { seq, since, state, head, deliveries, spooled });
+        self.pending.push_back(Pending {
+            seq,
+            since,
+            state,
+            head,
+            deliveries,
+            spooled,
+            reads_spool,
+        });
     }
 
     /// RFC 6120 §10.3 and §8.1.1: where a stanza without `to` goes depends on its kind.
@@ -100,6 +109,7 @@ impl Session {
             match outcome {
                 Ok(()) => {
                     self.release(stream, pending.deliveries).await;
+                    self.begin_reading(pending.reads_spool);
                     self.hub.look_again(pending.spooled).await;
                 }
                 Err(error) => {
@@ -130,6 +140,7 @@ impl Session {
                         });
                     self.backlog.extend(own.into_iter().map(|(_, delivery)| delivery));
                     self.hub.hand_over(others).await;
+                    self.begin_reading(pending.reads_spool);
                     self.hub.look_again(pending.spooled).await;
                 }
                 Err(error) => {
@@ -140,6 +151,35 @@ impl Session {
                 }
             }
             stream.handled(self.hub.clock().now(), pending.seq);
+        }
+    }
+
+    /// The client takes messages now: it gets what was kept, from the beginning.
+    fn begin_reading(&mut self, reads_spool: bool) {
+        if reads_spool {
+            self.unread = Some(Tag(0));
+        }
+    }
+
+    /// Reads on in the spool for as long as the client takes what comes from there.
+    pub(super) async fn read_spool(&mut self, stream: &mut Stream) {
+        let room = self.hub.limits().outbox_bytes;
+        while let Some(after) = self.unread
+            && self.backlog.is_empty()
+            && stream.has_room()
+            && stream.outbox().bytes.len() < room
+        {
+            self.unread = None;
+            let Some(site) = self.site() else { return };
+            let Some(spool) = site.router.spool() else { return };
+            match spool.page(&self.hub, &self.account, after).await {
+                Ok(page) => {
+                    self.backlog.extend(page.deliveries);
+                    self.unread = page.next;
+                }
+                Err(error) => tracing::error!(%error, "kept messages could not be read; they stay"),
+            }
+            self.drain(stream);
         }
     }
 
