@@ -1,7 +1,7 @@
 //! `cargo xtask NAME`: the project's own tasks, one file each. A new task is its file with a
 //! `TASK`, a `mod` line and a place in `TASKS`.
 
-mod bench;
+mod compare;
 mod counts;
 mod golden;
 mod tidy;
@@ -18,7 +18,7 @@ struct Task {
     run: fn(&Path, &[String]) -> Result<bool, String>,
 }
 
-const TASKS: &[Task] = &[bench::TASK, counts::TASK, golden::TASK, tidy::TASK];
+const TASKS: &[Task] = &[compare::TASK, counts::TASK, golden::TASK, tidy::TASK];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

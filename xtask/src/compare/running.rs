@@ -26,8 +26,9 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts the server and waits until it answers.
-    pub(super) fn start(peer: &Peer, place: &Place<'_>) -> Result<Self, String> {
-        let mut command = peer.command(place)?;
+    pub(super) fn start(peer: &Peer, place: &Place, transport: &str) -> Result<Self, String> {
+        let mut command = peer.command(place, transport)?;
+        let port = place.ports.of(transport);
         let log = place.folder.join("output.log");
         let output = File::create(&log).map_err(|error| error.to_string())?;
         let errors = output.try_clone().map_err(|error| error.to_string())?;
@@ -37,7 +38,8 @@ impl Running {
         let child = command.spawn().map_err(|error| format!("{}: {error}", peer.name))?;
         let mut running = Self { child, took: Duration::ZERO };
         while start.elapsed() < PATIENCE {
-            if answers(place.ports.tcp) {
+            let is_ready = if peer.is_floor() { connects(port) } else { answers(place.ports.tcp) };
+            if is_ready {
                 running.took = start.elapsed();
                 return Ok(running);
             }
@@ -77,11 +79,15 @@ fn answers(port: u16) -> bool {
     socket.write_all(HEADER).is_ok() && socket.read(&mut first).is_ok_and(|count| count == 1)
 }
 
+fn connects(port: u16) -> bool {
+    TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok()
+}
+
 /// Ports that are free now.
 pub(super) fn free_ports() -> Result<Ports, String> {
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string());
-    let held = [bind()?, bind()?, bind()?];
+    let held = [bind()?, bind()?, bind()?, bind()?];
     let port = |index: usize| held[index].local_addr().map(|address| address.port());
-    let ports = (|| Ok(Ports { tcp: port(0)?, tls: port(1)?, http: port(2)? }))();
+    let ports = (|| Ok(Ports { tcp: port(0)?, tls: port(1)?, ws: port(2)?, wss: port(3)? }))();
     ports.map_err(|error: std::io::Error| error.to_string())
 }
