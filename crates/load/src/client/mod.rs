@@ -113,6 +113,12 @@ impl Client {
         }
     }
 
+    /// The next element, where it has come already and is a message.
+    pub(crate) fn message(&mut self) -> Option<String> {
+        let is_message = self.heard.front().is_some_and(|first| first.starts_with("<message"));
+        is_message.then(|| self.heard.pop_front()).flatten()
+    }
+
     /// The buffer lives as long as one poll: thousands of clients that wait share the stack.
     async fn read(&mut self) -> Outcome<()> {
         let Self { socket, framing, heard, out, .. } = self;

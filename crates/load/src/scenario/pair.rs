@@ -95,12 +95,17 @@ impl Pair {
                     return Err(format!("the speaker gets an answer: {}", word?));
                 }
                 message = first_message(&mut self.listener) => {
-                    check(&message?, heard)?;
-                    heard += 1;
-                    self.progress.count();
                     last = now();
-                    if let Some(since) = since.pop_front() && self.window.has(since) {
-                        result.latencies.record(last - since);
+                    let mut next = Some(message?);
+                    // What came together is answered together.
+                    while let Some(message) = next {
+                        check(&message, heard)?;
+                        heard += 1;
+                        self.progress.count();
+                        if let Some(since) = since.pop_front() && self.window.has(since) {
+                            result.latencies.record(last - since);
+                        }
+                        next = self.listener.message();
                     }
                 }
                 rung = self.rhythm.wait(said), if is_due => rung?,
