@@ -15,8 +15,10 @@ const DIGEST_BYTES: usize = 20;
 /// Salted passwords, by password, salt and rounds. A server's salt stays, so that a client that has
 /// signed in once need not derive again, and the processor is left to the server.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(Mutex<HashMap<(String, Vec<u8>, u32), Salted>>);
+pub(crate) struct Keys(Mutex<HashMap<Origin, Salted>>);
 
+/// Password, salt, rounds.
+type Origin = (String, Vec<u8>, u32);
 type Salted = [u8; DIGEST_BYTES];
 
 impl Keys {

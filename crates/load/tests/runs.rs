@@ -121,7 +121,7 @@ fn relay(meddle: impl Fn(String) -> String + Send + 'static) -> SocketAddr {
             side.read_exact(&mut group).expect("a group");
             side.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
         }
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         // Who speaks is not known; an end shows as zero bytes.
         for _ in 0..1_000 {
             for from in 0..2 {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::Outcome;
@@ -21,6 +21,8 @@ use crate::target::Target;
 
 /// How often somebody who hears nothing looks at the clock.
 const TICK: Duration = Duration::from_millis(100);
+/// Contacts that subscribe at the same time: some servers write the whole list each time.
+const AT_ONCE: usize = 8;
 /// The number of the account that all contacts see.
 const STAR: usize = 0;
 
@@ -189,9 +191,12 @@ impl Contact {
 async fn subscribe(run: &Run, star: &mut Client, clients: Vec<Client>) -> Outcome<Vec<Client>> {
     run.progress.begin("subscribing", clients.len() as u64);
     let mut tasks = JoinSet::new();
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
     for (index, client) in clients.into_iter().enumerate() {
         let (target, progress) = (run.target.clone(), Arc::clone(&run.progress));
+        let turns = Arc::clone(&turns);
         tasks.spawn(async move {
+            let _turn = turns.acquire().await.map_err(|error| error.to_string())?;
             let asking = ask_for_presence(client, &target);
             let asked = tokio::time::timeout(target.patience, asking).await;
             let client = asked.map_err(|_| "a subscription was not answered".to_owned())??;
