@@ -1,7 +1,7 @@
 //! One client that everybody has on the contact list, and whose presence changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -82,6 +82,8 @@ struct Round {
     /// Deliveries so far, of all rounds.
     arrived: AtomicU64,
     all_there: Notify,
+    /// No other change will come.
+    is_done: AtomicBool,
     /// When the change was sent, in nanoseconds since the start.
     sent: AtomicU64,
     start: Instant,
@@ -90,7 +92,8 @@ struct Round {
 impl Round {
     fn new(contacts: u64) -> Self {
         let (arrived, sent) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { contacts, arrived, all_there: Notify::new(), sent, start: now() }
+        let (all_there, is_done) = (Notify::new(), AtomicBool::new(false));
+        Self { contacts, arrived, all_there, is_done, sent, start: now() }
     }
 
     fn sent(&self) -> Instant {
@@ -134,6 +137,7 @@ async fn shine(
         };
         tokio::time::timeout(patience, everybody).await.map_err(overdue)??;
     }
+    round.is_done.store(true, Ordering::Release);
     Ok(Latencies::default())
 }
 
@@ -147,7 +151,7 @@ struct Contact {
 }
 
 impl Contact {
-    /// Checks every change until the window is over.
+    /// Checks every change until the star has done.
     async fn hear(mut self) -> Outcome<Latencies> {
         let mut latencies = Latencies::default();
         let mut due: u64 = 0;
@@ -156,8 +160,7 @@ impl Contact {
             let element = tokio::select! {
                 element = self.client.next() => element?,
                 _ = ticks.tick() => {
-                    let arrived = self.round.arrived.load(Ordering::Relaxed);
-                    if self.window.is_over() && arrived == due * self.round.contacts {
+                    if self.round.is_done.load(Ordering::Acquire) {
                         return Ok(latencies);
                     }
                     continue;
