@@ -175,7 +175,9 @@ async def smuggled(node):
         await line.say(text)
         heard = await line.rest()
         count = heard.count(b"HTTP/1.")
-        expect(count == 1, f"{title}: {count} answers: {heard!r}")
+        # An answer that comes before the request is over may be lost with the connection.
+        least = 0 if len(text) > 100_000 else 1
+        expect(least <= count <= 1, f"{title}: {count} answers: {heard!r}")
 
 
 @attack("HTTP: paths that lead elsewhere")
