@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::queue::{Errand, Order, Pulse, Queue, Read};
-use crate::value::Rows;
+use crate::queue::{Errand, Found, Order, Pulse, Queue, Read};
+use crate::sqlite::desk::Counter;
 use crate::{OpenError, Statement, StoreError};
 
 /// The handle's side of an engine. The engine itself lives in threads that end when this is
@@ -23,22 +23,47 @@ pub(crate) struct Engine {
 
 /// The way to several readers that share one bounded queue.
 pub(crate) struct Readers {
-    pub(crate) queue: mpsc::Sender<Errand>,
+    pub(crate) door: Door,
     pub(crate) count: usize,
 }
 
+/// Where readers are asked.
+pub(crate) enum Door {
+    /// They are threads.
+    Threads(Counter),
+    /// They are tasks.
+    Tasks(mpsc::Sender<Errand>),
+}
+
+impl Door {
+    /// Asks, unless too many wait.
+    fn ask(&self, errand: Errand) -> Result<(), StoreError> {
+        match self {
+            Self::Threads(counter) => counter.put(errand, false),
+            Self::Tasks(queue) => queue.try_send(errand).map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            }),
+        }
+    }
+
+    /// Asks however many wait. False when nobody is there any more.
+    async fn insist(&self, errand: Errand) -> bool {
+        match self {
+            Self::Threads(counter) => counter.put(errand, true).is_ok(),
+            Self::Tasks(queue) => queue.send(errand).await.is_ok(),
+        }
+    }
+}
+
 impl Engine {
-    pub(crate) async fn read(&self, statement: Statement) -> Result<Rows, StoreError> {
+    /// What each of `statements` finds, asked for in one go.
+    pub(crate) async fn read(&self, statements: Vec<Statement>) -> Found {
         let (reply, answer) = oneshot::channel();
-        let read = Read { statement, reply };
+        let read = Read { statements, reply };
         match &self.readers {
             None => self.queue.send(Order::Read(read)).await?,
-            Some(readers) => {
-                readers.queue.try_send(Errand::Read(read)).map_err(|refused| match refused {
-                    mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-                    mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-                })?;
-            }
+            Some(readers) => readers.door.ask(Errand::Read(read))?,
         }
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -58,7 +83,7 @@ impl Engine {
         if let Some(readers) = &self.readers {
             for _ in 0..readers.count {
                 let (reply, answer) = oneshot::channel();
-                if readers.queue.send(Errand::Close(reply)).await.is_ok() {
+                if readers.door.insist(Errand::Close(reply)).await {
                     // A reader that is gone already is closed as well.
                     let _ = answer.await;
                 }

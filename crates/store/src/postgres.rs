@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use self::address::Address;
 use self::reader::Reader;
 use self::writer::Writer;
-use crate::engine::{Engine, Readers};
+use crate::engine::{Door, Engine, Readers};
 use crate::queue::{Pulse, Queue};
 use crate::{Limits, OpenError, StoreError};
 
@@ -62,7 +62,7 @@ pub(crate) async fn open(
     };
     start(serve)?;
     opened.await.map_err(|_| StoreError::Closed)??;
-    let readers = Some(Readers { queue: read_queue, count });
+    let readers = Some(Readers { door: Door::Tasks(read_queue), count });
     Ok(Engine { name: "PostgreSQL", file: None, queue, pulse, readers })
 }
 

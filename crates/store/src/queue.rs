@@ -27,11 +27,14 @@ impl Batch {
     }
 }
 
-/// A read and where its answer goes.
+/// Reads that belong together, and where the answer goes.
 pub(crate) struct Read {
-    pub(crate) statement: Statement,
-    pub(crate) reply: oneshot::Sender<Result<Rows, StoreError>>,
+    pub(crate) statements: Vec<Statement>,
+    pub(crate) reply: oneshot::Sender<Found>,
 }
+
+/// What each statement of a read found.
+pub(crate) type Found = Result<Vec<Rows>, StoreError>;
 
 /// What the writer is asked, in order.
 pub(crate) enum Work {

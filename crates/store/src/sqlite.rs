@@ -1,25 +1,27 @@
 //! The embedded engine: one writer thread, several reader threads, one file.
 
+pub(crate) mod desk;
 mod fault;
 mod lock;
 mod reader;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, thread};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use self::desk::Desk;
 use self::fault::store_error;
 use self::lock::Lock;
 use self::writer::Writer;
-use crate::engine::{Engine, Readers};
-use crate::queue::{Pulse, Queue, Waiting};
+use crate::engine::{Door, Engine, Readers};
+use crate::queue::{Pulse, Queue, Read, Waiting};
 use crate::value::Rows;
 use crate::{Limits, OpenError, Row, Statement, StoreError, Value};
 
@@ -62,6 +64,7 @@ pub(crate) async fn memory(limits: Limits) -> Result<Engine, OpenError> {
     let (queue, waiting) = Queue::new(limits.queue_batches, limits.queue_bytes);
     let open = move || {
         let connection = Connection::open_in_memory().map_err(store_error)?;
+        plan_once(&connection).map_err(store_error)?;
         bound(&connection, &limits).map_err(store_error)?;
         Ok((connection, None))
     };
@@ -96,15 +99,13 @@ async fn start(
 }
 
 fn start_readers(file: &File) -> Result<Readers, OpenError> {
-    let (queue, receiver) = mpsc::channel(file.limits.queue_reads.max(1));
-    let receiver = Arc::new(Mutex::new(receiver));
     let count = file.limits.readers.max(1);
-    for _ in 0..count {
+    let (counter, seats) = Desk::new(file.limits.queue_reads, count);
+    for seat in seats {
         let connection = file.open_reader()?;
-        let receiver = Arc::clone(&receiver);
-        spawn("store-reader", move || reader::run(connection, &receiver))?;
+        spawn("store-reader", move || reader::run(connection, seat))?;
     }
-    Ok(Readers { queue, count })
+    Ok(Readers { door: Door::Threads(counter), count })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
@@ -155,11 +156,7 @@ impl File {
         connection.busy_timeout(Duration::from_secs(self.limits.wait_seconds))?;
         connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
         connection.pragma_update(None, "temp_store", "memory")?;
-        // Plans that depend on no bound value: a prepared statement is then planned once, and not
-        // again whenever its values are cleared. It was 45 % of a sign-in.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
-        Ok(())
+        plan_once(connection)
     }
 
     fn prepare_writer(&self, connection: &Connection) -> rusqlite::Result<()> {
@@ -190,6 +187,14 @@ impl File {
     }
 }
 
+/// Keeps statements prepared, with plans that depend on no bound value: each is planned once, and
+/// not again whenever its values are cleared.
+fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    Ok(())
+}
+
 /// Sets the bound on the file's growth, if there is one.
 fn bound(connection: &Connection, limits: &Limits) -> rusqlite::Result<()> {
     if limits.pages_max > 0 {
@@ -207,6 +212,27 @@ impl ToSql for Value {
             Self::Blob(bytes) => ValueRef::Blob(bytes),
         }))
     }
+}
+
+/// Runs what was asked for on `connection`, and answers.
+fn serve(connection: &Connection, asked: Read) {
+    let Read { statements, reply } = asked;
+    let read_all = || statements.iter().map(|statement| read(connection, statement)).collect();
+    let found = match statements.len() {
+        0 | 1 => read_all(),
+        // One look at the file for all of them.
+        _ => word(connection, "BEGIN").and_then(|()| {
+            let found = read_all();
+            word(connection, "COMMIT").and(found)
+        }),
+    };
+    let _ = reply.send(found);
+}
+
+/// Runs a command without arguments or rows.
+fn word(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    let mut prepared = connection.prepare_cached(sql).map_err(store_error)?;
+    prepared.execute([]).map(drop).map_err(store_error)
 }
 
 /// Runs one read on `connection`.

@@ -188,6 +188,19 @@ impl Accounts {
         row.as_ref().map(read_account).transpose()
     }
 
+    /// One account with its keys, in one errand: what a sign-in asks for.
+    pub async fn find_with_credentials(
+        &self,
+        jid: &str,
+    ) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
+        let (find, keys) = (Statement::new(FIND).with(jid), Statement::new(CREDENTIALS).with(jid));
+        let mut found = self.db.query_all(vec![find, keys]).await?.into_iter();
+        let (account, keys) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
+        let Some(account) = account.first() else { return Ok(None) };
+        let keys = keys.iter().map(read_credential).collect::<Result<_, _>>()?;
+        Ok(Some((read_account(account)?, keys)))
+    }
+
     /// A page of accounts, ordered by address.
     pub async fn list(&self, listing: Listing<'_>) -> Result<Vec<Account>, StoreError> {
         self.page(LIST, listing).await

@@ -14,6 +14,7 @@ use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, Connection, Error, Socket, Statement as Prepared};
 
 use super::dialect::{placeholders, store_error};
+use crate::queue::Found;
 use crate::value::Rows;
 use crate::{Row, Statement, StoreError};
 
@@ -64,6 +65,15 @@ impl Link {
     /// Runs commands without arguments, several apart by `;`.
     pub(super) async fn command(&self, sql: &str) -> Result<(), Error> {
         self.client.batch_execute(sql).await
+    }
+
+    /// Runs statements one after the other, up to the first that fails.
+    pub(super) async fn read_all(&mut self, statements: &[Statement]) -> Found {
+        let mut found = Vec::with_capacity(statements.len());
+        for statement in statements {
+            found.push(self.read(statement).await?);
+        }
+        Ok(found)
     }
 
     /// Runs one statement and reads its rows.

@@ -95,7 +95,7 @@ async fn serve(mut link: Link, errands: &Errands) -> bool {
         };
         match errand {
             Some(Errand::Read(read)) => {
-                let _ = read.reply.send(link.read(&read.statement).await);
+                let _ = read.reply.send(link.read_all(&read.statements).await);
             }
             Some(Errand::Close(reply)) => {
                 let _ = reply.send(());

@@ -63,7 +63,7 @@ impl Writer {
                 self.commit(&mut link, &mut batches).await;
                 match order {
                     Order::Read(read) => {
-                        let _ = read.reply.send(link.read(&read.statement).await);
+                        let _ = read.reply.send(link.read_all(&read.statements).await);
                     }
                     Order::Migrate(tables, reply) => {
                         let _ = reply.send(migration::migrate(&mut link, &tables).await);

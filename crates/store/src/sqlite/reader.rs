@@ -1,27 +1,21 @@
 //! A thread that reads on its own connection.
 
-use std::sync::{Mutex, PoisonError};
-
 use rusqlite::Connection;
-use tokio::sync::mpsc;
 
+use super::desk::Seat;
 use crate::queue::Errand;
 
-/// Serves reads until told to close or nobody is left to ask. The threads share one queue: the one
-/// that holds the mutex waits for the next read, the others wait for the mutex.
-pub(super) fn run(connection: Connection, errands: &Mutex<mpsc::Receiver<Errand>>) {
-    loop {
-        let errand = errands.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+/// Serves reads until told to close or nobody is left to ask.
+pub(super) fn run(connection: Connection, seat: Seat) {
+    while let Some(errand) = seat.take() {
         match errand {
-            Some(Errand::Read(read)) => {
-                let _ = read.reply.send(super::read(&connection, &read.statement));
-            }
-            Some(Errand::Close(reply)) => {
+            Errand::Read(read) => super::serve(&connection, read),
+            Errand::Close(reply) => {
                 drop(connection);
+                drop(seat);
                 let _ = reply.send(());
                 return;
             }
-            None => return,
         }
     }
 }

@@ -38,9 +38,7 @@ impl Writer {
                 };
                 self.commit(&mut group);
                 match order {
-                    Order::Read(read) => {
-                        let _ = read.reply.send(super::read(&self.connection, &read.statement));
-                    }
+                    Order::Read(read) => super::serve(&self.connection, read),
                     Order::Migrate(tables, reply) => {
                         let _ = reply.send(self.migrate(&tables));
                     }
@@ -71,7 +69,7 @@ impl Writer {
         };
         if !self.connection.is_autocommit() {
             // Nothing more can be done when this fails too: the next BEGIN will say so.
-            let _ = self.execute("ROLLBACK");
+            let _ = super::word(&self.connection, "ROLLBACK");
         }
         if error == StoreError::Full && group.len() > 1 {
             // Nothing was written. What fits alone is kept.
@@ -84,12 +82,12 @@ impl Writer {
 
     /// Applies the group. An error concerns the transaction, and with it every batch.
     fn apply(&self, group: &[Batch]) -> Result<Vec<Outcome>, StoreError> {
-        self.execute("BEGIN IMMEDIATE")?;
+        super::word(&self.connection, "BEGIN IMMEDIATE")?;
         let mut outcomes = Vec::with_capacity(group.len());
         for batch in group {
             outcomes.push(self.apply_alone(&batch.statements)?);
         }
-        self.execute("COMMIT")?;
+        super::word(&self.connection, "COMMIT")?;
         Ok(outcomes)
     }
 
@@ -98,7 +96,7 @@ impl Writer {
         // SQLite undoes a single failing statement by itself.
         let is_single = statements.len() == 1 && statements[0].changes.is_none();
         if !is_single {
-            self.execute("SAVEPOINT batch")?;
+            super::word(&self.connection, "SAVEPOINT batch")?;
         }
         let outcome: Outcome = statements.iter().map(|statement| self.change(statement)).collect();
         if let Err(error) = &outcome {
@@ -107,11 +105,11 @@ impl Writer {
                 return Err(error.clone());
             }
             if !is_single {
-                self.execute("ROLLBACK TO batch")?;
+                super::word(&self.connection, "ROLLBACK TO batch")?;
             }
         }
         if !is_single {
-            self.execute("RELEASE batch")?;
+            super::word(&self.connection, "RELEASE batch")?;
         }
         Ok(outcome)
     }
@@ -122,11 +120,6 @@ impl Writer {
         let changed = prepared.execute(params_from_iter(&statement.args)).map_err(store_error)?;
         let changed = u64::try_from(changed).expect("a count of rows fits");
         if statement.admits(changed) { Ok(changed) } else { Err(statement.surprise(changed)) }
-    }
-
-    fn execute(&self, sql: &str) -> Result<(), StoreError> {
-        let mut prepared = self.connection.prepare_cached(sql).map_err(store_error)?;
-        prepared.execute([]).map(drop).map_err(store_error)
     }
 
     fn migrate(&self, tables: &[Table]) -> Result<(), OpenError> {

@@ -94,6 +94,10 @@ async fn keys_are_replaced_whole() {
         assert_eq!(accounts.credentials(ROMEO).await.unwrap(), new, "{}", ground.name);
         assert_eq!(accounts.set_credentials(JULIET, &new).await, Ok(false), "{}", ground.name);
         assert_eq!(accounts.credentials(JULIET).await, Ok(Vec::new()));
+        let account = accounts.find(ROMEO).await.unwrap().unwrap();
+        let both = accounts.find_with_credentials(ROMEO).await;
+        assert_eq!(both, Ok(Some((account, new.into()))), "{}", ground.name);
+        assert_eq!(accounts.find_with_credentials(JULIET).await, Ok(None), "{}", ground.name);
     }
 }
 
