@@ -43,6 +43,19 @@ impl Site {
         info.with(features.copied()).sorted()
     }
 
+    /// What belongs to the server: the services with addresses of their own.
+    pub fn disco_items(&self) -> Vec<Item> {
+        let services = self.router.0.services.iter();
+        let items = services.map(|service| Item {
+            jid: format!("{}.{}", service.label, self.domain()),
+            node: None,
+            name: Some(service.name.to_owned()),
+        });
+        let mut items: Vec<Item> = items.collect();
+        items.sort();
+        items
+    }
+
     /// What every account is and can do.
     pub fn account_info(&self) -> Info {
         let features = self.router.abouts().iter().flat_map(|about| about.account_features);

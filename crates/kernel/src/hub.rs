@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ pub struct Hub(Arc<Core>);
 
 struct Core {
     db: Db,
+    folder: OnceLock<PathBuf>,
     clock: Clock,
     started: Instant,
     ids: Ids,
@@ -70,6 +72,8 @@ pub(crate) struct Door {
 #[derive(Default)]
 pub struct Sites {
     by_domain: HashMap<String, Arc<Site>, RandomState>,
+    /// The services of all sites by their addresses, each with the module that answers.
+    by_service: HashMap<String, (Arc<Site>, &'static str), RandomState>,
     first: Option<Arc<Site>>,
 }
 
@@ -77,8 +81,16 @@ impl Sites {
     /// The sites, the first of them being the default.
     pub fn new(sites: Vec<Arc<Site>>) -> Self {
         let first = sites.first().cloned();
+        let services = sites.iter().flat_map(|site| {
+            let services = site.router.0.services.iter();
+            services.map(move |service| {
+                let address = format!("{}.{}", service.label, site.domain());
+                (address, (Arc::clone(site), service.module))
+            })
+        });
+        let by_service = services.collect();
         let by_domain = sites.into_iter().map(|site| (site.domain().to_owned(), site)).collect();
-        Self { by_domain, first }
+        Self { by_domain, by_service, first }
     }
 
     /// The default one.
@@ -97,6 +109,7 @@ impl Hub {
     pub fn new(db: Db, clock: Clock, limits: Limits, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Core {
             db,
+            folder: OnceLock::new(),
             started: clock.now(),
             clock,
             ids: Ids::default(),
@@ -137,6 +150,21 @@ impl Hub {
     /// The virtual host of `domain`.
     pub fn site(&self, domain: &str) -> Option<Arc<Site>> {
         self.0.sites.load().by_domain.get(domain).cloned()
+    }
+
+    /// The site and the module whose service has this address.
+    pub(crate) fn service(&self, address: &str) -> Option<(Arc<Site>, &'static str)> {
+        self.0.sites.load().by_service.get(address).cloned()
+    }
+
+    /// Says where files are kept that are no rows. The first word counts.
+    pub fn keep_files_in(&self, folder: PathBuf) {
+        let _ = self.0.folder.set(folder);
+    }
+
+    /// Where files are kept; None for a server that lives in memory.
+    pub fn folder(&self) -> Option<&Path> {
+        self.0.folder.get().map(PathBuf::as_path)
     }
 
     /// The database.

@@ -15,6 +15,7 @@ pub mod disco;
 mod drain;
 mod erase;
 mod gate;
+pub mod http;
 mod hub;
 mod lapsed;
 mod limits;

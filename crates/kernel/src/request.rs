@@ -29,6 +29,9 @@ pub enum Scope {
     Nobody,
     /// Anybody asks the server: the domain itself.
     Server,
+    /// Anybody asks the service of the module with this name, at an address of its own below the
+    /// domain.
+    Service(&'static str),
     /// Somebody who has not signed in asks the server, in order to register (XEP-0077 §3.1).
     Early,
 }

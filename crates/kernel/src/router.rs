@@ -12,6 +12,7 @@ use waxwing_xml::Child;
 use crate::account::Account;
 use crate::command::Command;
 use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
+use crate::http::HttpRoute;
 use crate::hub::Hub;
 use crate::mailbox::Delivery;
 use crate::module::{About, StartError};
@@ -120,6 +121,15 @@ pub enum Released {
     Nowhere,
 }
 
+/// A service with an address of its own.
+pub(crate) struct Service {
+    pub(crate) module: &'static str,
+    /// What stands in front of the domain.
+    pub(crate) label: &'static str,
+    /// What it is called for people.
+    pub(crate) name: &'static str,
+}
+
 /// Every route of one site. Filled while modules start, then sorted and frozen.
 #[derive(Default)]
 pub struct Table {
@@ -136,6 +146,8 @@ pub struct Table {
     pub(crate) forms: Vec<FormRoute>,
     pub(crate) stream_features: Vec<FeatureRoute>,
     pub(crate) commands: Vec<(&'static str, Command)>,
+    pub(crate) services: Vec<Service>,
+    pub(crate) https: Vec<(&'static str, HttpRoute)>,
     pub(crate) conflicts: Vec<StartError>,
 }
 
@@ -220,6 +232,11 @@ impl Router {
         self.0.commands.iter().map(|(_, command)| command)
     }
 
+    /// The folders that modules serve over HTTP: the module, and how it is asked.
+    pub fn https(&self) -> impl Iterator<Item = (&'static str, HttpRoute)> {
+        self.0.https.iter().map(|(module, route)| (*module, Arc::clone(route)))
+    }
+
     /// What the server is.
     pub(crate) fn identities(&self) -> impl Iterator<Item = Identity> {
         self.0.identities.iter().map(|identity| identity())
@@ -248,6 +265,8 @@ impl Router {
         lines.extend(
             self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
         );
+        lines.extend(self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)));
+        lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
         lines.extend(self.0.egress.iter().map(|(module, _)| format!("egress · {module}")));
         lines.extend(self.0.commands.iter().map(|(module, command)| {
             let about = command.about();

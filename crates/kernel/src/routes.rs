@@ -10,12 +10,13 @@ use waxwing_xml::Child;
 
 use crate::command::Command;
 use crate::disco::{DiscoAnswer, DiscoAsk};
+use crate::http::{HttpReply, HttpRequest};
 use crate::mailbox::Delivery;
 use crate::module::{Module, StartError};
 use crate::request::{
     Call, EgressRoute, Happening, IqRoute, Leaving, NonzaRoute, Request, Scope, Signal, SignalRoute,
 };
-use crate::router::{Filter, Spool, Table};
+use crate::router::{Filter, Service, Spool, Table};
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
 
@@ -68,6 +69,26 @@ impl<'a, M: Module> Routes<'a, M> {
     /// Requests of those who have not signed in yet.
     pub fn early(&mut self) -> At<'_, 'a, M> {
         At { on: self, scope: Scope::Early }
+    }
+
+    /// Requests of anybody to a service with an address of its own: `label.domain`, which the
+    /// server names among its items (XEP-0030 §4) by its `name` for people. The module answers
+    /// there for itself, also what the service is and can do. A host of that name comes first.
+    pub fn service(&mut self, label: &'static str, name: &'static str) -> At<'_, 'a, M> {
+        let module = M::ABOUT.name;
+        self.table.services.push(Service { module, label, name });
+        At { on: self, scope: Scope::Service(module) }
+    }
+
+    /// What is asked for over HTTP in the module's folder ([`Site::url_of`]). The handler may be
+    /// dropped when the client goes away.
+    pub fn http<F>(&mut self, handler: fn(Arc<M>, HttpRequest) -> F)
+    where
+        F: Future<Output = HttpReply> + Send + 'static,
+    {
+        let module = Arc::clone(&self.module);
+        let route = move |request| Box::pin(handler(Arc::clone(&module), request)) as _;
+        self.table.https.push((M::ABOUT.name, Arc::new(route)));
     }
 
     /// A filter on the sender's side.

@@ -32,6 +32,7 @@ pub struct Site {
     pub interested: Flag,
     session_slots: usize,
     host: OnceLock<Arc<Host>>,
+    pub(crate) web: OnceLock<String>,
 }
 
 impl Site {
@@ -63,8 +64,9 @@ impl Site {
         }
         let SiteBuilder { facts, table, session_slots, .. } = builder;
         let admins = settings.config.admins.clone();
-        let (jid, router, host) = (jid.clone(), table.freeze()?, OnceLock::new());
-        Ok(Self { jid, admins, router, facts, roster, interested, session_slots, host })
+        let (jid, router) = (jid.clone(), table.freeze()?);
+        let (host, web) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { jid, admins, router, facts, roster, interested, session_slots, host, web })
     }
 
     /// Its domain.

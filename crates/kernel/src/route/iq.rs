@@ -14,18 +14,17 @@ use crate::site::Site;
 use crate::stage::{Effects, Party};
 
 impl Hub {
-    /// A stanza for the domain itself.
+    /// A stanza for the domain itself, or for a service of its own.
     pub(crate) async fn to_server(
         &self,
         site: &Arc<Site>,
+        scope: Scope,
         from: &Party,
         stanza: Stanza,
         effects: &mut Effects,
     ) {
         match stanza.head.kind {
-            Kind::Iq(_) => {
-                Box::pin(self.ask(site, Scope::Server, from, None, stanza, effects)).await
-            }
+            Kind::Iq(_) => Box::pin(self.ask(site, scope, from, None, stanza, effects)).await,
             Kind::Message(MessageType::Error) | Kind::Presence(_) => {}
             Kind::Message(_) => {
                 let error = StanzaError::service_unavailable()

@@ -76,6 +76,15 @@ impl Hub {
     pub async fn arrive(&self, from: &Party, stanza: Stanza, effects: &mut Effects) {
         let Some(to) = stanza.head.to.clone() else { return };
         let Some(site) = self.site(to.domain()) else {
+            if let Some((site, service)) = self.service(to.domain()) {
+                return match to.local() {
+                    None => {
+                        let scope = Scope::Service(service);
+                        self.to_server(&site, scope, from, stanza, effects).await;
+                    }
+                    Some(_) => self.to_nobody(&site, from, &to, stanza, effects).await,
+                };
+            }
             // RFC 6120 §10.4: there is no way to another server yet.
             let error = StanzaError::remote_server_not_found()
                 .text("This server does not talk to other servers.");
@@ -88,7 +97,7 @@ impl Hub {
             };
         };
         if to.local().is_none() {
-            return self.to_server(&site, from, stanza, effects).await;
+            return self.to_server(&site, Scope::Server, from, stanza, effects).await;
         }
         match self.account_of(&to).await {
             Ok(Some(account)) => {

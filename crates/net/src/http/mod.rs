@@ -1,7 +1,9 @@
 //! HTTP for what XMPP needs of it, and for the routes that the server registers.
 
 mod discovery;
+mod folder;
 mod forwarded;
+mod outgoing;
 mod page;
 mod route;
 mod serve;
@@ -11,6 +13,7 @@ pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub use hyper::{Method, StatusCode};
 
 pub use self::discovery::{Discovery, Link};
+pub use self::folder::Folder;
 pub use self::forwarded::{Network, Proxies, ProxyHeader};
 pub use self::route::{Handler, HttpRoute, Reply, Request};
 use crate::websocket::handshake::Origins;
@@ -20,6 +23,8 @@ use crate::websocket::handshake::Origins;
 pub struct Site {
     /// The routes of the server crate: pages, health, metrics.
     pub routes: Vec<HttpRoute>,
+    /// What modules serve themselves, bodies and all.
+    pub folders: Vec<Folder>,
     /// Where WebSockets are opened; empty for none. The usual one is [`WEBSOCKET_PATH`].
     pub websocket_paths: Vec<String>,
     /// Which pages may open one.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
@@ -18,7 +18,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use waxwing_stream::Security;
 
+use super::folder;
 use super::forwarded::Client;
+use super::outgoing::{Outgoing, Pulse};
 use super::route::{HttpRoute, Match, Reply, Request, find};
 use super::{Site, page};
 use crate::net::Net;
@@ -38,17 +40,20 @@ const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     ),
 ];
 
-type HyperRequest = hyper::Request<Incoming>;
-type HyperReply = hyper::Response<Full<Bytes>>;
+pub(super) type HyperRequest = hyper::Request<Incoming>;
+pub(super) type HyperReply = hyper::Response<Outgoing>;
 
 /// What is known of the connection that requests come by.
 struct Visit {
     net: Arc<Net>,
     peer: SocketAddr,
     security: Security,
+    /// Beats while a file goes out.
+    pulse: Arc<Pulse>,
 }
 
-/// Serves requests until the connection ends or `stop` changes; what is under way is finished.
+/// Serves requests until the connection ends or `stop` changes; what is under way is finished,
+/// unless the client takes nothing of it.
 pub(crate) async fn serve(
     net: Arc<Net>,
     socket: Socket,
@@ -62,7 +67,8 @@ pub(crate) async fn serve(
         .header_read_timeout(Duration::from_secs(limits.header_seconds))
         .max_headers(limits.headers_max)
         .max_buf_size(limits.header_bytes_max);
-    let visit = Arc::new(Visit { net, peer: socket.peer(), security });
+    let (pulse, patience) = (Arc::new(Pulse::default()), Duration::from_secs(limits.body_seconds));
+    let visit = Arc::new(Visit { net, peer: socket.peer(), security, pulse: Arc::clone(&pulse) });
     let service = service_fn(move |request| {
         let visit = visit.clone();
         async move { Ok::<_, Infallible>(visit.answer(request).await) }
@@ -71,9 +77,13 @@ pub(crate) async fn serve(
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
         outcome = &mut connection => outcome,
+        () = pulse.stops(patience) => return tracing::debug!("a download is not taken"),
         _ = stop.changed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                outcome = &mut connection => outcome,
+                () = pulse.stops(patience) => return,
+            }
         }
     };
     if let Err(error) = outcome {
@@ -84,11 +94,8 @@ pub(crate) async fn serve(
 impl Visit {
     async fn answer(self: Arc<Self>, request: HyperRequest) -> HyperReply {
         let site = self.net.site();
-        let reply = self.find_answer(&site, request).await;
-        let mut answer = hyper::Response::new(Full::new(reply.body));
-        *answer.status_mut() = reply.status;
-        *answer.headers_mut() = reply.headers;
-        if reply.status != StatusCode::SWITCHING_PROTOCOLS {
+        let mut answer = self.find_answer(&site, request).await;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             for (name, value) in SECURITY_HEADERS {
                 answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
             }
@@ -96,14 +103,23 @@ impl Visit {
         answer
     }
 
-    async fn find_answer(self: Arc<Self>, site: &Site, request: HyperRequest) -> Reply {
+    async fn find_answer(self: Arc<Self>, site: &Site, request: HyperRequest) -> HyperReply {
         // RFC 9112 §3.2 "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
         // request message that lacks a Host header field and to any request message that contains
         // more than one Host header field line".
         let hosts = request.headers().get_all(header::HOST).iter().count();
         if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-            return Reply::text(StatusCode::BAD_REQUEST, "One Host header is needed.\n").last();
+            let reply = Reply::text(StatusCode::BAD_REQUEST, "One Host header is needed.\n");
+            return reply.last().into();
         }
+        if let Some(folder) = folder::find(&site.folders, request.uri().path()) {
+            let client = self.known(site, &request);
+            return folder.answer(request, client, &self.net.limits(), &self.pulse).await;
+        }
+        self.find_page(site, request).await.into()
+    }
+
+    async fn find_page(self: Arc<Self>, site: &Site, request: HyperRequest) -> Reply {
         let path = request.uri().path();
         if site.websocket_paths.iter().any(|known| known == path) {
             return self.open_websocket(site, request);
@@ -127,7 +143,7 @@ impl Visit {
     }
 
     async fn call(&self, site: &Site, route: &HttpRoute, request: HyperRequest) -> Reply {
-        let client = self.client(site, &request);
+        let client = self.known(site, &request);
         let (head, body) = request.into_parts();
         let seconds = Duration::from_secs(self.net.limits().body_seconds);
         let body = match timeout(seconds, read(body, route.body_bytes_max)).await {
@@ -141,15 +157,23 @@ impl Visit {
             query: head.uri.query().map(str::to_owned),
             headers: head.headers,
             body,
-            client: client.map_or(self.peer.ip(), |client| client.ip),
-            is_secure: self.security.is_encrypted()
-                || client.is_some_and(|client| client.is_secure),
+            client: client.ip,
+            is_secure: client.is_secure,
         };
         (route.handler)(request).await
     }
 
     fn client(&self, site: &Site, request: &HyperRequest) -> Option<Client> {
         site.proxies.client(self.peer.ip(), request.headers())
+    }
+
+    /// The client, as the socket or a trusted proxy tells.
+    fn known(&self, site: &Site, request: &HyperRequest) -> Client {
+        let is_secure = self.security.is_encrypted();
+        match self.client(site, request) {
+            Some(client) => Client { is_secure: client.is_secure || is_secure, ..client },
+            None => Client { ip: self.peer.ip(), is_secure },
+        }
     }
 
     /// Answers the opening handshake; the connection is handed over once the answer is sent.

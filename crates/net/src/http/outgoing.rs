@@ -1,0 +1,152 @@
+//! The body of an answer: some bytes, or a file that is read as the client takes it.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::fs::File;
+use tokio::io::{AsyncRead, ReadBuf};
+use waxwing_kernel::http::{Content, HttpReply};
+
+use super::route::Reply;
+use super::serve::HyperReply;
+
+/// How much of a file is in memory at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The body of an answer.
+pub(crate) enum Outgoing {
+    /// Bytes that are there.
+    Whole(Bytes),
+    /// The rest of a file.
+    File(Sending),
+}
+
+/// A file on its way.
+pub(crate) struct Sending {
+    file: File,
+    left: u64,
+    pulse: Arc<Pulse>,
+}
+
+impl Outgoing {
+    /// What a module answers with; a file beats in `pulse` while it goes out.
+    pub(super) fn new(content: Content, pulse: &Arc<Pulse>) -> Self {
+        match content {
+            Content::Bytes(bytes) => Self::Whole(bytes),
+            Content::File { file, length } => {
+                let mut file = File::from_std(file);
+                file.set_max_buf_size(PIECE_BYTES);
+                pulse.open.fetch_add(1, Ordering::Relaxed);
+                Self::File(Sending { file, left: length, pulse: Arc::clone(pulse) })
+            }
+        }
+    }
+
+    pub(super) fn reply(reply: HttpReply, pulse: &Arc<Pulse>) -> HyperReply {
+        let mut answer = HyperReply::new(Self::new(reply.content, pulse));
+        *answer.status_mut() = reply.status;
+        *answer.headers_mut() = reply.headers;
+        answer
+    }
+}
+
+impl From<Reply> for HyperReply {
+    fn from(reply: Reply) -> Self {
+        let mut answer = Self::new(Outgoing::Whole(reply.body));
+        *answer.status_mut() = reply.status;
+        *answer.headers_mut() = reply.headers;
+        answer
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::File(sending) => sending.poll_piece(cx).map(|piece| {
+                piece.transpose().map(|piece| piece.map(Frame::data))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.size_hint().exact() == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::File(sending) => sending.left,
+        })
+    }
+}
+
+impl Sending {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        self.pulse.beats.fetch_add(1, Ordering::Relaxed);
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(PIECE_BYTES);
+        if wanted == 0 {
+            return Poll::Ready(Ok(None));
+        }
+        let mut piece = vec![0; wanted];
+        let mut read = ReadBuf::new(&mut piece);
+        ready!(Pin::new(&mut self.file).poll_read(cx, &mut read))?;
+        let count = read.filled().len();
+        if count == 0 {
+            let short = "a file is shorter than it was";
+            return Poll::Ready(Err(io::Error::new(ErrorKind::UnexpectedEof, short)));
+        }
+        piece.truncate(count);
+        self.left -= count as u64;
+        Poll::Ready(Ok(Some(Bytes::from(piece))))
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.pulse.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({} bytes)", self.size_hint().lower())
+    }
+}
+
+/// Tells whether files on their way over one connection get on.
+#[derive(Default)]
+pub(crate) struct Pulse {
+    open: AtomicUsize,
+    beats: AtomicU64,
+}
+
+impl Pulse {
+    /// Resolves when a file is on its way and the client took nothing of it for `patience`, and
+    /// up to twice as long.
+    pub(super) async fn stops(&self, patience: Duration) {
+        let mut before = self.beats.load(Ordering::Relaxed);
+        loop {
+            tokio::time::sleep(patience).await;
+            let now = self.beats.load(Ordering::Relaxed);
+            if now == before && self.open.load(Ordering::Relaxed) > 0 {
+                return;
+            }
+            before = now;
+        }
+    }
+}
