@@ -25,6 +25,12 @@ pub(crate) enum Namespace {
     Shared(Arc<str>),
 }
 
+impl PartialEq for Namespace {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
 impl Namespace {
     pub(crate) fn new(name: &str) -> Self {
         match KNOWN.iter().find(|known| **known == name) {
@@ -59,7 +65,7 @@ pub(crate) enum Bound {
 }
 
 /// What is bound around a top-level element: the declarations of the stream header.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outer {
     /// The namespace whose elements are written bare.
     pub(crate) content: Namespace,

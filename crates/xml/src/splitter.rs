@@ -1,9 +1,11 @@
 //! Cutting a byte stream into its header, its elements and its footer.
 
+use std::sync::{Arc, LazyLock};
+
 use crate::{
     Element, Limits, XmlError,
     chars::is_space,
-    namespaces::Outer,
+    namespaces::{Bound, Namespace, Outer},
     scan::{Around, Fault, Goal, Scan, Step, utf8, utf8_from},
 };
 
@@ -29,14 +31,12 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Splitter {
     limits: Limits,
-    outer: Outer,
-    /// The root's name as written.
-    root: Box<str>,
+    root: Arc<Root>,
     partial: Option<Box<Partial>>,
     state: State,
 }
 
-const _: () = assert!(size_of::<Splitter>() <= 256);
+const _: () = assert!(size_of::<Splitter>() <= 112);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -47,6 +47,32 @@ enum State {
     ExpectNoFooter,
     Ended,
     Dead(XmlError),
+}
+
+/// What the header says about all that follows.
+#[derive(Debug, PartialEq)]
+struct Root {
+    /// The root's name as written.
+    name: Box<str>,
+    outer: Outer,
+}
+
+/// The roots of nearly all streams of clients, which therefore share them.
+static USUAL: LazyLock<[Arc<Root>; 2]> = LazyLock::new(|| {
+    let client = || ("".into(), Namespace::new("jabber:client"));
+    let stream = || ("stream".into(), Namespace::new("http://etherx.jabber.org/streams"));
+    [vec![client(), stream()], vec![stream(), client()]].map(|bindings| {
+        let content = Namespace::new("jabber:client");
+        let outer = Outer { content, default: Bound::Content, bindings };
+        Arc::new(Root { name: "stream:stream".into(), outer })
+    })
+});
+
+impl Root {
+    fn shared(self) -> Arc<Self> {
+        let usual = USUAL.iter().find(|usual| ***usual == self);
+        usual.map_or_else(|| Arc::new(self), Arc::clone)
+    }
 }
 
 /// A piece whose end has not arrived.
@@ -64,8 +90,7 @@ impl Splitter {
     pub fn stream(limits: Limits, content_ns: &str) -> Self {
         Self {
             limits,
-            outer: Outer::nothing(content_ns),
-            root: Box::default(),
+            root: Arc::new(Root { name: Box::default(), outer: Outer::nothing(content_ns) }),
             partial: None,
             state: State::ExpectDeclaration,
         }
@@ -185,7 +210,8 @@ impl Splitter {
 
     #[inline]
     fn advance(&self, scan: &mut Scan, bytes: &[u8]) -> Result<Step, XmlError> {
-        let around = Around { outer: &self.outer, limits: &self.limits, root: &self.root };
+        let Root { name, outer } = &*self.root;
+        let around = Around { outer, limits: &self.limits, root: name };
         scan.advance(bytes, around).map_err(|Fault { error, seen }| {
             // Whatever is wrong, bytes before it that are not UTF-8 were wrong first.
             utf8_from(&bytes[..seen], 0).err().unwrap_or(error)
@@ -213,7 +239,9 @@ impl Splitter {
                 self.state = State::ExpectHeader;
                 return Ok(None);
             }
-            Step::Element => Event::Element(scan.take_element(bytes, &self.outer, &self.limits)?),
+            Step::Element => {
+                Event::Element(scan.take_element(bytes, &self.root.outer, &self.limits)?)
+            }
             Step::Footer => {
                 self.state = State::Ended;
                 Event::Footer
@@ -225,12 +253,12 @@ impl Splitter {
 
     fn enter_root(&mut self, scan: &mut Scan, bytes: &[u8]) -> Result<Element, XmlError> {
         let tag = utf8(&bytes[..scan.pos()])?;
-        self.root = scan.root_name(tag).into();
+        let name = scan.root_name(tag).into();
         let is_empty = tag.ends_with("/>");
         self.state = if is_empty { State::ExpectNoFooter } else { State::ExpectElement };
-        let outer = scan.to_outer(bytes, &self.outer);
-        let header = scan.take_element(bytes, &self.outer, &self.limits)?;
-        self.outer = outer;
+        let outer = scan.to_outer(bytes, &self.root.outer);
+        let header = scan.take_element(bytes, &self.root.outer, &self.limits)?;
+        self.root = Root { name, outer }.shared();
         Ok(header)
     }
 }
@@ -241,5 +269,28 @@ fn reserve(bytes: &mut Vec<u8>, more: usize, limit: usize) {
     if needed > bytes.capacity() {
         let wanted = (bytes.capacity() * 2).max(needed).min(limit);
         bytes.reserve_exact(wanted - bytes.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(declarations: &str) -> Splitter {
+        let mut splitter = Splitter::stream(Limits::default(), "jabber:client");
+        let header = format!("<stream:stream {declarations} to='capulet.example'>");
+        splitter.next(&mut header.as_bytes()).unwrap();
+        splitter
+    }
+
+    #[test]
+    fn streams_share_what_nearly_all_declare() {
+        const CLIENT: &str = "xmlns='jabber:client'";
+        const STREAM: &str = "xmlns:stream='http://etherx.jabber.org/streams'";
+        for usual in [format!("{CLIENT} {STREAM}"), format!("{STREAM} version='1.0' {CLIENT}")] {
+            assert!(Arc::ptr_eq(&begun(&usual).root, &begun(&usual).root), "{usual}");
+        }
+        let unusual = format!("{CLIENT} {STREAM} xmlns:p='urn:p'");
+        assert!(!Arc::ptr_eq(&begun(&unusual).root, &begun(&unusual).root));
     }
 }
