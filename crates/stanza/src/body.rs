@@ -1,7 +1,7 @@
 //! The half of a stanza that is only forwarded.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use smallvec::SmallVec;
 use waxwing_xml::{Child, Content, Limits};
@@ -34,7 +34,15 @@ pub(crate) const OWN: Limits = Limits {
     children: u32::MAX as usize,
 };
 
+/// What all stanzas without children share.
+static NOTHING: LazyLock<Arc<Body>> = LazyLock::new(Arc::default);
+
 impl Body {
+    /// No children.
+    pub(crate) fn nothing() -> Arc<Body> {
+        Arc::clone(&NOTHING)
+    }
+
     /// The children, those that arrived first. What was added reports the namespace
     /// `jabber:client` where it has none of its own.
     pub fn children(&self) -> impl Iterator<Item = Child<'_>> {

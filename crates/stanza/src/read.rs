@@ -41,7 +41,11 @@ impl Stanza {
     pub fn read(element: Element) -> Result<Stanza, Malformed> {
         let (head, mistake) = head(&element).ok_or(Malformed::UnknownElement)?;
         let mistake = mistake.or_else(|| check_iq(&element, &head));
-        let stanza = Stanza { head, body: Arc::new(Body::from(element.into_content())) };
+        let body = match element.into_content() {
+            content if content.is_empty() => Body::nothing(),
+            content => Arc::new(Body::from(content)),
+        };
+        let stanza = Stanza { head, body };
         match mistake {
             None => Ok(stanza),
             Some(error) if stanza.is_answerable() => {

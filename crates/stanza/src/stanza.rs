@@ -32,7 +32,7 @@ impl Stanza {
     }
 
     fn new(kind: Kind) -> Stanza {
-        Stanza { head: Head::new(kind), body: Arc::default() }
+        Stanza { head: Head::new(kind), body: Body::nothing() }
     }
 
     /// Sets the sender.
@@ -112,7 +112,7 @@ impl Stanza {
         head.from.clone_from(&self.head.to);
         head.to.clone_from(&self.head.from);
         head.id.clone_from(&self.head.id);
-        Stanza { head, body: Arc::default() }
+        Stanza { head, body: Body::nothing() }
     }
 
     /// Whether this is an iq that must be answered: a get or a set.
