@@ -57,7 +57,7 @@ impl Wire for TcpWire {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<()>> {
-        let result = ready!(self.socket.poll_send(cx, &out.bytes, &mut self.written));
+        let result = ready!(self.socket.poll_send(cx, out.text.as_bytes(), &mut self.written));
         self.written = 0;
         out.clear();
         Poll::Ready(result)

@@ -52,10 +52,7 @@ pub(crate) struct Chassis {
     tickets: u32,
     pub(crate) held: Option<Box<Held>>,
     pub(crate) events: VecDeque<Event>,
-    /// Output not yet moved to the outbox, with its marks.
-    text: String,
-    marks: Vec<Mark>,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
 }
 
 impl Chassis {
@@ -85,8 +82,6 @@ impl Chassis {
             tickets: 0,
             held: None,
             events: VecDeque::new(),
-            text: String::new(),
-            marks: Vec::new(),
             outbox: Outbox::default(),
         };
         chassis.restart(false);
@@ -126,35 +121,19 @@ impl Chassis {
         if self.shut {
             return;
         }
-        if self.text.capacity() == 0 {
-            self.text.reserve(MESSAGE_BYTES);
+        let text = &mut self.outbox.text;
+        if text.capacity() == 0 {
+            text.reserve(MESSAGE_BYTES);
         }
-        element(&mut self.text);
+        element(text);
         if self.is_websocket() {
             self.mark(MarkKind::Text);
         }
     }
 
     pub(crate) fn mark(&mut self, kind: MarkKind) {
-        self.marks.push(Mark { end: self.text.len(), kind });
-    }
-
-    /// The outbox, with everything written so far.
-    pub(crate) fn outbox(&mut self) -> &mut Outbox {
-        if self.text.is_empty() && self.marks.is_empty() {
-            return &mut self.outbox;
-        }
-        let start = self.outbox.bytes.len();
-        let text = std::mem::take(&mut self.text).into_bytes();
-        if start == 0 {
-            self.outbox.bytes = text;
-        } else {
-            self.outbox.bytes.extend_from_slice(&text);
-        }
-        let marks = std::mem::take(&mut self.marks);
-        let moved = marks.into_iter().map(|mark| Mark { end: mark.end + start, ..mark });
-        self.outbox.marks.extend(moved);
-        &mut self.outbox
+        let Outbox { text, marks } = &mut self.outbox;
+        marks.push(Mark { end: text.len(), kind });
     }
 
     /// Writes our header; `from` is the domain that we speak for.

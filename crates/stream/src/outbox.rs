@@ -1,13 +1,13 @@
 //! What a stream wants written.
 
-/// Bytes to write, with the marks that a WebSocket needs to cut them into messages.
+/// Text to write, with the marks that a WebSocket needs to cut it into messages.
 ///
-/// On TCP only [`MarkKind::Close`] may be looked at (the connection ends there); the bytes go out
-/// as they are. On a WebSocket every mark ends one message or stands for one control frame.
+/// On TCP only [`MarkKind::Close`] may be looked at (the connection ends there); the text goes out
+/// as it is. On a WebSocket every mark ends one message or stands for one control frame.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Everything to write, in order.
-    pub bytes: Vec<u8>,
+    pub text: String,
     /// Where messages end, by ascending `end`.
     pub marks: Vec<Mark>,
 }
@@ -15,7 +15,7 @@ pub struct Outbox {
 /// One border in an [`Outbox`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Offset in `Outbox::bytes` just behind the message, or where the control frame belongs.
+    /// Offset in `Outbox::text` just behind the message, or where the control frame belongs.
     pub end: usize,
     /// What ends or stands here.
     pub kind: MarkKind,
@@ -35,7 +35,7 @@ pub enum MarkKind {
 impl Outbox {
     /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.marks.is_empty()
+        self.text.is_empty() && self.marks.is_empty()
     }
 
     /// Forgets what has been written and gives the memory back: an idle stream holds no buffer.

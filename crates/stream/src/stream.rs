@@ -35,7 +35,7 @@ pub struct Stream {
     state: State,
 }
 
-const _: () = assert!(size_of::<Stream>() <= 384);
+const _: () = assert!(size_of::<Stream>() <= 320);
 
 impl Stream {
     /// A stream on a transport that has just been accepted.
@@ -194,7 +194,7 @@ impl Stream {
 
     /// What has to be written; the driver empties it.
     pub fn outbox(&mut self) -> &mut Outbox {
-        self.io.outbox()
+        &mut self.io.outbox
     }
 
     /// The state of stream management, for the stream that resumes the session, or to give the

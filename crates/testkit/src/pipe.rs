@@ -88,9 +88,12 @@ impl Wire for Near {
             pipe.server = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        pipe.waiting_bytes += out.bytes.len();
+        pipe.waiting_bytes += out.text.len();
         match self.framing {
-            Framing::Tcp => pipe.to_client.push_back(Sent::Data(std::mem::take(&mut out.bytes))),
+            Framing::Tcp => {
+                let text = std::mem::take(&mut out.text);
+                pipe.to_client.push_back(Sent::Data(text.into_bytes()));
+            }
             Framing::WebSocket => pipe.to_client.extend(messages(out)),
         }
         out.clear();
@@ -136,13 +139,13 @@ fn messages(out: &Outbox) -> Vec<Sent> {
     let mut sent = Vec::new();
     for mark in &out.marks {
         match mark.kind {
-            MarkKind::Text => sent.push(Sent::Data(out.bytes[start..mark.end].to_vec())),
+            MarkKind::Text => sent.push(Sent::Data(out.text.as_bytes()[start..mark.end].to_vec())),
             MarkKind::Ping => sent.push(Sent::Ping),
             MarkKind::Close(_) => {}
         }
         start = mark.end;
     }
-    assert_eq!(start, out.bytes.len(), "every WebSocket message has an end");
+    assert_eq!(start, out.text.len(), "every WebSocket message has an end");
     sent
 }
 

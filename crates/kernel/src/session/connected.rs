@@ -84,7 +84,7 @@ impl Session {
             let limits = self.hub.limits();
             (limits.outbox_bytes, limits.pending_commits)
         };
-        let is_drained = stream.outbox().bytes.len() < outbox_bytes;
+        let is_drained = stream.outbox().text.len() < outbox_bytes;
         let reads = is_drained && self.pending.len() < pending_commits;
         let (mailbox, deliveries) = (Some(&self.mailbox), is_drained && stream.has_room());
         let clock = self.hub.clock();
@@ -106,7 +106,7 @@ impl Session {
     /// when something stays there, because the client must read or acknowledge first.
     pub(super) fn drain(&mut self, stream: &mut Stream) -> bool {
         let room = self.hub.limits().outbox_bytes;
-        while stream.outbox().bytes.len() < room && stream.has_room() {
+        while stream.outbox().text.len() < room && stream.has_room() {
             let kept = self.backlog.pop_front();
             // What lies in the mailbox is younger than what is still to be read.
             let is_read = self.unread.is_none();

@@ -167,7 +167,7 @@ impl Session {
         while let Some(after) = self.unread
             && self.backlog.is_empty()
             && stream.has_room()
-            && stream.outbox().bytes.len() < room
+            && stream.outbox().text.len() < room
         {
             self.unread = None;
             let Some(site) = self.site() else { return };

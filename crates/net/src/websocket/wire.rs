@@ -205,7 +205,7 @@ impl Sending {
                 return;
             }
             self.marks += 1;
-            let bytes = &out.bytes[mem::replace(&mut self.bytes, mark.end)..mark.end];
+            let bytes = &out.text.as_bytes()[mem::replace(&mut self.bytes, mark.end)..mark.end];
             // RFC 6455 §5.5.1 "The application MUST NOT send any more data frames after sending a
             // Close frame."
             match mark.kind {

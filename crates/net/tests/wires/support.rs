@@ -133,8 +133,8 @@ impl Session {
 pub(crate) fn outbox(parts: &[(&str, MarkKind)]) -> Outbox {
     let mut out = Outbox::default();
     for (text, kind) in parts {
-        out.bytes.extend_from_slice(text.as_bytes());
-        out.marks.push(Mark { end: out.bytes.len(), kind: *kind });
+        out.text.push_str(text);
+        out.marks.push(Mark { end: out.text.len(), kind: *kind });
     }
     out
 }

@@ -225,7 +225,7 @@ impl Stage {
 
     fn read_outbox(&mut self) {
         let outbox = self.stream.outbox();
-        let all = String::from_utf8(std::mem::take(&mut outbox.bytes)).unwrap();
+        let all = std::mem::take(&mut outbox.text);
         let marks = std::mem::take(&mut outbox.marks);
         outbox.clear();
         let mut start = 0;
