@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,6 +17,9 @@ use tokio::sync::Notify;
 /// Where time and randomness come from. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<Simulated>>);
+
+/// A wait that is under way.
+pub(crate) type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A clock that only moves when told to.
 #[derive(Debug)]
@@ -78,6 +82,16 @@ impl Clock {
                 moved.await;
             },
         }
+    }
+
+    /// [`Clock::until`] `deadline` as a value of its own, as small as it can be: every connection
+    /// keeps one.
+    pub(crate) fn wait(&self, deadline: Instant) -> Wait {
+        if self.0.is_none() {
+            return Box::pin(tokio::time::sleep_until(deadline.into()));
+        }
+        let clock = self.clone();
+        Box::pin(async move { clock.until(Some(deadline)).await })
     }
 
     /// Moves a simulated clock forward and wakes whoever waits for the new time. Does nothing to

@@ -89,7 +89,8 @@ impl Connection {
                 match event {
                     Event::Ask(ticket, Question::Bind { account, resource }) => {
                         if let Some(session) = self.bind(ticket, account, resource).await {
-                            return self.hub.clock().spawn(session.run(self.stream, self.wire));
+                            let session = session.run(self.stream, self.wire);
+                            return self.hub.clock().spawn(Box::pin(session));
                         }
                     }
                     Event::Ask(ticket, Question::Resume { account, previd, h: _ }) => {

@@ -1,14 +1,15 @@
 //! A session with a client at the other end.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll, ready};
 
-use waxwing_stream::{Answer, Closure, Event, Question, Stream, StreamError, Ticket};
+use waxwing_stream::{Answer, Closing, Closure, Event, Question, Stream, StreamError, Ticket};
 
 use crate::mailbox::{Handover, Mail};
 use crate::request::Leaving;
-use crate::session::{Alarm, Listen, Session, Woke, expire};
-use crate::wire::Wire;
+use crate::session::line::Line;
+use crate::session::{Listen, Session, Woke, expire};
 
 /// Events of one session before others get their turn.
 const TURN: u8 = 16;
@@ -21,80 +22,115 @@ pub(super) enum Ended {
     Resumed(Box<Handover>),
 }
 
-impl Session {
-    /// Drives the stream until it closes or another connection resumes the session.
-    pub(super) async fn connected(&mut self, stream: &mut Stream, wire: &mut dyn Wire) -> Ended {
-        let mut alarm = Alarm::default();
-        let mut turn = 0;
-        let _counted = self.hub.metrics().connected(wire.transport().name());
+/// What a wake-up leaves to be waited for.
+enum Then {
+    Nothing,
+    /// Commits are decided.
+    Settle,
+    /// Another connection takes over.
+    Yield(Box<Handover>),
+}
+
+impl Line {
+    /// Drives the stream until it closes or another connection resumes the session. What this
+    /// future keeps while it waits, every idle session keeps.
+    pub(super) async fn connected(&mut self) -> Box<Ended> {
         loop {
-            while let Some(event) = stream.next_event() {
-                if let Event::Closed(closure) = event {
-                    self.hub.trace_end(&self.jid, &closure);
-                    if let Closure::Error(error) = &closure {
-                        self.hub.metrics().stream_error(error.condition.name());
-                    }
-                    Box::pin(self.settle_all(stream)).await;
-                    return Ended::Closed(closure);
+            loop {
+                let Some(work) = self.work() else { break };
+                let ended = work.await;
+                if let Some(ended) = ended {
+                    return ended;
                 }
-                // Boxed like everything that is waited for now and then: a session is idle nearly
-                // always, and its task should not hold room for what it does otherwise.
-                Box::pin(self.on_event(stream, event)).await;
                 // A client that pours must not keep a thread for itself.
-                turn = (turn + 1) % TURN;
-                if turn == 0 {
+                self.events = (self.events + 1) % TURN;
+                if self.events == 0 {
                     tokio::task::yield_now().await;
                 }
             }
-            self.pay();
-            if !self.backlog.is_empty() {
-                self.drain(stream);
+            let Self { session, stream, .. } = self;
+            session.pay();
+            if !session.backlog.is_empty() {
+                session.drain(stream);
             }
-            if self.unread.is_some() {
-                Box::pin(self.read_spool(stream)).await;
+            if session.unread.is_some() {
+                Box::pin(session.read_spool(stream)).await;
             }
-            match self.wait(stream, wire, &mut alarm).await {
-                Woke::Input => {}
-                Woke::Flushed => {
-                    stream.outbox().clear();
-                    self.flushed();
-                }
-                Woke::Deadline => expire(stream, self.hub.clock().now(), &self.pace),
-                Woke::Commit => Box::pin(self.settle(stream)).await,
-                Woke::Mail(Mail::Deliver(delivery)) => {
-                    self.leave(stream, delivery);
-                    self.drain(stream);
-                }
-                Woke::Mail(Mail::Close(closing)) => {
-                    stream.close(self.hub.clock().now(), closing);
-                }
-                Woke::Mail(Mail::Resume(handover)) => {
-                    Box::pin(self.settle_all(stream)).await;
-                    // XEP-0198 §5: the server "SHOULD terminate" the older stream, with conflict.
-                    let conflict = StreamError::conflict().text("Resumed from elsewhere.");
-                    stream.close(self.hub.clock().now(), waxwing_stream::Closing::Error(conflict));
-                    return Ended::Resumed(handover);
-                }
+            match poll_fn(|cx| self.poll_wake(cx)).await {
+                Then::Nothing => {}
+                Then::Settle => Box::pin(self.session.settle(&mut self.stream)).await,
+                Then::Yield(handover) => return Box::pin(self.give_way(handover)).await,
             }
         }
     }
 
-    async fn wait(&mut self, stream: &mut Stream, wire: &mut dyn Wire, alarm: &mut Alarm) -> Woke {
+    /// What the next event of the stream asks for. The event is in the box, and not in the future
+    /// that waits for it.
+    fn work(&mut self) -> Option<impl Future<Output = Option<Box<Ended>>> + Send> {
+        let event = self.stream.next_event()?;
+        Some(Box::pin(self.session.on_event(&mut self.stream, event)))
+    }
+
+    /// Ready when something has happened, and what can be done about it at once is done.
+    fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Then> {
+        let woke = ready!(self.listen().poll(cx));
+        let Self { session, stream, .. } = self;
+        Poll::Ready(match woke {
+            Woke::Input => Then::Nothing,
+            Woke::Flushed => {
+                stream.outbox().clear();
+                session.flushed();
+                Then::Nothing
+            }
+            Woke::Deadline => {
+                expire(stream, session.hub.clock().now(), &session.pace);
+                Then::Nothing
+            }
+            Woke::Commit => Then::Settle,
+            Woke::Mail(Mail::Deliver(delivery)) => {
+                session.leave(stream, delivery);
+                session.drain(stream);
+                Then::Nothing
+            }
+            Woke::Mail(Mail::Close(closing)) => {
+                stream.close(session.hub.clock().now(), closing);
+                Then::Nothing
+            }
+            Woke::Mail(Mail::Resume(handover)) => Then::Yield(handover),
+        })
+    }
+
+    fn listen(&mut self) -> Listen<'_> {
+        let Self { session, stream, wire, alarm, .. } = self;
         let (outbox_bytes, pending_commits) = {
-            let limits = self.hub.limits();
+            let limits = session.hub.limits();
             (limits.outbox_bytes, limits.pending_commits)
         };
         let is_drained = stream.outbox().text.len() < outbox_bytes;
-        let reads = is_drained && self.pending.len() < pending_commits;
-        let (mailbox, deliveries) = (Some(&self.mailbox), is_drained && stream.has_room());
-        let clock = self.hub.clock();
-        let pending = self.pending.front_mut();
-        let pace = &mut self.pace;
-        let mut listen =
-            Listen { stream, wire, alarm, clock, mailbox, deliveries, pending, reads, pace };
-        poll_fn(|cx| listen.poll(cx)).await
+        Listen {
+            reads: is_drained && session.pending.len() < pending_commits,
+            deliveries: is_drained && stream.has_room(),
+            stream,
+            wire: &mut **wire,
+            alarm,
+            clock: session.hub.clock(),
+            mailbox: Some(&session.mailbox),
+            pending: session.pending.front_mut(),
+            pace: &mut session.pace,
+        }
     }
 
+    async fn give_way(&mut self, handover: Box<Handover>) -> Box<Ended> {
+        let Self { session, stream, .. } = self;
+        session.settle_all(stream).await;
+        // XEP-0198 §5: the server "SHOULD terminate" the older stream, with conflict.
+        let conflict = StreamError::conflict().text("Resumed from elsewhere.");
+        stream.close(session.hub.clock().now(), Closing::Error(conflict));
+        Box::new(Ended::Resumed(handover))
+    }
+}
+
+impl Session {
     /// Counts what the client sent against the rates of the session and of the account.
     fn pay(&mut self) {
         let (hub, limits) = (&self.hub, self.hub.limits());
@@ -131,7 +167,7 @@ impl Session {
         }
     }
 
-    async fn on_event(&mut self, stream: &mut Stream, event: Event) {
+    async fn on_event(&mut self, stream: &mut Stream, event: Event) -> Option<Box<Ended>> {
         match event {
             Event::Stanza(seq, stanza) => {
                 self.pace.load.stanzas += 1;
@@ -140,7 +176,7 @@ impl Session {
             Event::Confirmed(tags) => self.confirm(tags),
             Event::Nonza(element) => {
                 self.hub.trace_element(&self.jid, &element);
-                let Some(site) = self.site() else { return };
+                let site = self.site()?;
                 if let Some(handler) = site.router.nonza(element.name(), element.namespace()) {
                     let mut out = Vec::new();
                     handler(&mut Leaving { slots: &mut self.slots, out: &mut out });
@@ -150,9 +186,18 @@ impl Session {
                 }
             }
             Event::Ask(ticket, question) => self.on_question(stream, ticket, question),
+            Event::Closed(closure) => {
+                self.hub.trace_end(&self.jid, &closure);
+                if let Closure::Error(error) = &closure {
+                    self.hub.metrics().stream_error(error.condition.name());
+                }
+                Box::pin(self.settle_all(stream)).await;
+                return Some(Box::new(Ended::Closed(closure)));
+            }
             // These belong to the time before a resource is bound.
-            Event::StartTls | Event::Early(..) | Event::Unauthorized(..) | Event::Closed(_) => {}
+            Event::StartTls | Event::Early(..) | Event::Unauthorized(..) => {}
         }
+        None
     }
 
     fn on_question(&mut self, stream: &mut Stream, ticket: Ticket, question: Question) {

@@ -6,11 +6,12 @@
 mod connected;
 mod end;
 mod hibernate;
+mod line;
 mod outbound;
 mod presence;
 mod turn;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::time::Instant;
 use waxwing_jid::Jid;
 use waxwing_stanza::{Head, Stanza};
 use waxwing_store::{Commit, StoreError};
-use waxwing_stream::{Acks, Closure, Stream, Tag};
+use waxwing_stream::{Acks, Stream, Tag};
 
 use crate::account::Account;
 use crate::directory::Resource;
@@ -28,7 +29,7 @@ use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mailbox};
 use crate::rate::Pace;
 use crate::request::Leaving;
-use crate::session::connected::Ended;
+use crate::session::line::Line;
 use crate::site::{Site, Slots};
 use crate::stage::Party;
 use crate::wire::{Transport, Wire};
@@ -71,7 +72,7 @@ pub(crate) struct Session {
     mailbox: Mailbox,
     slots: Slots,
     /// Whom this session told that it is here, besides its contacts (RFC 6121 §4.6).
-    directed: HashSet<Jid>,
+    directed: BTreeSet<Jid>,
     /// Whether its contacts were told that it is here.
     is_available: bool,
     pending: VecDeque<Pending>,
@@ -103,7 +104,7 @@ impl Session {
             jid,
             mailbox,
             slots: site.slots(),
-            directed: HashSet::new(),
+            directed: BTreeSet::new(),
             is_available: false,
             pending: VecDeque::new(),
             written: Vec::new(),
@@ -145,44 +146,23 @@ impl Session {
     }
 
     /// Lives until the client leaves for good: connected, hibernating, connected again.
-    pub(crate) async fn run(mut self, mut stream: Box<Stream>, mut wire: Box<dyn Wire>) {
-        let _counted = Counted::new(&self.hub);
-        loop {
-            self.show_live(true, wire.transport());
-            wire.trust(self.hub.limits().stream.after_auth.element_bytes);
-            let ended = self.connected(&mut stream, &mut *wire).await;
-            Box::pin(self.lose(&mut stream)).await;
-            let unacked = match ended {
-                Ended::Resumed(handover) => {
-                    let acks = stream.take_acks();
-                    self.part(stream, wire);
-                    match self.resume(acks, *handover) {
-                        Ok(next) => {
-                            (stream, wire) = next;
-                            continue;
-                        }
-                        Err(unacked) => unacked,
-                    }
+    ///
+    /// A session is idle nearly always. So this future holds the line and hardly more, and whatever
+    /// is waited for now and then is boxed; the task should hold a pointer to it.
+    pub(crate) fn run(
+        self,
+        stream: Box<Stream>,
+        wire: Box<dyn Wire>,
+    ) -> impl Future<Output = ()> + Send {
+        let mut line = Line::new(self, stream, wire);
+        async move {
+            loop {
+                let ended = line.connected().await;
+                match Box::pin(line.go_on(ended)).await {
+                    Some(next) => line = next,
+                    None => return,
                 }
-                Ended::Closed(closure) => {
-                    let acks = stream.take_acks();
-                    self.part(stream, wire);
-                    match (closure, acks) {
-                        (Closure::Lost, Some(acks)) if self.may_hibernate() => {
-                            match Box::pin(self.hibernate(acks)).await {
-                                Ok(next) => {
-                                    (stream, wire) = next;
-                                    continue;
-                                }
-                                Err(unacked) => unacked,
-                            }
-                        }
-                        (_, Some(acks)) => acks.into_unacked().collect(),
-                        (_, None) => Unacked::new(),
-                    }
-                }
-            };
-            return Box::pin(self.end(unacked)).await;
+            }
         }
     }
 
@@ -280,11 +260,6 @@ impl Session {
             });
         }
     }
-
-    /// Says goodbye on a wire that is not needed any more, without making anybody wait.
-    fn part(&self, stream: Box<Stream>, wire: Box<dyn Wire>) {
-        crate::connection::part(&self.hub, stream, wire);
-    }
 }
 
 /// Counts a session for as long as it has something to do, also when it panics.
@@ -316,14 +291,14 @@ type State = Box<Acks>;
 mod tests {
     use super::*;
 
-    fn task_bytes<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+    fn future_bytes<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 
-    /// Sessions are idle nearly always, so their task holds no room for what they do then.
+    /// Sessions are idle nearly always, so their future holds no room for what they do then.
     #[test]
-    fn the_task_of_an_idle_session_is_small() {
-        let bytes = task_bytes(Session::run);
-        assert!(bytes <= 1536, "{bytes} bytes");
+    fn an_idle_session_is_small() {
+        let bytes = future_bytes(Session::run);
+        assert!(bytes <= 448, "{bytes} bytes");
     }
 }

@@ -1,13 +1,11 @@
 //! One wait of a connection: for bytes, letters, a commit, or the clock. It decides nothing.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use waxwing_stream::{Input, Stream};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Wait};
 use crate::mailbox::{Mail, Mailbox};
 use crate::rate::Pace;
 use crate::session::Pending;
@@ -113,8 +111,6 @@ pub(crate) struct Alarm {
     armed: Option<(Instant, Wait)>,
 }
 
-type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 impl Alarm {
     /// Ready once `deadline` has passed.
     pub(crate) fn poll(
@@ -129,9 +125,7 @@ impl Alarm {
         };
         loop {
             if self.armed.as_ref().is_none_or(|(at, _)| *at > deadline) {
-                let clock = clock.clone();
-                let wait = Box::pin(async move { clock.until(Some(deadline)).await });
-                self.armed = Some((deadline, wait));
+                self.armed = Some((deadline, clock.wait(deadline)));
             }
             let (_, wait) = self.armed.as_mut().expect("it was armed just now");
             std::task::ready!(wait.as_mut().poll(cx));
