@@ -1,10 +1,10 @@
 //! Who is online: the one map that all sessions share. Its locks are held for nanoseconds, one at
 //! a time, and never across an await; readers get snapshots.
 
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use parking_lot::RwLock;
 use smallvec::SmallVec;
 use waxwing_jid::{BareJid, Jid};
@@ -69,13 +69,17 @@ pub type Resources = SmallVec<[Resource; 1]>;
 
 /// The map from account to sessions.
 pub struct Directory {
-    shards: Vec<RwLock<HashMap<BareJid, Resources, RandomState>>>,
+    shards: Vec<Shard>,
     hasher: RandomState,
 }
 
+/// The sessions of an account are an allocation of their own, and their addresses are the key: a
+/// table with rows of that size, half empty as tables are, would cost twice as much.
+type Shard = RwLock<HashTable<Vec<Resource>>>;
+
 impl Default for Directory {
     fn default() -> Self {
-        let shards = (0..SHARDS).map(|_| RwLock::new(HashMap::default())).collect();
+        let shards = (0..SHARDS).map(|_| Shard::default()).collect();
         Self { shards, hasher: RandomState::default() }
     }
 }
@@ -87,37 +91,46 @@ impl Directory {
     /// # Errors
     /// The number of sessions, when there is no room.
     pub fn bind(&self, resource: Resource, room: usize) -> Result<Option<Resource>, usize> {
-        let bare = resource.jid.bare();
-        let mut shard = self.shard(bare.as_str()).write();
-        let resources = shard.entry(bare).or_default();
-        if let Some(same) = resources.iter_mut().find(|held| held.jid == resource.jid) {
+        let hash = self.hash(resource.jid.bare_str());
+        let mut shard = self.shard(hash).write();
+        let Some(held) = shard.find_mut(hash, of(resource.jid.bare_str())) else {
+            if room == 0 {
+                return Err(0);
+            }
+            shard.insert_unique(hash, vec![resource], |held| self.hash(account(held)));
+            return Ok(None);
+        };
+        if let Some(same) = held.iter_mut().find(|held| held.jid == resource.jid) {
             return Ok(Some(std::mem::replace(same, resource)));
         }
-        if resources.len() >= room {
-            return Err(resources.len());
+        if held.len() >= room {
+            return Err(held.len());
         }
-        resources.push(resource);
+        held.reserve_exact(1);
+        held.push(resource);
         Ok(None)
     }
 
     /// Removes a session, unless another has taken its place since. Gives what was known of it.
     pub fn unbind(&self, jid: &Jid, mailbox: &Mailbox) -> Option<Resource> {
-        let bare = jid.bare_str();
-        let mut shard = self.shard(bare).write();
-        let resources = shard.get_mut(bare)?;
-        let index = resources.iter().position(|held| held.mailbox.is(mailbox))?;
-        let gone = resources.remove(index);
-        if resources.is_empty() {
-            shard.remove(bare);
+        let hash = self.hash(jid.bare_str());
+        let mut shard = self.shard(hash).write();
+        let mut entry = shard.find_entry(hash, of(jid.bare_str())).ok()?;
+        let held = entry.get_mut();
+        let index = held.iter().position(|held| held.mailbox.is(mailbox))?;
+        let gone = held.remove(index);
+        if held.is_empty() {
+            entry.remove();
         }
         Some(gone)
     }
 
-    /// Changes what is known of the session behind `mailbox`; false when it is gone.
+    /// Changes what is known of the session behind `mailbox`; false when it is gone. Not its
+    /// address.
     pub fn update(&self, jid: &Jid, mailbox: &Mailbox, change: impl FnOnce(&mut Resource)) -> bool {
-        let bare = jid.bare_str();
-        let mut shard = self.shard(bare).write();
-        let held = shard.get_mut(bare).into_iter().flatten();
+        let hash = self.hash(jid.bare_str());
+        let mut shard = self.shard(hash).write();
+        let held = shard.find_mut(hash, of(jid.bare_str())).into_iter().flatten();
         match { held }.find(|held| held.mailbox.is(mailbox)) {
             Some(resource) => {
                 change(resource);
@@ -134,33 +147,50 @@ impl Directory {
 
     /// A snapshot of those sessions of an account, given as prepared text, that are `wanted`.
     pub fn select(&self, account: &str, wanted: impl Fn(&Resource) -> bool) -> Resources {
-        let shard = self.shard(account).read();
-        let held = shard.get(account).into_iter().flatten();
+        let hash = self.hash(account);
+        let shard = self.shard(hash).read();
+        let held = shard.find(hash, of(account)).into_iter().flatten();
         held.filter(|resource| wanted(resource)).cloned().collect()
     }
 
     /// Whether an account has any session at all.
     pub fn is_present(&self, account: &BareJid) -> bool {
-        self.shard(account.as_str()).read().contains_key(account)
+        let hash = self.hash(account.as_str());
+        self.shard(hash).read().find(hash, of(account.as_str())).is_some()
     }
 
     /// A snapshot of one session.
     pub fn session(&self, jid: &Jid) -> Option<Resource> {
-        let bare = jid.bare_str();
-        let shard = self.shard(bare).read();
-        shard.get(bare)?.iter().find(|held| held.jid == *jid).cloned()
+        let hash = self.hash(jid.bare_str());
+        let shard = self.shard(hash).read();
+        shard.find(hash, of(jid.bare_str()))?.iter().find(|held| held.jid == *jid).cloned()
     }
 
     /// A snapshot of everybody, for operators and for the end of the server. Not for hot paths.
     pub fn everybody(&self) -> Vec<Resource> {
         let mut all = Vec::new();
         for shard in &self.shards {
-            all.extend(shard.read().values().flatten().cloned());
+            all.extend(shard.read().iter().flatten().cloned());
         }
         all
     }
 
-    fn shard(&self, account: &str) -> &RwLock<HashMap<BareJid, Resources, RandomState>> {
-        &self.shards[self.hasher.hash_one(account) as usize % SHARDS]
+    fn hash(&self, account: &str) -> u64 {
+        self.hasher.hash_one(account)
     }
+
+    /// By bits of the hash that the tables do not look at.
+    fn shard(&self, hash: u64) -> &Shard {
+        &self.shards[(hash >> 40) as usize % SHARDS]
+    }
+}
+
+/// Whose sessions these are.
+fn account(held: &[Resource]) -> &str {
+    held.first().map_or("", |resource| resource.jid.bare_str())
+}
+
+/// Whether these are the sessions of `wanted`.
+fn of(wanted: &str) -> impl Fn(&Vec<Resource>) -> bool {
+    move |held| account(held) == wanted
 }

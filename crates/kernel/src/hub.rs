@@ -36,6 +36,7 @@ struct Core {
     db: Db,
     folder: OnceLock<PathBuf>,
     clock: Clock,
+    entropy: Entropy,
     started: Instant,
     ids: Ids,
     limits: ArcSwap<Limits>,
@@ -107,10 +108,12 @@ impl Sites {
 impl Hub {
     /// A server without sites on an open database.
     pub fn new(db: Db, clock: Clock, limits: Limits, metrics: Arc<Metrics>) -> Self {
+        let dice = clock.clone();
         Self(Arc::new(Core {
             db,
             folder: OnceLock::new(),
             started: clock.now(),
+            entropy: Arc::new(move |bytes| dice.random(bytes)),
             clock,
             ids: Ids::default(),
             directory: Directory::default(),
@@ -272,8 +275,7 @@ impl Hub {
 
     /// Randomness for streams.
     pub fn entropy(&self) -> Entropy {
-        let clock = self.0.clock.clone();
-        Arc::new(move |bytes| clock.random(bytes))
+        Arc::clone(&self.0.entropy)
     }
 
     /// Where those wait whose password is to be checked.
