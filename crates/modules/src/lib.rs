@@ -35,6 +35,7 @@ modules! {
     private::Private,
     register::Register,
     roster::Roster,
+    services::Services,
     time::Time,
     vcard::Vcard,
     version::Version,
