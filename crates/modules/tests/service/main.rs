@@ -3,5 +3,6 @@
 
 mod admin;
 mod commands;
+mod declared;
 mod discovery;
 mod world;
