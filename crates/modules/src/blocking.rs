@@ -1,10 +1,13 @@
 #![cfg_attr(not(doctest), doc = include_str!("blocking.md"))]
 
+mod report;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::account::{Account, Fact, Slot};
+use waxwing_kernel::command::Command;
 use waxwing_kernel::directory::Flag;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::Request;
@@ -14,6 +17,8 @@ use waxwing_kernel::{Hub, Roster, SiteBuilder, section};
 use waxwing_stanza::{IqType, Kind, PresenceType, Stanza, StanzaError, payload, reply, to_xml};
 use waxwing_store::{Db, Statement, StoreError, Table};
 use xso::{AsXml, FromXml};
+
+use self::report::{Kept, Report};
 
 const NS: &str = "urn:xmpp:blocking";
 const ERRORS: &str = "urn:xmpp:blocking:errors";
@@ -28,11 +33,19 @@ section! {
     pub struct BlockingConfig("blocking") {
         /// Addresses that one account may block.
         pub addresses: u32 = 2000 in 1..=100_000,
+        /// Whether the admins of the domain get a message when somebody reports an address.
+        pub tell_admins: bool = true,
+        /// For how many days reports are kept.
+        pub report_days: u32 = 90 in 1..=3650,
+        /// Reports that one account can make in 24 hours. Beyond it, blocking goes on.
+        pub reports_per_day: u32 = 50 in 0..=10_000,
     }
 }
 
 /// Refuses what comes from, or goes to, addresses that an account has blocked.
 pub struct Blocking {
+    hub: Hub,
+    domain: BareJid,
     lists: Slot<Blocklist>,
     roster: Slot<Roster>,
     asked: Flag,
@@ -44,27 +57,34 @@ impl Module for Blocking {
         name: "blocking",
         summary: "Lets people refuse to hear from addresses.",
         is_on: true,
-        xeps: &[Xep(191, "1.3")],
-        server_features: &[NS],
+        xeps: &[Xep(191, "1.3"), Xep(377, "0.4.1")],
+        server_features: &[NS, report::REPORTING],
         account_features: &[NS],
         manual: include_str!("blocking.md"),
     };
-    const TABLES: &'static [Table] = &[Table {
-        name: "blocking",
-        owner: Some("owner"),
-        steps: &["CREATE TABLE blocking (owner {text} NOT NULL, jid {text} NOT NULL, \
-                  PRIMARY KEY (owner, jid))"],
-    }];
+    const TABLES: &'static [Table] = &[
+        Table {
+            name: "blocking",
+            owner: Some("owner"),
+            steps: &["CREATE TABLE blocking (owner {text} NOT NULL, jid {text} NOT NULL, \
+                      PRIMARY KEY (owner, jid))"],
+        },
+        report::TABLE,
+    ];
     type Config = BlockingConfig;
 
     fn start(site: &mut SiteBuilder<'_>, config: BlockingConfig) -> Result<Self, StartError> {
-        Ok(Self { lists: site.fact(), roster: site.roster(), asked: site.flag(), config })
+        let (hub, domain) = (site.hub(), site.jid().clone());
+        let (lists, roster, asked) = (site.fact(), site.roster(), site.flag());
+        Ok(Self { hub, domain, lists, roster, asked, config })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.owner().get(Self::list).set(Self::block).set(Self::unblock);
         on.inbound(Stage::Check, Self::screen);
         on.outbound(Stage::Check, Self::hold_back);
+        on.command(|blocking| Command::new(&report::LIST_REPORTS, blocking, Self::list_reports));
+        on.command(|blocking| Command::new(&report::REMOVE_REPORT, blocking, Self::remove_report));
     }
 }
 
@@ -81,8 +101,9 @@ impl Blocking {
         Ok(ListReply { items: list.0.iter().cloned().map(Item::new).collect() })
     }
 
-    async fn block(self: Arc<Self>, ask: Request<Block>) -> Result<(), StanzaError> {
-        let Request { hub, from, payload: Block { items }, account, .. } = &ask;
+    async fn block(self: Arc<Self>, mut ask: Request<Block>) -> Result<(), StanzaError> {
+        let reports = Kept::take(&mut ask.payload.items);
+        let Request { hub, site, from, payload: Block { items }, account, .. } = &ask;
         // §3.3: "If the <block/> element does not contain at least one <item/> child element, the
         // server MUST return a <bad-request/> error."
         if items.is_empty() {
@@ -93,6 +114,7 @@ impl Blocking {
             let error = StanzaError::not_acceptable();
             return Err(error.text("You cannot block your own devices."));
         }
+        let reports = self.admit(hub, account.jid(), reports).await.map_err(unstored)?;
         let added = {
             let turn = account.turn().await;
             let mut list = turn.fact(self.lists).0.clone();
@@ -104,12 +126,15 @@ impl Blocking {
             }
             let add =
                 |jid: &Jid| Statement::new(ADD).with(account.jid().as_str()).with(jid.as_str());
-            hub.db().batch(added.iter().map(add).collect()).await.map_err(unstored)?;
+            let mut batch: Vec<Statement> = added.iter().map(add).collect();
+            batch.extend(self.keep(hub, account.jid(), &reports));
+            hub.db().batch(batch).await.map_err(unstored)?;
             turn.publish(self.lists, Blocklist(list));
             added
         };
         let mut effects = Effects::default();
         hub.push(account.jid(), self.asked, &to_xml(&ask.payload), &mut effects);
+        self.tell(hub, site, account.jid(), &reports, &mut effects).await;
         // §3.3: "the user's server MUST send unavailable presence information to the JID (but only
         // if the JID is allowed to receive presence notifications from the user)".
         self.show(hub, account, &added, false, &mut effects).await;
@@ -248,11 +273,14 @@ fn covers(blocked: &Jid, jid: &Jid) -> bool {
 pub struct Item {
     #[xml(attribute)]
     jid: Jid,
+    /// XEP-0377 §6: why it is blocked. At most the first is read.
+    #[xml(child(n = ..))]
+    reports: Vec<Report>,
 }
 
 impl Item {
     fn new(jid: Jid) -> Self {
-        Self { jid }
+        Self { jid, reports: Vec::new() }
     }
 }
 

@@ -5,4 +5,5 @@ mod admin;
 mod commands;
 mod declared;
 mod discovery;
+mod reports;
 mod world;

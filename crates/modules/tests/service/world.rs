@@ -113,12 +113,10 @@ impl World {
 impl Client {
     /// Asks the server; gives the answer's child, or the error's conditions.
     pub(crate) async fn ask(&self, kind: &str, payload: &str) -> String {
-        let xml =
-            format!("<iq xmlns='jabber:client' type='{kind}' id='1' to='localhost'>{payload}</iq>");
-        let stanza = Stanza::parse(&xml).unwrap().from(self.party.jid.clone());
-        let mut effects = Effects::default();
-        self.hub.route(&self.party, stanza, &mut effects).await;
-        self.hub.perform(effects).await;
+        self.say(&format!(
+            "<iq xmlns='jabber:client' type='{kind}' id='1' to='localhost'>{payload}</iq>"
+        ))
+        .await;
         let answer = self.next().expect("a request is answered");
         match answer.error() {
             Some(error) => {
@@ -132,6 +130,15 @@ impl Client {
                 text
             }
         }
+    }
+
+    /// Sends a stanza; what has no addressee goes to the own account.
+    pub(crate) async fn say(&self, xml: &str) {
+        let mut stanza = Stanza::parse(xml).unwrap().from(self.party.jid.clone());
+        stanza.head.to.get_or_insert_with(|| self.party.jid.bare().to_jid());
+        let mut effects = Effects::default();
+        self.hub.route(&self.party, stanza, &mut effects).await;
+        self.hub.perform(effects).await;
     }
 
     /// A step of a command.
