@@ -191,6 +191,14 @@ domain = "{DOMAIN}"
             timeout=20,
         )
 
+    def remove_account(self, name):
+        subprocess.run(
+            [self.binary, "user", "remove", *self._base(), f"{name}@{DOMAIN}"],
+            check=True,
+            capture_output=True,
+            timeout=20,
+        )
+
 
 class Prosody(Server):
     """Debian's Prosody: proves that a failing scenario is the server's fault and not its own."""
