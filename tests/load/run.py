@@ -42,6 +42,8 @@ RUNS = [
     ("tls", "chat --pairs 20 --rate 500 --warm-up 0 --seconds 2", 500),
     ("ws", "chat --pairs 20 --window 4 --warm-up 0 --seconds 1", 20),
     ("wss", "chat --pairs 20 --rate 300 --warm-up 0 --seconds 1", 100),
+    ("tcp", "fairness --pairs 10 --rate 500 --warm-up 0 --seconds 2 --turns 1", 1000),
+    ("wss", "fairness --pairs 5 --rate 200 --warm-up 0 --seconds 1 --turns 1", 200),
     ("tcp", "presence --contacts 50 --warm-up 0 --seconds 1", 50),
     ("tcp", "login --users 50 --warm-up 0 --seconds 1", 5),
     ("tls", "login --users 50 --warm-up 0 --seconds 1", 5),
@@ -90,7 +92,7 @@ def check(ports, server):
             reason = f"{result['count']} {result['operations']}, {least} at least"
         failures += bool(reason)
         told = reason or f"{result['count']} {result['operations']}"
-        print(f"{'FAILED' if reason else 'ok':<7}{transport:<9}{words.split()[0]:<9}{told}")
+        print(f"{'FAILED' if reason else 'ok':<7}{transport:<9}{words.split()[0]:<10}{told}")
     if server.poll() is not None:
         print(f"FAILED the server has ended with {server.returncode}")
         failures += 1

@@ -31,6 +31,13 @@ impl Latencies {
         self.0.add(&other.0).expect("all have the same bounds");
     }
 
+    /// Those of all parts of the run.
+    pub(crate) fn all<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        parts.into_iter().for_each(|part| all.add(part));
+        all
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }

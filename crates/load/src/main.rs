@@ -16,11 +16,12 @@ mod report;
 mod run;
 mod scenario;
 mod scram;
+mod sources;
 mod target;
 mod timer;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -31,7 +32,8 @@ use clap::{Args, Parser, Subcommand};
 
 use self::accounts::Accounts;
 use self::run::Run;
-use self::scenario::{chat, idle, login, presence, roster};
+use self::scenario::Scenario;
+use self::sources::Sources;
 use self::target::{Speech, Target, Transport};
 
 /// What goes wrong is told to a person and ends the run.
@@ -86,6 +88,10 @@ struct Place {
     /// Make accounts that do not exist by registering in-band (XEP-0077).
     #[arg(long, global = true)]
     register: bool,
+    /// An address of this machine to connect from; may be given several times, where one has too
+    /// few ports. On loopback more are taken without being named.
+    #[arg(long, global = true)]
+    source: Vec<IpAddr>,
     /// The server's process on this machine, whose processor time and memory are read.
     #[arg(long, global = true)]
     pid: Option<u32>,
@@ -100,16 +106,8 @@ struct Place {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Clients sign in and leave, over and over: processor time per sign-in.
-    Login(login::Login),
-    /// Clients sign in, show presence and fall silent: memory per session.
-    Idle(idle::Idle),
-    /// Pairs of clients talk, in closed or open loop: processor time and latency of a message.
-    Chat(chat::Chat),
-    /// One client's presence goes to its contacts: processor time and latency of a delivery.
-    Presence(presence::Presence),
-    /// Clients fetch their contact lists: processor time and latency of a list.
-    Roster(roster::Roster),
+    #[command(flatten)]
+    Scenario(Scenario),
     /// Be a relay that understands nothing: what sockets alone cost, to compare with.
     Floor(floor::Floor),
 }
@@ -124,11 +122,11 @@ fn main() -> ExitCode {
     let is_json = place.json;
     let outcome = match &command {
         Command::Floor(floor) => floor::run(floor).map(|()| None),
-        _ => tokio::runtime::Builder::new_multi_thread()
+        Command::Scenario(scenario) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| format!("no threads can be started: {error}"))
-            .and_then(|runtime| runtime.block_on(perform(place, &command)).map(Some)),
+            .and_then(|runtime| runtime.block_on(perform(place, scenario)).map(Some)),
     };
     match outcome {
         Ok(Some(report)) if is_json => println!("{}", report.json()),
@@ -142,24 +140,15 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn perform(place: Place, command: &Command) -> Outcome<report::Report> {
+async fn perform(place: Place, scenario: &Scenario) -> Outcome<report::Report> {
     let (pid, registers) = (place.pid, place.register);
     if let Some(pid) = pid {
         process::resident(pid)?;
     }
+    let registers = registers || matches!(scenario, Scenario::Register(_));
     let run = Run::new(place.target()?, pid, registers);
-    let scenario = async {
-        match command {
-            Command::Login(login) => Box::pin(login::run(&run, login)).await,
-            Command::Idle(idle) => Box::pin(idle::run(&run, idle)).await,
-            Command::Chat(chat) => Box::pin(chat::run(&run, chat)).await,
-            Command::Presence(presence) => Box::pin(presence::run(&run, presence)).await,
-            Command::Roster(roster) => Box::pin(roster::run(&run, roster)).await,
-            Command::Floor(_) => Err("the floor is no scenario".into()),
-        }
-    };
     tokio::select! {
-        report = scenario => report,
+        report = scenario.play(&run) => report,
         () = Arc::clone(&run.progress).draw() => Err("the progress ends".into()),
     }
 }
@@ -176,6 +165,12 @@ impl Place {
                 return Err("the floor knows --transport tcp and tls only".into());
             }
         }
+        if self.source.iter().any(|source| source.is_ipv4() != self.address.is_ipv4()) {
+            return Err(format!(
+                "{} is not reached from every --source: take addresses of one kind",
+                self.address
+            ));
+        }
         Ok(Target {
             address: self.address,
             domain: self.domain,
@@ -183,6 +178,7 @@ impl Place {
             transport: self.transport,
             speech: self.auth,
             accounts: Arc::new(accounts),
+            sources: Arc::new(Sources::new(self.source)),
             keys: Arc::default(),
             patience: Duration::from_secs(self.patience),
         })
@@ -204,7 +200,7 @@ mod tests {
         Arguments::command().debug_assert();
         let read = read("load chat --transport wss --rate 5000 --seconds 3").expect("fine");
         assert_eq!(read.place.transport, Transport::Wss);
-        assert!(matches!(read.command, Command::Chat(_)));
+        assert!(matches!(read.command, Command::Scenario(Scenario::Chat(_))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use crate::accounts::Accounts;
 use crate::scram::Keys;
+use crate::sources::Sources;
 
 /// A server under load.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Target {
     pub(crate) transport: Transport,
     pub(crate) speech: Speech,
     pub(crate) accounts: Arc<Accounts>,
+    /// Where connections come from.
+    pub(crate) sources: Arc<Sources>,
     /// What was derived from passwords already: a client that signs in often derives once.
     pub(crate) keys: Arc<Keys>,
     /// How long one answer may take.

@@ -206,4 +206,49 @@ fn what_cannot_fit_is_refused_before_anything_is_done() {
     assert!(reason(&output).contains("--users 4"), "{}", reason(&output));
     let output = load(free(), "roster --auth floor");
     assert!(reason(&output).contains("knows no contact lists"), "{}", reason(&output));
+    let output = load(free(), "fairness --auth floor");
+    assert!(reason(&output).contains("takes whatever comes"), "{}", reason(&output));
+    let output = load(free(), "fairness --flooders 0 --deaf 0");
+    assert!(reason(&output).contains("nobody disturbs"), "{}", reason(&output));
+    let output = load(free(), "chat --source ::1");
+    assert!(reason(&output).contains("addresses of one kind"), "{}", reason(&output));
+    let output = load(free(), "chat --pid 4294967295");
+    assert!(reason(&output).contains("--pid takes the number"), "{}", reason(&output));
+}
+
+#[test]
+fn connections_come_from_the_addresses_that_were_named() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let line = "chat --auth floor --pairs 1 --source 127.0.0.7 --source 127.0.0.8 --patience 1";
+    let child = command(address, line).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut peers = [(); 2].map(|()| listener.accept().expect("a client").1.ip().to_string());
+    peers.sort();
+    assert_eq!(peers, ["127.0.0.7", "127.0.0.8"]);
+    drop(listener);
+    kill_process(Pid::from_child(&child), Signal::KILL).expect("it runs");
+    child.wait_with_output().expect("it ends");
+}
+
+#[test]
+fn a_server_that_falls_behind_ends_the_run() {
+    // Two seconds pass before anything arrives.
+    let slow = relay(|text| {
+        thread::sleep(Duration::from_millis(2_000));
+        text
+    });
+    let line = "chat --auth floor --pairs 1 --rate 20 --warm-up 0 --seconds 60 --patience 1";
+    let output = load(slow, line);
+    assert!(reason(&output).contains("has not come within 1 s"), "{}", reason(&output));
+}
+
+#[test]
+fn idle_sessions_are_told_of_when_interrupted() {
+    let floor = Floor::start("");
+    let line = "idle --auth floor --first 1 --users 3 --settle 0 --seconds 600 --json";
+    let child = command(floor.1, line).stdout(Stdio::piped()).spawn().expect("it starts");
+    thread::sleep(Duration::from_secs(1));
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let result = json(&child.wait_with_output().expect("it ends"));
+    assert_eq!((&result["interrupted"], &result["count"]), (&true.into(), &3.into()));
 }

@@ -10,9 +10,9 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use self::cutter::Cutter;
 pub(crate) use self::cutter::{attribute, text};
@@ -98,19 +98,52 @@ impl Client {
             if self.waiting() > 0 {
                 self.flush().await?;
             }
-            match self.heard.pop_front() {
-                Some(element) if element.starts_with("<iq") && is_request(&element) => {
-                    let id = attribute(&element, "id").unwrap_or_default();
-                    let reply = self.stanza("<iq", &format!(" type='result' id='{id}'/>"));
-                    self.push(&reply);
-                }
-                Some(element) if is_end(&element) => {
-                    return Err(format!("the server ends the stream: {element}"));
-                }
+            match self.heard()? {
                 Some(element) => return Ok(element),
-                None => self.read().await?,
+                None if self.waiting() == 0 => self.read().await?,
+                None => {}
             }
         }
+    }
+
+    /// The next element that has come already. Answers to requests of the server are put in the row
+    /// of what is sent next; the end of the stream is an error.
+    pub(crate) fn heard(&mut self) -> Outcome<Option<String>> {
+        while let Some(element) = self.heard.pop_front() {
+            if is_end(&element) {
+                return Err(format!("the server ends the stream: {element}"));
+            }
+            if !element.starts_with("<iq") || !is_request(&element) {
+                return Ok(Some(element));
+            }
+            let id = attribute(&element, "id").unwrap_or_default();
+            let reply = self.stanza("<iq", &format!(" type='result' id='{id}'/>"));
+            self.push(&reply);
+        }
+        Ok(None)
+    }
+
+    /// Sends and reads, whatever is possible first: for those who pour and do not wait. May be
+    /// given up and called again.
+    pub(crate) async fn exchange(&mut self) -> Outcome<()> {
+        poll_fn(|context| {
+            let wrote = self.poll_write(context)?;
+            match self.poll_read(context) {
+                Poll::Pending if wrote => Poll::Ready(Ok(())),
+                read => read,
+            }
+        })
+        .await
+    }
+
+    /// Shows that it is still there, with bytes that mean nothing (RFC 6120 §4.6.1, RFC 6455
+    /// §5.5.3).
+    pub(crate) async fn beat(&mut self) -> Outcome<()> {
+        match self.framing {
+            Framing::Tcp(_) => self.push(" "),
+            Framing::WebSocket(_) => websocket::pong(&mut self.out),
+        }
+        self.flush().await
     }
 
     /// The next element, where it has come already and is a message.
@@ -119,21 +152,45 @@ impl Client {
         is_message.then(|| self.heard.pop_front()).flatten()
     }
 
-    /// The buffer lives as long as one poll: thousands of clients that wait share the stack.
     async fn read(&mut self) -> Outcome<()> {
+        poll_fn(|context| self.poll_read(context)).await
+    }
+
+    /// The buffer lives as long as one poll: thousands of clients that wait share the stack.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Outcome<()>> {
         let Self { socket, framing, heard, out, .. } = self;
-        let count = poll_fn(|context| {
-            let mut room = [MaybeUninit::uninit(); READ_BYTES];
-            let mut buffer = ReadBuf::uninit(&mut room);
-            ready!(Pin::new(&mut *socket).poll_read(context, &mut buffer))?;
-            framing.take(buffer.filled(), heard, out);
-            Poll::Ready(io::Result::Ok(buffer.filled().len()))
-        });
-        match count.await {
-            Ok(0) => Err("the server has closed the connection".into()),
-            Ok(_) => Ok(()),
+        let mut room = [MaybeUninit::uninit(); READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        let read = ready!(Pin::new(&mut *socket).poll_read(context, &mut buffer));
+        Poll::Ready(match read {
             Err(error) => Err(format!("cannot read: {error}")),
+            Ok(()) if buffer.filled().is_empty() => {
+                Err("the server has closed the connection".into())
+            }
+            Ok(()) => {
+                framing.take(buffer.filled(), heard, out);
+                Ok(())
+            }
+        })
+    }
+
+    /// Writes what the socket takes now; gives whether it took anything.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Outcome<bool> {
+        let failed = |error: io::Error| format!("cannot write: {error}");
+        let before = self.sent;
+        while self.sent < self.out.len() {
+            match Pin::new(&mut self.socket).poll_write(context, &self.out[self.sent..]) {
+                Poll::Ready(count) => self.sent += count.map_err(failed)?,
+                Poll::Pending => return Ok(self.sent > before),
+            }
         }
+        let wrote = self.sent > before;
+        self.out.clear();
+        self.sent = 0;
+        if let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(context) {
+            flushed.map_err(failed)?;
+        }
+        Ok(wrote)
     }
 }
 

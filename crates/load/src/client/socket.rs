@@ -3,7 +3,7 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::client::websocket;
 use crate::target::{Target, Transport};
@@ -20,7 +20,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 /// Connects to the server, up to where the stream header is due.
 pub(super) async fn connect(target: &Target) -> Outcome<Box<dyn Socket>> {
     let explain = |error| explain(target, &error);
-    let mut plain = TcpStream::connect(target.address).await.map_err(explain)?;
+    let mut plain = open(target).await.map_err(explain)?;
     plain.set_nodelay(true).map_err(explain)?;
     let (domain, path) = (&target.domain, &target.path);
     Ok(match target.transport {
@@ -40,6 +40,16 @@ pub(super) async fn connect(target: &Target) -> Outcome<Box<dyn Socket>> {
             Box::new(secure)
         }
     })
+}
+
+/// A connection, from the address whose turn it is.
+async fn open(target: &Target) -> io::Result<TcpStream> {
+    let Some(source) = target.sources.next() else {
+        return TcpStream::connect(target.address).await;
+    };
+    let socket = if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind((source, 0).into())?;
+    socket.connect(target.address).await
 }
 
 /// The first half of STARTTLS: a stream whose only purpose is to end.
@@ -82,9 +92,10 @@ fn explain(target: &Target, error: &io::Error) -> String {
             "{address} refuses connections: start the server, or give --address the place where \
              it listens for {transport}"
         ),
-        io::ErrorKind::AddrNotAvailable => format!(
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => format!(
             "no port is left for another connection to {address}: use fewer clients, wait a \
-             minute until closed ports are free, or widen net.ipv4.ip_local_port_range"
+             minute until closed ports are free, widen net.ipv4.ip_local_port_range, or name \
+             addresses of this machine with --source"
         ),
         // EMFILE has no kind of its own.
         _ if error.raw_os_error() == Some(24) => {

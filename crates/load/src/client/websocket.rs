@@ -38,6 +38,11 @@ pub(super) fn message(text: &[u8], out: &mut Vec<u8>) {
     frame(TEXT, text, out);
 }
 
+/// Writes an empty Pong that nobody asked for.
+pub(super) fn pong(out: &mut Vec<u8>) {
+    frame(PONG, &[], out);
+}
+
 fn frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.push(0x80 | kind);
     match payload.len() {

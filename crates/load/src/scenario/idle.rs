@@ -4,12 +4,15 @@ use clap::Args;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::limits::make_room;
 use crate::meter::Meter;
 use crate::report::Report;
 use crate::run::Run;
 use crate::scenario::{all_there, keep};
 use crate::{Outcome, process};
+
+/// Sessions that sign in before they are waited on: a server asks those who are silent whether
+/// they are still there, and somebody has to answer.
+const GROUP: usize = 1_000;
 
 /// How many, for how long.
 #[derive(Args)]
@@ -28,17 +31,24 @@ pub(crate) struct Idle {
     seconds: u64,
 }
 
-/// Reads the server's resident memory before and after the sessions.
+/// Reads the server's resident memory before and after the sessions. Interrupted while they sign
+/// in, it tells of those who are there.
 pub(crate) async fn run(run: &Run, idle: &Idle) -> Outcome<Report> {
-    let (first, users) = (idle.first as usize, idle.users as usize);
-    make_room(first + users, 1)?;
+    let (first, all) = (idle.first as usize, (idle.first + idle.users) as usize);
+    run.make_room(all, 1)?;
     let resident = || run.pid.map(process::resident).transpose();
-    run.register(0..first + users).await?;
+    run.register(0..all).await?;
     let mut silent = JoinSet::new();
     keep(&mut silent, run.sign_in(0..first, 1).await?);
     run.pause("settling", idle.settle).await;
     let before = resident()?;
-    keep(&mut silent, run.sign_in(first..first + users, 1).await?);
+    let mut from = first;
+    while from < all && !run.is_interrupted() {
+        let until = all.min(from + GROUP);
+        keep(&mut silent, run.sign_some_in(from..until, 1).await?);
+        from = until;
+    }
+    let users = silent.len() - first;
     run.pause("settling", idle.settle).await;
     let after = resident()?;
     let meter = Meter::start(run.pid)?;
@@ -46,7 +56,7 @@ pub(crate) async fn run(run: &Run, idle: &Idle) -> Outcome<Report> {
     let usage = meter.stop()?;
     all_there(&mut silent)?;
     silent.shutdown().await;
-    let report = Report::new(run, "idle", "sessions", (usage, idle.users)).line(
+    let report = Report::new(run, "idle", "sessions", (usage, users as u64)).line(
         "checked",
         "all stayed".into(),
         ("checked", true.into()),
@@ -54,7 +64,7 @@ pub(crate) async fn run(run: &Run, idle: &Idle) -> Outcome<Report> {
     Ok(match before.zip(after) {
         None => report.warning(Some("memory is only read with --pid".into())),
         Some((before, after)) => {
-            let each = after.saturating_sub(before) as f64 / users as f64;
+            let each = after.saturating_sub(before) as f64 / users.max(1) as f64;
             let text = format!(
                 "{each:.2} KiB for each session; {:.1} MiB before them",
                 before as f64 / 1024.0

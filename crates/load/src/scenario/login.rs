@@ -10,9 +10,8 @@ use crate::Outcome;
 use crate::client::Client;
 use crate::clock::now;
 use crate::latency::Latencies;
-use crate::limits::make_room;
 use crate::report::Report;
-use crate::run::{Pace, Run, flatten};
+use crate::run::{Pace, Run};
 
 /// How many at a time, and whose accounts.
 #[derive(Args)]
@@ -38,7 +37,7 @@ pub(crate) async fn run(run: &Run, login: &Login) -> Outcome<Report> {
             "{at_once} sign-ins at once need as many accounts: use --users {at_once} or more"
         ));
     }
-    make_room(2 * at_once as usize, 1)?;
+    run.make_room(2 * at_once as usize, 1)?;
     run.register(0..users as usize).await?;
     let mut tasks = JoinSet::new();
     for lane in 0..at_once as usize {
@@ -46,21 +45,11 @@ pub(crate) async fn run(run: &Run, login: &Login) -> Outcome<Report> {
         let mine: Vec<usize> = (lane..users as usize).step_by(at_once as usize).collect();
         tasks.spawn(again(mine, Lane::of(run)));
     }
-    let measured = tokio::select! {
-        measured = run.measure("login", pace) => measured?,
-        Some(ended) = tasks.join_next() => {
-            let reason = flatten(ended).err();
-            return Err(reason.unwrap_or_else(|| "nobody signs in any more".into()));
-        }
-    };
-    let mut latencies = Latencies::default();
-    while let Some(joined) = tasks.join_next().await {
-        latencies.add(&flatten(joined)?);
-    }
+    let (measured, took) = run.measure("login", pace, &mut tasks).await?;
     let text = format!("{at_once} at a time, of {users} accounts");
     let parameters = json!({ "users": users, "at_once": at_once });
     Ok(Report::new(run, "login", "logins", measured)
-        .latencies(latencies)
+        .latencies(Latencies::all(&took))
         .line("clients", text, ("parameters", parameters))
         .line("checked", "all got their session".into(), ("checked", true.into())))
 }

@@ -1,15 +1,59 @@
-//! What clients do, one file each.
+//! What clients do, one file each. A new scenario is its file, a `mod` line, and its line in the
+//! list; docs/load.md says what it finds there.
 
-pub(crate) mod chat;
-pub(crate) mod idle;
-pub(crate) mod login;
+mod chat;
+mod fairness;
+mod flood;
+mod idle;
+mod login;
 mod pair;
-pub(crate) mod presence;
-pub(crate) mod roster;
+mod presence;
+mod register;
+mod roster;
 
 use tokio::task::JoinSet;
 
+use crate::Outcome;
 use crate::client::Client;
+use crate::report::Report;
+use crate::run::Run;
+
+/// The scenarios: what the help says, the module with its `run`, and its options.
+macro_rules! scenarios {
+    ($(#[doc = $about:literal] $module:ident::$Options:ident,)*) => {
+        /// A scenario as it stands on the command line, with its options.
+        #[derive(clap::Subcommand)]
+        pub(crate) enum Scenario {
+            $(#[doc = $about] $Options($module::$Options),)*
+        }
+
+        impl Scenario {
+            /// Plays it to its end.
+            pub(crate) async fn play(&self, run: &Run) -> Outcome<Report> {
+                match self {
+                    $(Self::$Options(options) => Box::pin($module::run(run, options)).await,)*
+                }
+            }
+        }
+    };
+}
+
+scenarios! {
+    /// Accounts are made, and nothing else.
+    register::Register,
+    /// Clients sign in and leave, over and over: processor time per sign-in.
+    login::Login,
+    /// Clients sign in, show presence and fall silent: memory per session.
+    idle::Idle,
+    /// Pairs of clients talk, in closed or open loop: processor time and latency of a message.
+    chat::Chat,
+    /// Pairs talk while others flood or never read: what that does to their latency.
+    fairness::Fairness,
+    /// One client's presence goes to its contacts: processor time and latency of a delivery.
+    presence::Presence,
+    /// Clients fetch their contact lists: processor time and latency of a list.
+    roster::Roster,
+}
 
 /// Answers the server's requests until the end, which gives a reason if it comes early.
 fn keep(silent: &mut JoinSet<String>, clients: impl IntoIterator<Item = Client>) {
@@ -25,7 +69,7 @@ fn keep(silent: &mut JoinSet<String>, clients: impl IntoIterator<Item = Client>)
 }
 
 /// An error when one of those that should have stayed is gone.
-fn all_there(silent: &mut JoinSet<String>) -> crate::Outcome<()> {
+fn all_there(silent: &mut JoinSet<String>) -> Outcome<()> {
     match silent.try_join_next() {
         Some(ended) => {
             let reason = ended.unwrap_or_else(|error| error.to_string());

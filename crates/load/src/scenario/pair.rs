@@ -5,6 +5,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::Outcome;
@@ -12,7 +14,8 @@ use crate::client::{Client, attribute};
 use crate::clock::now;
 use crate::latency::Latencies;
 use crate::progress::Progress;
-use crate::run::Window;
+use crate::report::{Report, duration};
+use crate::run::{Run, Window};
 use crate::timer::Timer;
 
 /// How long a listener waits behind the last message for one too many.
@@ -22,8 +25,59 @@ const TICK: Duration = Duration::from_millis(100);
 /// What may wait for the socket before no more is written, in bytes. It stays due meanwhile.
 const BACKLOG_BYTES: usize = 1 << 18;
 
+/// Parts of a run whose latencies are told apart.
+const PARTS: usize = 2;
+/// A generator that is so much behind its own schedule is the bottleneck, in microseconds.
+const LATE_MICROS: f64 = 2_000.0;
+/// Time between the last sign-in and the first word in open loop.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// How many, how much, how fast.
+pub(super) struct Manner {
+    pub(super) pairs: u64,
+    /// Closed loop: messages of one pair on their way at a time.
+    pub(super) window: u64,
+    /// Open loop instead: messages a second of all pairs together.
+    pub(super) rate: Option<u64>,
+    /// Bytes of one message as it is sent, at least.
+    pub(super) bytes: u64,
+}
+
+/// Starts all pairs; the clients are those with the numbers from 0, two of them each.
+pub(super) fn talk(
+    run: &Run,
+    manner: &Manner,
+    clients: Vec<Client>,
+) -> Outcome<JoinSet<Outcome<Heard>>> {
+    let mut clients = clients.into_iter();
+    let mut pairs = JoinSet::new();
+    let start = now() + BREATH;
+    for number in 0..manner.pairs as usize {
+        let (Some(speaker), Some(listener)) = (clients.next(), clients.next()) else { break };
+        let rhythm = match manner.rate {
+            None => Rhythm::Closed { window: manner.window },
+            Some(rate) => {
+                let interval = Duration::from_secs(manner.pairs).div_f64(rate as f64);
+                let offset = interval.mul_f64(number as f64 / manner.pairs as f64);
+                Rhythm::open(start + offset, interval)?
+            }
+        };
+        let pair = Pair {
+            speaker,
+            listener,
+            text: Text::new(&run.target.full_address(2 * number + 1), manner.bytes as usize),
+            rhythm,
+            window: run.window(),
+            progress: Arc::clone(&run.progress),
+            patience: run.target.patience,
+        };
+        pairs.spawn(pair.talk());
+    }
+    Ok(pairs)
+}
+
 /// When the speaker speaks.
-pub(super) enum Rhythm {
+enum Rhythm {
     /// When fewer than so many messages are on their way.
     Closed { window: u64 },
     /// At fixed moments.
@@ -31,7 +85,7 @@ pub(super) enum Rhythm {
 }
 
 impl Rhythm {
-    pub(super) fn open(first: Instant, interval: Duration) -> Outcome<Self> {
+    fn open(first: Instant, interval: Duration) -> Outcome<Self> {
         Ok(Self::Open { first, interval, timer: Box::new(Timer::new()?) })
     }
 
@@ -53,66 +107,92 @@ impl Rhythm {
     }
 }
 
-pub(super) struct Pair {
-    pub(super) speaker: Client,
-    pub(super) listener: Client,
-    pub(super) text: Text,
-    pub(super) rhythm: Rhythm,
-    pub(super) window: Arc<Window>,
-    pub(super) progress: Arc<Progress>,
+struct Pair {
+    speaker: Client,
+    listener: Client,
+    text: Text,
+    rhythm: Rhythm,
+    window: Arc<Window>,
+    progress: Arc<Progress>,
     /// How long one message may take.
-    pub(super) patience: Duration,
+    patience: Duration,
 }
 
 /// What a pair has to tell in the end.
 #[derive(Default)]
 pub(super) struct Heard {
-    /// From when a message was sent, or was due, until it arrived.
-    pub(super) latencies: Latencies,
+    /// From when a message was sent, or was due, until it arrived; by the part of the run.
+    pub(super) latencies: [Latencies; PARTS],
     /// From when a message was due until it was written.
     pub(super) lateness: Latencies,
 }
 
+impl Heard {
+    /// What all have to tell together.
+    pub(super) fn all(parts: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.latencies.iter_mut().zip(&part.latencies).for_each(|(all, part)| all.add(part));
+            all.lateness.add(&part.lateness);
+        }
+        all
+    }
+
+    /// Says how well the generator kept its own schedule, which open loop has.
+    pub(super) fn punctuality(&self, report: Report) -> Report {
+        let late = self.lateness.micros(0.99);
+        let text = format!("99 % of all messages left within {} of their time", duration(late));
+        let warning = "the generator could not keep its own schedule: latencies contain its delay";
+        report
+            .line("schedule", text, ("generator_late_micros_p99", json!(late)))
+            .warning((late > LATE_MICROS).then(|| warning.to_owned()))
+    }
+}
+
 impl Pair {
     /// Talks until the window is over and everything has arrived.
-    pub(super) async fn talk(mut self) -> Outcome<Heard> {
+    async fn talk(mut self) -> Outcome<Heard> {
         let (mut said, mut heard) = (0, 0);
         let mut result = Heard::default();
         let mut since = VecDeque::new();
         let mut ticks = ticks();
-        let mut last = now();
         loop {
-            let is_over = self.window.is_over();
-            if !is_over {
-                said += self.say(said, heard, &mut since, &mut result);
-            } else if said == heard {
+            said += self.say(said, heard, &mut since, &mut result);
+            if said == heard && self.is_done(said) {
                 break;
             }
-            let is_due = !is_over && self.speaker.waiting() < BACKLOG_BYTES;
+            let is_due = !self.is_done(said) && self.speaker.waiting() < BACKLOG_BYTES;
             tokio::select! {
                 biased;
                 word = first_message(&mut self.speaker) => {
                     return Err(format!("the speaker gets an answer: {}", word?));
                 }
                 message = first_message(&mut self.listener) => {
-                    last = now();
+                    let moment = now();
                     let mut next = Some(message?);
                     // What came together is answered together.
                     while let Some(message) = next {
                         check(&message, heard)?;
                         heard += 1;
                         self.progress.count();
-                        if let Some(since) = since.pop_front() && self.window.has(since) {
-                            result.latencies.record(last - since);
+                        if let Some(since) = since.pop_front()
+                            && let Some(part) = self.window.part(since)
+                        {
+                            result.latencies[part].record(moment - since);
                         }
                         next = self.listener.message();
                     }
                 }
                 rung = self.rhythm.wait(said), if is_due => rung?,
                 _ = ticks.tick() => {
-                    if said > heard && last.elapsed() > self.patience {
+                    let due = since.front().copied().or_else(|| self.rhythm.due(said));
+                    if due.is_some_and(|due| due + self.patience < now()) {
                         let seconds = self.patience.as_secs();
-                        return Err(format!("message {heard} has not come within {seconds} s"));
+                        return Err(format!(
+                            "message {heard} has not come within {seconds} s: the server is \
+                             overloaded, or has lost it; ask for fewer messages, or give it more \
+                             time with --patience"
+                        ));
                     }
                 }
             }
@@ -121,6 +201,15 @@ impl Pair {
             Err(_) => Ok(result),
             Ok(Ok(stray)) => Err(format!("a message too many: {stray}")),
             Ok(Err(reason)) => Err(reason),
+        }
+    }
+
+    /// Whether no message with this number is to be sent any more. In open loop those that were due
+    /// before the end are, however late.
+    fn is_done(&self, number: u64) -> bool {
+        match self.rhythm.due(number) {
+            None => self.window.is_over(),
+            Some(due) => !self.window.is_before_end(due),
         }
     }
 
@@ -136,6 +225,9 @@ impl Pair {
         let moment = now();
         loop {
             let number = said + more;
+            if self.is_done(number) {
+                return more;
+            }
             let start = match (&self.rhythm, self.rhythm.due(number)) {
                 (_, Some(due)) if due <= moment && self.speaker.waiting() < BACKLOG_BYTES => due,
                 (Rhythm::Closed { window }, _) if number - heard < *window => moment,

@@ -13,7 +13,6 @@ use crate::Outcome;
 use crate::client::{Client, attribute};
 use crate::clock::now;
 use crate::latency::Latencies;
-use crate::limits::make_room;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Pace, Run, Window, flatten};
@@ -39,7 +38,7 @@ pub(crate) struct Presence {
 /// Changes the presence when all contacts have got the last change.
 pub(crate) async fn run(run: &Run, presence: &Presence) -> Outcome<Report> {
     let contacts = presence.contacts as usize;
-    make_room(contacts + 1, 1)?;
+    run.make_room(contacts + 1, 1)?;
     let mut clients = run.sign_in(0..contacts + 1, contacts + 1).await?.into_iter();
     let mut star = clients.next().ok_or("nobody has signed in")?;
     let clients: Vec<Client> = clients.collect();
@@ -58,20 +57,10 @@ pub(crate) async fn run(run: &Run, presence: &Presence) -> Outcome<Report> {
         tasks.spawn(contact.hear());
     }
     tasks.spawn(shine(star, Arc::clone(&round), run.window(), run.target.patience));
-    let measured = tokio::select! {
-        measured = run.measure("presence", presence.pace) => measured?,
-        Some(ended) = tasks.join_next() => {
-            let reason = flatten(ended).err();
-            return Err(reason.unwrap_or_else(|| "a contact has ended before its time".into()));
-        }
-    };
-    let mut latencies = Latencies::default();
-    while let Some(joined) = tasks.join_next().await {
-        latencies.add(&flatten(joined)?);
-    }
+    let (measured, heard) = run.measure("presence", presence.pace, &mut tasks).await?;
     let parameters = ("parameters", json!({ "contacts": contacts }));
     Ok(Report::new(run, "presence", "deliveries", measured)
-        .latencies(latencies)
+        .latencies(Latencies::all(&heard))
         .line("contacts", contacts.to_string(), parameters)
         .line("checked", "every change came once and in order".into(), ("checked", true.into())))
 }
@@ -222,9 +211,7 @@ async fn subscribe(run: &Run, star: &mut Client, clients: Vec<Client>) -> Outcom
                 }
             }
         }
-        if run.is_interrupted() {
-            return Err("interrupted while subscribing, before anything was measured".into());
-        }
+        run.go_on("subscribing")?;
     }
     done.sort_by_key(|(index, _)| *index);
     Ok(done.into_iter().map(|(_, client)| client).collect())

@@ -10,7 +10,6 @@ use crate::Outcome;
 use crate::client::{Client, is_result};
 use crate::clock::now;
 use crate::latency::Latencies;
-use crate::limits::make_room;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{Pace, Run, Window, flatten};
@@ -36,7 +35,7 @@ pub(crate) async fn run(run: &Run, roster: &Roster) -> Outcome<Report> {
     if run.target.is_floor() {
         return Err("the floor knows no contact lists: take another --auth".into());
     }
-    make_room(users as usize, 1)?;
+    run.make_room(users as usize, 1)?;
     let clients = run.sign_in(0..users as usize, 1).await?;
     run.progress.begin("filling", users);
     let mut tasks = JoinSet::new();
@@ -61,20 +60,10 @@ pub(crate) async fn run(run: &Run, roster: &Roster) -> Outcome<Report> {
         let patience = run.target.patience;
         tasks.spawn(async move { fetch(client, items, &window, &progress, patience).await });
     }
-    let measured = tokio::select! {
-        measured = run.measure("roster", pace) => measured?,
-        Some(ended) = tasks.join_next() => {
-            let reason = flatten(ended).err();
-            return Err(reason.unwrap_or_else(|| "nobody asks any more".into()));
-        }
-    };
-    let mut latencies = Latencies::default();
-    while let Some(joined) = tasks.join_next().await {
-        latencies.add(&flatten(joined)?);
-    }
+    let (measured, heard) = run.measure("roster", pace, &mut tasks).await?;
     let parameters = ("parameters", json!({ "users": users, "items": items }));
     Ok(Report::new(run, "roster", "lists", measured)
-        .latencies(latencies)
+        .latencies(Latencies::all(&heard))
         .line("lists", format!("{users} clients, {items} contacts each"), parameters)
         .line("checked", "every list was whole".into(), ("checked", true.into())))
 }
