@@ -1,6 +1,8 @@
 -- Prosody for `cargo xtask compare`: loopback, no limits, no archive, the generational collector,
 -- and only the modules that the scenarios need, which is less than Waxwing runs.
--- PORT_* and FOLDER are replaced.
+-- PORT_* and FOLDER are replaced, and lines that end in a word in brackets hold in one case only: with
+-- limits, a client may send as many bytes as Waxwing's 2,000 stanzas a second have in that case, with
+-- Waxwing's burst.
 run_as_root = true
 data_path = "FOLDER/data"
 pidfile = "FOLDER/prosody.pid"
@@ -23,6 +25,10 @@ https_ports = { PORT_WSS }
 https_interfaces = { "127.0.0.1" }
 https_ssl = { certificate = "FOLDER/certificate.pem", key = "FOLDER/key.pem" }
 consider_websocket_secure = true
-modules_enabled = { "disco", "ping", "register_ibr", "roster", "saslauth", "tls", "websocket" }
+modules_enabled = {
+	"disco", "ping", "register_ibr", "roster", "saslauth", "tls", "websocket",
+	"limits", -- (limited)
+}
+limits = { c2s = { rate = "800kb/s", burst = "5s" } } -- (limited)
 modules_disabled = { "s2s" }
 VirtualHost "localhost"

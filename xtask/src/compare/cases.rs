@@ -1,21 +1,39 @@
-//! The cases: a scenario of the load generator with its parameters.
+//! The cases: a scenario of the load generator with its parameters, and who takes part.
 
 use super::options::Options;
+use super::peers::Peer;
 
 /// One row of the comparison.
 pub(super) struct Case {
     /// What it is called on the command line and in the raw figures.
     pub(super) name: &'static str,
     /// What it is called on the page.
-    pub(super) title: &'static str,
+    title: &'static str,
     pub(super) transport: &'static str,
     /// Words for the load generator, without times and numbers of sessions.
     arguments: &'static [&'static str],
     /// What it is mainly about.
     pub(super) figure: Figure,
     /// Whether a relay can do it.
-    pub(super) has_floor: bool,
+    has_floor: bool,
+    others: Others,
+    /// Whether one round is enough for everybody.
+    is_once: bool,
+    /// Whether servers keep the limits on what one client may send.
+    pub(super) is_limited: bool,
+    /// Whether it is about as many idle sessions as the machine may have.
+    pub(super) has_many: bool,
     is_quick: bool,
+}
+
+/// When servers besides Waxwing take part, unless all are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// In every round, but for those that are there for orientation only.
+    Often,
+    /// In the first round.
+    Once,
+    Never,
 }
 
 /// What a case is mainly about.
@@ -29,7 +47,14 @@ pub(super) enum Figure {
     Latency,
     /// KiB of resident memory for each session.
     Memory,
+    /// How much longer messages take when others flood or never read.
+    Fairness,
 }
+
+/// Seconds of each half of a turn: floods have to fill what a server keeps for who does not read.
+const HALF_SECONDS: &str = "6";
+/// Stands in a title for the number of sessions.
+const MANY: &str = "MANY";
 
 const fn case(
     name: &'static str,
@@ -38,7 +63,31 @@ const fn case(
     arguments: &'static [&'static str],
     figure: Figure,
 ) -> Case {
-    Case { name, title, transport, arguments, figure, has_floor: true, is_quick: false }
+    Case {
+        name,
+        title,
+        transport,
+        arguments,
+        figure,
+        has_floor: true,
+        others: Others::Often,
+        is_once: false,
+        is_limited: false,
+        has_many: false,
+        is_quick: false,
+    }
+}
+
+/// Sessions that fall silent.
+const fn idle(name: &'static str, title: &'static str, transport: &'static str) -> Case {
+    let case = case(name, title, transport, &["idle", "--first", "20"], Figure::Memory);
+    Case { others: Others::Once, ..case }
+}
+
+/// The same, as many as the machine may have.
+const fn many(name: &'static str, title: &'static str, transport: &'static str) -> Case {
+    let case = idle(name, title, transport);
+    Case { others: Others::Never, has_floor: false, is_once: true, has_many: true, ..case }
 }
 
 impl Case {
@@ -50,29 +99,75 @@ impl Case {
         Self { has_floor: false, ..self }
     }
 
+    /// With limits, once.
+    const fn limited(self) -> Self {
+        Self { is_limited: true, is_once: true, ..self }
+    }
+
+    /// The title for a run with so many sessions where they are many.
+    pub(super) fn title(&self, many: &str) -> String {
+        self.title.replace(MANY, many)
+    }
+
     /// The words for the load generator.
     pub(super) fn words(&self, options: &Options) -> Vec<String> {
         let mut words: Vec<String> = self.arguments.iter().map(|word| (*word).into()).collect();
-        let (settle, warm_up) = if options.is_quick { ("2", "1") } else { ("5", "2") };
-        let (sessions, seconds) = (options.sessions.to_string(), options.seconds.to_string());
+        let (settle, warm_up) = if options.is_quick { ("1", "1") } else { ("3", "1") };
+        let sessions = if self.has_many { options.many } else { options.sessions }.to_string();
+        let seconds = options.seconds.to_string();
+        let half = if options.is_quick { &seconds } else { HALF_SECONDS };
         let times = match self.figure {
             Figure::Memory => ["--users", &sessions, "--settle", settle, "--seconds", "1"].to_vec(),
+            Figure::Fairness => ["--warm-up", warm_up, "--seconds", half, "--turns", "2"].to_vec(),
             _ => ["--warm-up", warm_up, "--seconds", &seconds].to_vec(),
         };
         words.extend(times.into_iter().map(str::to_owned));
         words
     }
 
-    /// Whether a shortened run has it.
+    /// The accounts that a server needs for it.
+    pub(super) fn accounts(&self, options: &Options) -> usize {
+        match self.figure {
+            Figure::Start => options.accounts,
+            Figure::Memory if self.has_many => options.many + FIRST_SESSIONS,
+            Figure::Memory => options.sessions + FIRST_SESSIONS,
+            _ => ACCOUNTS,
+        }
+    }
+
+    /// Whether a run has it.
     pub(super) fn is_wanted(&self, options: &Options) -> bool {
-        (self.is_quick || !options.is_quick) && options.wants(self.name)
+        let is_named = !options.only.is_empty();
+        (self.is_quick || is_named || !options.is_quick)
+            && options.wants(self.name)
+            && (!self.has_many || options.many > 0)
+    }
+
+    /// Whether this server is measured in this round, counted from 1.
+    pub(super) fn has(&self, peer: &Peer, round: usize, options: &Options) -> bool {
+        if self.is_once && round > 1 {
+            return false;
+        }
+        if peer.is_floor() {
+            return self.has_floor;
+        }
+        let is_often = match self.others {
+            _ if peer.is_own() || options.all => return true,
+            Others::Often => peer.is_often,
+            Others::Once => false,
+            Others::Never => return false,
+        };
+        is_often || round == 1
     }
 }
 
+/// Accounts besides those of idle sessions: what the largest other case needs.
+const ACCOUNTS: usize = 501;
+/// Idle sessions that do not count, which warm a server up.
+const FIRST_SESSIONS: usize = 20;
 const ONE: &[&str] = &["chat", "--pairs", "100", "--window", "1"];
 const SIXTEEN: &[&str] = &["chat", "--pairs", "100", "--window", "16"];
 const LOGIN: &[&str] = &["login", "--users", "200", "--at-once", "8"];
-const IDLE: &[&str] = &["idle", "--first", "20"];
 
 pub(super) const CASES: &[Case] = &[
     case("start", "start to the first answer", "tcp", &[], Figure::Start).quick(),
@@ -110,26 +205,70 @@ pub(super) const CASES: &[Case] = &[
         .without_floor()
         .quick(),
     case("login-tls", "sign-in, SCRAM-SHA-1, TLS", "tls", LOGIN, Figure::Cpu).without_floor(),
-    case("idle-tcp", "idle session, TCP", "tcp", IDLE, Figure::Memory).quick(),
-    case("idle-tls", "idle session, TLS", "tls", IDLE, Figure::Memory),
-    case("idle-ws", "idle session, WebSocket", "ws", IDLE, Figure::Memory).without_floor(),
-    case("idle-wss", "idle session, secure WebSocket", "wss", IDLE, Figure::Memory)
-        .without_floor()
-        .quick(),
+    idle("idle-tcp", "idle session, TCP", "tcp").quick(),
+    idle("idle-tls", "idle session, TLS", "tls"),
+    idle("idle-ws", "idle session, WebSocket", "ws").without_floor(),
+    idle("idle-wss", "idle session, secure WebSocket", "wss").without_floor().quick(),
+    many("many-tcp", "idle session of MANY, TCP", "tcp"),
+    many("many-tls", "idle session of MANY, TLS", "tls"),
+    many("many-ws", "idle session of MANY, WebSocket", "ws"),
+    many("many-wss", "idle session of MANY, secure WebSocket", "wss"),
+    case(
+        "fairness-tcp",
+        "beside one who floods and one who never reads",
+        "tcp",
+        &["fairness", "--pairs", "100", "--rate", "5000"],
+        Figure::Fairness,
+    )
+    .without_floor()
+    .limited(),
 ];
 
 #[cfg(test)]
 mod tests {
+    use super::super::peers::PEERS;
     use super::*;
+
+    fn read(words: &[&str]) -> Options {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Options::read(&words).expect("fine").expect("no help")
+    }
 
     #[test]
     fn names_are_told_apart_and_words_are_whole() {
-        let options = Options::read(&["--quick".to_owned()]).expect("fine").expect("no help");
+        let options = read(&["--quick"]);
         for case in CASES {
             assert_eq!(CASES.iter().filter(|other| other.name == case.name).count(), 1);
             let words = case.words(&options);
             assert!(words.iter().any(|word| word == "--seconds"), "{words:?}");
+            assert!(!case.title("20,000").contains(MANY));
         }
         assert!(CASES.iter().filter(|case| case.is_wanted(&options)).count() < CASES.len());
+        let named = read(&["--quick", "--only", "fairness"]);
+        assert!(CASES.iter().any(|case| case.is_wanted(&named)), "who names one gets it");
+    }
+
+    #[test]
+    fn everybody_takes_part_as_often_as_it_tells_something() {
+        let rounds = |case: &str, server: &str, options: &Options| -> usize {
+            let case = CASES.iter().find(|one| one.name == case).expect("a case");
+            let peer = PEERS.iter().find(|peer| peer.name == server).expect("a server");
+            (1..=3).filter(|round| case.has(peer, *round, options)).count()
+        };
+        let (usual, all) = (read(&[]), read(&["--all"]));
+        for (case, server, some, every) in [
+            ("chat-tcp-1", "waxwing", 3, 3),
+            ("chat-tcp-1", "ejabberd", 3, 3),
+            ("chat-tcp-1", "prosody", 1, 3),
+            ("chat-ws-1", "floor", 0, 0),
+            ("idle-tcp", "waxwing", 3, 3),
+            ("idle-tcp", "ejabberd", 1, 3),
+            ("many-tcp", "waxwing", 1, 1),
+            ("many-tcp", "ejabberd", 0, 1),
+            ("fairness-tcp", "prosody", 1, 1),
+        ] {
+            let found = (rounds(case, server, &usual), rounds(case, server, &all));
+            assert_eq!(found, (some, every), "{case} on {server}");
+        }
     }
 }

@@ -2,58 +2,76 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::cases::{CASES, Case, Figure};
 use super::options::Options;
-use super::peers::{PEERS, Peer, Place};
+use super::peers::{Mode, PEERS, Peer, Place};
 use super::results::{Results, brief};
 use super::running::{Running, free_ports};
 
-/// Accounts besides those of idle sessions: what the largest other case needs.
-const ACCOUNTS: usize = 501;
-/// Idle sessions that do not count, which warm a server up.
-const FIRST_SESSIONS: usize = 20;
+/// How long one run of the load generator may take. It ends by itself long before.
+const PATIENCE: Duration = Duration::from_secs(900);
+const STEP: Duration = Duration::from_millis(20);
 
 /// Everything that the measurements share.
 pub(super) struct Comparison {
     options: Options,
     servers: Vec<(Peer, Place)>,
+    /// Servers that could not be got ready, and why.
+    failures: Vec<String>,
     _folder: TempDir,
 }
 
 impl Comparison {
-    /// Starts each server once and makes its accounts.
+    /// Starts each server once and makes its accounts. One that cannot be got ready is left out,
+    /// unless it is Waxwing.
     pub(super) fn new(root: &Path, options: Options) -> Result<Self, String> {
         let folder = TempDir::new().map_err(|error| error.to_string())?;
         let programs = root.join(&options.programs);
-        let mut servers = Vec::new();
-        for peer in PEERS {
-            let (programs, ports) = (programs.clone(), free_ports()?);
-            let place = Place { programs, folder: folder.path().join(peer.name), ports };
-            let is_named = options.servers.iter().any(|name| name == peer.name);
-            if is_named || (options.servers.is_empty() && peer.is_there(&place)) {
-                servers.push((peer, place));
+        let mut comparison =
+            Self { options, servers: Vec::new(), failures: Vec::new(), _folder: folder };
+        for (number, peer) in (0..).zip(PEERS) {
+            let (programs, ports) = (programs.clone(), free_ports(number)?);
+            let place =
+                Place { programs, folder: comparison._folder.path().join(peer.name), ports };
+            let named = &comparison.options.servers;
+            let is_wanted = match named.is_empty() {
+                true => peer.is_there(&place),
+                false => named.iter().any(|name| name == peer.name),
+            };
+            if !is_wanted {
+                continue;
             }
-        }
-        let comparison = Self { options, servers, _folder: folder };
-        for (peer, place) in comparison.servers.iter().filter(|(peer, _)| !peer.is_floor()) {
-            comparison.make_accounts(peer, place)?;
+            match comparison.make_accounts(&peer, &place) {
+                Ok(()) => comparison.servers.push((peer, place)),
+                Err(reason) if peer.is_own() => return Err(reason),
+                Err(reason) => {
+                    comparison.failures.push(format!("{} is left out: {reason}", peer.name));
+                }
+            }
         }
         Ok(comparison)
     }
 
     fn make_accounts(&self, peer: &Peer, place: &Place) -> Result<(), String> {
-        let users = (self.options.sessions + FIRST_SESSIONS).max(ACCOUNTS);
+        let (options, rounds) = (&self.options, self.options.rounds);
+        let cases = CASES.iter().filter(|case| {
+            case.is_wanted(options) && (1..=rounds).any(|round| case.has(peer, round, options))
+        });
+        let Some(users) = cases.map(|case| case.accounts(options)).max() else { return Ok(()) };
+        if peer.is_floor() {
+            return Ok(());
+        }
         eprintln!("{}: {users} accounts", peer.name);
-        let running = Running::start(peer, place, "tcp")?;
-        let users = users.to_string();
-        let words = ["idle", "--register", "--first", "0", "--users", &users, "--settle", "0"];
-        let words = words.iter().chain(&["--seconds", "1"]).map(|word| (*word).to_owned());
-        load(peer, place, &running, ("tcp", words.collect())).map(drop)
+        let running = Running::start(peer, place, Mode { transport: "tcp", is_limited: false })?;
+        let words = vec!["register".to_owned(), "--users".to_owned(), users.to_string()];
+        load(peer, place, &running, ("tcp", words)).map(drop)
     }
 
     /// Runs every case on every server, round by round, and has the results kept after each.
@@ -62,17 +80,17 @@ impl Comparison {
         keep: impl Fn(&Results) -> Result<(), String>,
     ) -> Result<Results, String> {
         let mut results = Results::new(self.about());
-        for round in 1..=self.options.rounds {
-            for case in CASES.iter().filter(|case| case.is_wanted(&self.options)) {
-                for (peer, place) in &self.servers {
-                    if peer.is_floor() && !case.has_floor {
-                        continue;
-                    }
+        self.failures.iter().for_each(|failure| results.fail(failure.clone()));
+        let options = &self.options;
+        for round in 1..=options.rounds {
+            for case in CASES.iter().filter(|case| case.is_wanted(options)) {
+                let here = self.servers.iter().filter(|(peer, _)| case.has(peer, round, options));
+                for (peer, place) in here {
                     let run = self.measure(case, peer, place).unwrap_or_else(|reason| {
                         results.fail(format!("{} on {}: {reason}", case.name, peer.name));
                         Value::Null
                     });
-                    let figure = run[case.figure.key()].as_f64().map_or("-".into(), brief);
+                    let figure = run[case.figure.key()].as_f64().map_or("failed".into(), brief);
                     let unit = case.figure.unit();
                     eprintln!("round {round}, {}, {}: {figure} {unit}", case.name, peer.name);
                     results.add(case.name, peer.name, run);
@@ -84,23 +102,36 @@ impl Comparison {
     }
 
     fn measure(&self, case: &Case, peer: &Peer, place: &Place) -> Result<Value, String> {
-        let running = Running::start(peer, place, case.transport)?;
+        let mode = Mode { transport: case.transport, is_limited: case.is_limited };
+        let running = Running::start(peer, place, mode)?;
         if case.figure == Figure::Start {
             let took = running.took.as_secs_f64() * 1e3;
             return Ok(json!({ "start_ms": took, "resident_kib": resident(running.pid()) }));
         }
         let words = case.words(&self.options);
         let run = load(peer, place, &running, (case.transport, words))?;
-        Ok(json!({
-            "cpu_micros": run["server"]["cpu_micros"],
-            "cpu_share": run["server"]["cpu_share"],
-            "resident_kib": run["server"]["resident_kib"],
-            "per_second": run["per_second"],
-            "p50": run["latency_micros"]["p50"],
-            "p99": run["latency_micros"]["p99"],
-            "session_kib": run["memory"]["session_kib"],
-            "late_p99": run["generator_late_micros_p99"],
-        }))
+        Ok(match case.figure {
+            Figure::Fairness => json!({
+                "alone_p50": run["alone_micros"]["p50"],
+                "alone_p99": run["alone_micros"]["p99"],
+                "beside_p50": run["beside_micros"]["p50"],
+                "beside_p99": run["beside_micros"]["p99"],
+                "ratio_p99": run["ratio"]["p99"],
+                "more_kib": run["memory"]["more_kib"],
+                "taken_per_second": run["flood"]["per_second"],
+                "late_p99": run["generator_late_micros_p99"],
+            }),
+            _ => json!({
+                "cpu_micros": run["server"]["cpu_micros"],
+                "cpu_share": run["server"]["cpu_share"],
+                "resident_kib": run["server"]["resident_kib"],
+                "per_second": run["per_second"],
+                "p50": run["latency_micros"]["p50"],
+                "p99": run["latency_micros"]["p99"],
+                "session_kib": run["memory"]["session_kib"],
+                "late_p99": run["generator_late_micros_p99"],
+            }),
+        })
     }
 
     fn about(&self) -> Value {
@@ -131,6 +162,8 @@ impl Comparison {
             "rounds": self.options.rounds,
             "seconds": self.options.seconds,
             "sessions": self.options.sessions,
+            "many": self.options.many,
+            "accounts": self.options.accounts,
         })
     }
 }
@@ -157,9 +190,31 @@ fn load(
     if peer.is_floor() {
         command.args(["--auth", "floor"]);
     }
-    let output = command.output().map_err(|error| format!("waxwing-load: {error}"))?;
+    let output = finish(command).map_err(|reason| format!("waxwing-load: {reason}"))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
     }
     serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
+
+/// Waits for the end of a program that says little, and puts one to it that does not come.
+fn finish(mut command: Command) -> Result<Output, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let mut left = PATIENCE;
+    while child.try_wait().map_err(failed)?.is_none() {
+        if left.is_zero() {
+            child.kill().map_err(failed)?;
+            child.wait().map_err(failed)?;
+            return Err(format!("it has not ended within {} s", PATIENCE.as_secs()));
+        }
+        sleep(STEP);
+        left = left.saturating_sub(STEP);
+    }
+    child.wait_with_output().map_err(failed)
 }

@@ -14,7 +14,11 @@ const PAGE: &str = "docs/performance.md";
 const BEGIN: &str = "<!-- cargo xtask compare --write: begin -->\n";
 const END: &str = "<!-- cargo xtask compare --write: end -->";
 /// What Waxwing is compared with, and how the page calls it.
-const OTHERS: [(&str, &str); 2] = [("ejabberd", "ejabberd"), ("prosody", "Prosody")];
+const OTHERS: [&str; 2] = ["ejabberd", "prosody"];
+/// Every server, in the order of the columns.
+const ALL: [&str; 4] = ["waxwing", "floor", "ejabberd", "prosody"];
+/// What stands for a run that came to nothing.
+const FAILED: &str = "failed";
 
 /// Puts the tables, and the pictures below them, where the page has its place for them.
 pub(super) fn write(root: &Path, results: &Results, pictures: &[Picture]) -> Result<(), String> {
@@ -40,8 +44,12 @@ pub(super) fn tables(results: &Results) -> String {
     let mut out = about(results);
     table(&mut out, results, "Processor time of the server", &[Figure::Cpu, Figure::Latency]);
     latencies(&mut out, results);
+    fairness(&mut out, results);
     table(&mut out, results, "Resident memory of a session", &[Figure::Memory]);
-    table(&mut out, results, "Start", &[Figure::Start]);
+    starts(&mut out, results);
+    for failure in results.failures() {
+        put(&mut out, format_args!("\nFailed: {}\n", failure.lines().next().unwrap_or_default()));
+    }
     out
 }
 
@@ -54,7 +62,7 @@ fn about(results: &Results) -> String {
     };
     let mut out = format!(
         "{}: {}, {} processors, {}, Linux {}; {}; rounds: {}, of {} s in each case; {} idle \
-         sessions; load average at the beginning {}.\n",
+         sessions, and {} where they are many; started with {} accounts; load average at the beginning {}.\n",
         text("date"),
         text("processor"),
         text("processors"),
@@ -64,6 +72,8 @@ fn about(results: &Results) -> String {
         text("rounds"),
         text("seconds"),
         text("sessions"),
+        text("many"),
+        text("accounts"),
         text("load_average"),
     );
     if let Some(bytes) = about.get("program_bytes").and_then(Value::as_f64) {
@@ -89,43 +99,58 @@ fn table(out: &mut String, results: &Results, title: &str, figures: &[Figure]) {
     );
 }
 
+/// One case: what each server costs, and how many times that is what another costs.
 fn row(results: &Results, case: &Case) -> Option<String> {
     let (key, unit) = (case.figure.key(), case.figure.unit());
-    let own = results.spread(case.name, "waxwing", key)?;
+    let own = plain(results, case, "waxwing")?;
     let floor = results.spread(case.name, "floor", key);
     let above = results.ratio(case.name, ("waxwing", "floor"), key);
     // Less than a tenth of a KiB is noise, and no measure for anything.
     let above = above.filter(|_| floor.is_some_and(|floor| floor.median > 0.1));
     let mut text = format!(
-        "| {} | {} | {} | {} |",
-        case.title,
-        with_unit(own, unit),
-        floor.map_or(String::new(), |floor| with_unit(floor, unit)),
+        "| {} | {own} | {} | {} |",
+        title(results, case),
+        plain(results, case, "floor").unwrap_or_default(),
         above.map_or(String::new(), Spread::text),
     );
-    for (name, _) in OTHERS {
+    for name in OTHERS {
         let ratio = results.ratio(case.name, (name, "waxwing"), key);
         let other = results.spread(case.name, name, key);
         let cell = ratio
             .zip(other)
-            .map(|(ratio, other)| format!("{}: {} {unit}", ratio.text(), brief(other.median)));
+            .map(|(ratio, other)| format!("{}: {} {unit}", ratio.text(), brief(other.median)))
+            .or_else(|| plain(results, case, name));
         put(&mut text, format_args!(" {} |", cell.unwrap_or_default()));
     }
     Some(text)
 }
 
+/// A server's figure of this case; none when it was not to be measured.
+fn plain(results: &Results, case: &Case, server: &str) -> Option<String> {
+    match results.spread(case.name, server, case.figure.key()) {
+        Some(spread) => Some(with_unit(spread, case.figure.unit())),
+        None => results.has_failed(case.name, server).then(|| FAILED.into()),
+    }
+}
+
+fn title(results: &Results, case: &Case) -> String {
+    let many = results.about().get("many").map_or(String::new(), Value::to_string);
+    case.title(&many)
+}
+
 fn latencies(out: &mut String, results: &Results) {
-    let cases = CASES.iter().filter(|case| case.figure == Figure::Latency);
     let mut rows = String::new();
-    for case in cases {
-        let cell = |server: &str| {
-            let at = |key| results.spread(case.name, server, key).map(|spread| spread.median);
-            let both = at("p50").zip(at("p99"));
-            both.map_or(String::new(), |(p50, p99)| format!("{} / {}", brief(p50), brief(p99)))
-        };
-        let cells = ["waxwing", "floor", "ejabberd", "prosody"].map(cell);
+    for case in CASES.iter().filter(|case| case.figure == Figure::Latency) {
+        let cells = ALL.map(|server| two(results, case, server, ("p50", "p99")));
+        let above = results.ratio(case.name, ("waxwing", "floor"), "p50");
+        let above = above.map_or(String::new(), Spread::text);
         if !cells[0].is_empty() {
-            put(&mut rows, format_args!("| {} | {} |\n", case.title, cells.join(" | ")));
+            let [own, floor, ejabberd, prosody] = cells;
+            let title = title(results, case);
+            put(
+                &mut rows,
+                format_args!("| {title} | {own} | {floor} | {above} | {ejabberd} | {prosody} |\n"),
+            );
         }
     }
     if !rows.is_empty() {
@@ -133,9 +158,78 @@ fn latencies(out: &mut String, results: &Results) {
             out,
             format_args!(
                 "\n**Latency, median / 99th percentile in µs, from the moment a message was due**\
-                 \n\n| | Waxwing | floor | ejabberd | Prosody |\n|---|---|---|---|---|\n{rows}"
+                 \n\n| | Waxwing | floor | Waxwing's median is … times the floor's | ejabberd \
+                 | Prosody |\n|---|---|---|---|---|---|\n{rows}"
             ),
         );
+    }
+}
+
+/// Two figures of a server, such as median and 99th percentile.
+fn two(results: &Results, case: &Case, server: &str, keys: (&str, &str)) -> String {
+    let at = |key| results.spread(case.name, server, key).map(|spread| brief(spread.median));
+    match at(keys.0).zip(at(keys.1)) {
+        Some((one, other)) => format!("{one} / {other}"),
+        None if results.has_failed(case.name, server) => FAILED.into(),
+        None => String::new(),
+    }
+}
+
+fn fairness(out: &mut String, results: &Results) {
+    for case in CASES.iter().filter(|case| case.figure == Figure::Fairness) {
+        let mut rows = String::new();
+        for server in ["waxwing", "ejabberd", "prosody"] {
+            let alone = two(results, case, server, ("alone_p50", "alone_p99"));
+            let beside = two(results, case, server, ("beside_p50", "beside_p99"));
+            let one = |key| results.spread(case.name, server, key);
+            let ratio = one("ratio_p99").map_or(String::new(), Spread::text);
+            let more = one("more_kib").map_or(String::new(), |more| brief(more.median / 1024.0));
+            if !alone.is_empty() {
+                put(
+                    &mut rows,
+                    format_args!("| {server} | {alone} | {beside} | {ratio} | {more} |\n"),
+                );
+            }
+        }
+        if !rows.is_empty() {
+            let title = title(results, case);
+            put(
+                out,
+                format_args!(
+                    "\n**Latency {title}, median / 99th percentile in µs**\n\n| | without them \
+                     | beside them | 99th percentile, times | memory they cost, MiB |\n\
+                     |---|---|---|---|---|\n{rows}"
+                ),
+            );
+        }
+    }
+}
+
+fn starts(out: &mut String, results: &Results) {
+    for case in CASES.iter().filter(|case| case.figure == Figure::Start) {
+        let cells = |key: &str, scale: f64| {
+            let cell = |server| match results.spread(case.name, server, key) {
+                Some(Spread { least, median, most }) => {
+                    Spread { least: least / scale, median: median / scale, most: most / scale }
+                        .text()
+                }
+                None if results.has_failed(case.name, server) => FAILED.into(),
+                None => String::new(),
+            };
+            ALL.map(cell).join(" | ")
+        };
+        if results.spread(case.name, "waxwing", "start_ms").is_some() {
+            put(
+                out,
+                format_args!(
+                    "\n**Start**\n\n| | Waxwing | floor | ejabberd | Prosody |\n\
+                     |---|---|---|---|---|\n| {}, ms | {} |\n| resident memory then, MiB | {} |\n",
+                    title(results, case),
+                    cells("start_ms", 1.0),
+                    cells("resident_kib", 1024.0),
+                ),
+            );
+        }
     }
 }
 
@@ -167,6 +261,33 @@ mod tests {
         let row = "| chat, TCP, 1 in flight | 10.0 µs | 5.00 µs | 2.00 | 8.00: 80.0 µs |  |";
         assert!(text.contains(row), "{text}");
         assert!(text.starts_with("2026-01-02: unknown"), "{text}");
+        assert!(!text.contains("Prosody | failed"), "who took no part has not failed: {text}");
+    }
+
+    #[test]
+    fn what_failed_is_told_and_the_rest_stands() {
+        let mut results = Results::new(json!({ "many": 19_700 }));
+        results.add("many-tls", "waxwing", json!({ "session_kib": 7.0 }));
+        results.add("idle-tcp", "waxwing", json!({ "session_kib": 4.0 }));
+        results.add("idle-tcp", "ejabberd", Value::Null);
+        results.add("open-5000", "waxwing", json!({ "p50": 50.0, "p99": 900.0 }));
+        results.add("open-5000", "floor", json!({ "p50": 40.0, "p99": 800.0 }));
+        results.add("start", "waxwing", json!({ "start_ms": 50.0, "resident_kib": 15_360 }));
+        let fair = json!({ "alone_p50": 60.0, "alone_p99": 1e3, "beside_p50": 70.0,
+            "beside_p99": 1.5e3, "ratio_p99": 1.5, "more_kib": 9216 });
+        results.add("fairness-tcp", "waxwing", fair);
+        results.fail("idle-tcp on ejabberd: gone\nwith a long log".into());
+        let text = tables(&results);
+        for part in [
+            "| idle session of 19700, TLS | 7.00 KiB |  |  |  |  |",
+            "| idle session, TCP | 4.00 KiB |  |  | failed |  |",
+            "| chat at 5,000 messages a second | 50.0 / 900 | 40.0 / 800 | 1.25 |  |  |",
+            "| resident memory then, MiB | 15.0 |",
+            "| waxwing | 60.0 / 1000 | 70.0 / 1500 | 1.50 | 9.00 |",
+            "\nFailed: idle-tcp on ejabberd: gone\n",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
     }
 
     #[test]

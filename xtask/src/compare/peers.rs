@@ -11,6 +11,8 @@ pub(super) struct Peer {
     config: (&'static str, &'static str),
     /// The program and its arguments; none when it is not installed.
     launch: fn(&Place, &str) -> Option<Command>,
+    /// Whether it takes part in every round: aims are set against it.
+    pub(super) is_often: bool,
 }
 
 /// Where a server lives during one measurement.
@@ -42,22 +44,46 @@ impl Ports {
     }
 }
 
+/// How a server is started.
+#[derive(Clone, Copy)]
+pub(super) struct Mode {
+    pub(super) transport: &'static str,
+    /// With limits on what one client may send.
+    pub(super) is_limited: bool,
+}
+
+impl Mode {
+    /// The lines of a configuration that hold in this mode: those that say so hold in one only.
+    fn choose(self, template: &str) -> String {
+        let unwanted = if self.is_limited { UNLIMITED } else { LIMITED };
+        let lines = template.lines().filter(|line| !line.ends_with(unwanted));
+        lines.flat_map(|line| [line, "\n"]).collect()
+    }
+}
+
+/// What ends a line that holds with limits only, and without them only.
+const LIMITED: &str = "(limited)";
+const UNLIMITED: &str = "(unlimited)";
+
 pub(super) const PEERS: [Peer; 4] = [
     Peer {
         name: "waxwing",
         config: (include_str!("../../compare/waxwing.toml"), "waxwing.toml"),
         launch: waxwing,
+        is_often: true,
     },
-    Peer { name: "floor", config: ("", "floor"), launch: floor },
+    Peer { name: "floor", config: ("", "floor"), launch: floor, is_often: true },
     Peer {
         name: "ejabberd",
         config: (include_str!("../../compare/ejabberd.yml"), "ejabberd.yml"),
         launch: ejabberd,
+        is_often: true,
     },
     Peer {
         name: "prosody",
         config: (include_str!("../../compare/prosody.cfg.lua"), "prosody.cfg.lua"),
         launch: prosody,
+        is_often: false,
     },
 ];
 
@@ -67,16 +93,23 @@ impl Peer {
         self.name == "floor"
     }
 
+    /// Whether it is Waxwing.
+    pub(super) fn is_own(&self) -> bool {
+        self.name == "waxwing"
+    }
+
     /// Whether it is installed here.
     pub(super) fn is_there(&self, place: &Place) -> bool {
         (self.launch)(place, "tcp").is_some()
     }
 
-    /// Writes the configuration and gives what starts the server.
-    pub(super) fn command(&self, place: &Place, transport: &str) -> Result<Command, String> {
+    /// Writes the configuration and gives what starts the server, with or without limits on what
+    /// one client may send.
+    pub(super) fn command(&self, place: &Place, mode: Mode) -> Result<Command, String> {
         let (template, name) = self.config;
         let Ports { tcp, tls, ws, wss } = place.ports;
-        let config = template
+        let config = mode
+            .choose(template)
             .replace("PORT_TCP", &tcp.to_string())
             .replace("PORT_TLS", &tls.to_string())
             .replace("PORT_WSS", &wss.to_string())
@@ -88,7 +121,8 @@ impl Peer {
         if template.contains(".pem") {
             make_certificate(&place.folder)?;
         }
-        let mut command = (self.launch)(place, transport).ok_or("the server is not installed")?;
+        let mut command =
+            (self.launch)(place, mode.transport).ok_or("the server is not installed")?;
         command.current_dir(&place.folder);
         Ok(command)
     }
@@ -169,4 +203,18 @@ fn shell(program: &Path) -> Option<Command> {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "ulimit -n $(ulimit -H -n); exec \"$0\" \"$@\""]).arg(program);
     Some(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_have_limits_or_none() {
+        for peer in PEERS.iter().filter(|peer| !peer.is_floor()) {
+            let config = |is_limited| Mode { transport: "tcp", is_limited }.choose(peer.config.0);
+            assert_ne!(config(true), config(false), "{}", peer.name);
+            assert!(!config(true).contains(UNLIMITED) && !config(false).contains(LIMITED));
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub(super) struct Picture {
 pub(super) fn all(results: &Results) -> Vec<Picture> {
     let chat = |case: &Case| case.name.starts_with("chat") || case.name.starts_with("presence");
     let login = |case: &Case| case.name.starts_with("login");
-    let idle = |case: &Case| case.figure == Figure::Memory;
+    let idle = |case: &Case| case.figure == Figure::Memory && !case.has_many;
     [
         ("performance-messages.svg", "Processor time of a message, µs", pick(chat)),
         ("performance-logins.svg", "Processor time of a sign-in, µs", pick(login)),
@@ -55,7 +55,7 @@ fn draw(results: &Results, title: &str, cases: &[&Case]) -> Option<String> {
         let median = |name| results.spread(case.name, name, case.figure.key());
         servers.filter_map(|(index, server)| Some((index, median(server.0)?.median))).collect()
     };
-    let groups: Vec<_> = cases.iter().map(|case| (case.title, bars(case))).collect();
+    let groups: Vec<_> = cases.iter().map(|case| (case.title(""), bars(case))).collect();
     let figures = groups.iter().flat_map(|(_, bars)| bars).map(|(_, figure)| *figure);
     let longest = figures.fold(0.0, f64::max);
     if longest <= 0.0 {

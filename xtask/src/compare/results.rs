@@ -77,6 +77,12 @@ impl Results {
         Spread::of(pairs.filter_map(|(one, other)| Some(one? / other?)).collect())
     }
 
+    /// Whether a server was to be measured, and never came to a result.
+    pub(super) fn has_failed(&self, case: &str, server: &str) -> bool {
+        let runs = self.0["cases"][case][server].as_array();
+        runs.is_some_and(|runs| runs.iter().all(Value::is_null))
+    }
+
     fn figures(&self, case: &str, server: &str, key: &str) -> Vec<Option<f64>> {
         let runs = self.0["cases"][case][server].as_array();
         runs.into_iter().flatten().map(|run| run[key].as_f64()).collect()
@@ -111,6 +117,7 @@ impl Figure {
             Self::Start => "start_ms",
             Self::Cpu | Self::Latency => "cpu_micros",
             Self::Memory => "session_kib",
+            Self::Fairness => "ratio_p99",
         }
     }
 
@@ -119,6 +126,7 @@ impl Figure {
             Self::Start => "ms",
             Self::Cpu | Self::Latency => "µs",
             Self::Memory => "KiB",
+            Self::Fairness => "times",
         }
     }
 }
@@ -151,5 +159,8 @@ mod tests {
         let spread = results.spread("chat", "waxwing", "cpu_micros").expect("four");
         assert_eq!(spread.median, 3.25);
         assert_eq!(results.spread("chat", "prosody", "cpu_micros"), None);
+        results.add("chat", "prosody", Value::Null);
+        assert!(results.has_failed("chat", "prosody"));
+        assert!(!results.has_failed("chat", "ejabberd") && !results.has_failed("chat", "floor"));
     }
 }

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::peers::{Peer, Place, Ports};
+use super::peers::{Mode, Peer, Place, Ports};
 
 /// How long a server may take to start, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(1);
+const FIRST_PORT: u16 = 20_000;
+const LAST_PORT: u16 = 32_000;
 const HEADER: &[u8] = b"<?xml version='1.0'?><stream:stream to='localhost' version='1.0' \
     xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 
@@ -26,9 +28,9 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts the server and waits until it answers.
-    pub(super) fn start(peer: &Peer, place: &Place, transport: &str) -> Result<Self, String> {
-        let mut command = peer.command(place, transport)?;
-        let port = place.ports.of(transport);
+    pub(super) fn start(peer: &Peer, place: &Place, mode: Mode) -> Result<Self, String> {
+        let mut command = peer.command(place, mode)?;
+        let port = place.ports.of(mode.transport);
         let log = place.folder.join("output.log");
         let output = File::create(&log).map_err(|error| error.to_string())?;
         let errors = output.try_clone().map_err(|error| error.to_string())?;
@@ -83,11 +85,16 @@ fn connects(port: u16) -> bool {
     TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok()
 }
 
-/// Ports that are free now.
-pub(super) fn free_ports() -> Result<Ports, String> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string());
-    let held = [bind()?, bind()?, bind()?, bind()?];
-    let port = |index: usize| held[index].local_addr().map(|address| address.port());
-    let ports = (|| Ok(Ports { tcp: port(0)?, tls: port(1)?, ws: port(2)?, wss: port(3)? }))();
-    ports.map_err(|error: std::io::Error| error.to_string())
+/// Ports that are free now. They lie below those that the system gives to connections (from 32768 on,
+/// usually), for thousands of clients would soon have one of those. Each server, by its number, has
+/// its own.
+pub(super) fn free_ports(server: u16) -> Result<Ports, String> {
+    let first = FIRST_PORT + (std::process::id() % 1000) as u16 + server * 1000;
+    let mut free = (first..LAST_PORT)
+        .filter_map(|port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?)));
+    let held: Vec<(u16, TcpListener)> = free.by_ref().take(4).collect();
+    match held[..] {
+        [(tcp, _), (tls, _), (ws, _), (wss, _)] => Ok(Ports { tcp, tls, ws, wss }),
+        _ => Err(format!("no four ports are free between {first} and {LAST_PORT}")),
+    }
 }
