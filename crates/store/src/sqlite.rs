@@ -40,8 +40,10 @@ pub enum Durability {
 const CHECKPOINT_PAGES: u32 = 4_000;
 /// Bytes of the log that are kept for reuse after a checkpoint.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
-/// Bytes of the file that are read through memory mapping.
-const MAPPED_BYTES: i64 = 256 * 1024 * 1024;
+/// What each connection keeps of the file in memory, KiB (negative: that is how SQLite wants it).
+/// The rest is with the operating system, which keeps it once for all connections. Mapped into
+/// memory it would count as ours, and once for each connection: the whole file five times over.
+const CACHE_KIB: i64 = -256;
 /// Statements each connection keeps prepared.
 const PREPARED_STATEMENTS: usize = 256;
 
@@ -154,7 +156,8 @@ impl File {
 
     fn prepare(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.busy_timeout(Duration::from_secs(self.limits.wait_seconds))?;
-        connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
+        connection.pragma_update(None, "mmap_size", 0)?;
+        connection.pragma_update(None, "cache_size", CACHE_KIB)?;
         connection.pragma_update(None, "temp_store", "memory")?;
         plan_once(connection)
     }
