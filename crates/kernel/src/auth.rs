@@ -32,9 +32,10 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
         }
         Question::Anonymous => Answer::Verdict(Err(AuthFailure::NotAuthorized)),
         // The connection answers these itself; here they would be out of order.
-        Question::Bind { .. } | Question::Resume { .. } | Question::Enable { .. } => {
-            Answer::Verdict(Err(AuthFailure::NotAuthorized))
-        }
+        Question::Bind { .. }
+        | Question::Begin(_)
+        | Question::Resume { .. }
+        | Question::Enable { .. } => Answer::Verdict(Err(AuthFailure::NotAuthorized)),
     }
 }
 

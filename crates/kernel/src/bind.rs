@@ -1,18 +1,25 @@
-//! Resource binding (RFC 6120 §7).
+//! Resource binding (RFC 6120 §7, XEP-0386).
 
 use std::sync::Arc;
 
-use waxwing_jid::BareJid;
+use waxwing_jid::{BareJid, prepare_resource};
 use waxwing_stanza::StanzaError;
 use waxwing_store::domains::accounts::Accounts;
-use waxwing_stream::{Closing, StreamError};
+use waxwing_stream::{Closing, Inline, StreamError};
 
 use crate::account::Account;
+use crate::directory::{ClientId, Resource};
 use crate::hub::Hub;
 use crate::mailbox::Mail;
-use crate::request::unstored;
+use crate::request::{Beginning, unstored};
 use crate::session::Session;
+use crate::site::Site;
 use crate::wire::Transport;
+
+const BIND2: &str = "urn:xmpp:bind:0";
+
+/// The longest part of a resource that a client may choose by `<tag/>`, in bytes.
+const TAG_BYTES: usize = 256;
 
 /// Gives `account` a session under `resource`, or under one of our making.
 ///
@@ -24,28 +31,88 @@ pub(crate) async fn bind(
     resource: Option<String>,
     transport: Transport,
 ) -> Result<Session, StanzaError> {
+    let (site, known) = owner(hub, &account).await?;
+    let resource = resource.unwrap_or_else(|| hub.clock().token(8));
+    let session = session(hub, &site, &known, &resource)?;
+    let shown = session.resource(transport);
+    enter(hub, &known, session, shown).await
+}
+
+/// The same along with the authentication: under a resource that stays the same for this client,
+/// and with what it asks for enabled before anybody can write to it.
+pub(crate) async fn begin(
+    hub: &Hub,
+    inline: &Inline,
+    transport: Transport,
+) -> Result<Session, StanzaError> {
+    let (site, known) = owner(hub, &inline.account).await?;
+    let client = inline.agent.as_deref().map(|agent| ClientId::of(&site, known.jid(), agent));
+    // XEP-0386 §4.1: "[client tag]/[server generated identifier]"; the identifier "SHOULD remain
+    // stable for every bind request with the same <tag/> and SASL2 <user-agent> id".
+    let made = client.map_or_else(|| hub.clock().token(8), |client| client.to_string());
+    let tag = inline.tag.as_deref().filter(|tag| tag.len() <= TAG_BYTES);
+    let resource = match tag.map(prepare_resource) {
+        Some(Ok(tag)) => format!("{tag}/{made}"),
+        _ => made,
+    };
+    let mut session = session(hub, &site, &known, &resource)?;
+    let mut shown = session.resource(transport);
+    shown.client = client;
+    let mut beginning = Beginning { slots: session.slots(), flags: &mut shown.flags };
+    if let Some(bind) = inline.request.child("bind", BIND2) {
+        for feature in bind.children() {
+            if let Some(enable) = site.router.inline(feature.name(), feature.namespace()) {
+                enable(&mut beginning);
+            }
+        }
+    }
+    let session = enter(hub, &known, session, shown).await?;
+    if let Some(client) = client {
+        end_others(hub, &session, client);
+    }
+    Ok(session)
+}
+
+async fn owner(hub: &Hub, jid: &BareJid) -> Result<(Arc<Site>, Arc<Account>), StanzaError> {
     if hub.is_draining() {
         return Err(StanzaError::resource_constraint().text("The server is shutting down."));
     }
-    let (Some(site), Ok(Some(known))) = (hub.site(account.domain()), hub.account(&account).await)
-    else {
-        return Err(StanzaError::internal_server_error()
-            .text("The server cannot read your account at the moment."));
-    };
-    let resource = resource.unwrap_or_else(|| hub.clock().token(8));
-    let jid = account
-        .with_resource(&resource)
+    match (hub.site(jid.domain()), hub.account(jid).await) {
+        (Some(site), Ok(Some(known))) => Ok((site, known)),
+        _ => Err(StanzaError::internal_server_error()
+            .text("The server cannot read your account at the moment.")),
+    }
+}
+
+fn session(
+    hub: &Hub,
+    site: &Site,
+    known: &Arc<Account>,
+    resource: &str,
+) -> Result<Session, StanzaError> {
+    let jid = known
+        .jid()
+        .with_resource(resource)
         .map_err(|error| StanzaError::bad_request().text(error.to_string()))?;
-    let mut session = Session::new(hub.clone(), &site, Arc::clone(&known), jid);
-    match hub.directory().bind(session.resource(transport), hub.limits().sessions_per_account) {
+    Ok(Session::new(hub.clone(), site, Arc::clone(known), jid))
+}
+
+/// Shows the session to others.
+async fn enter(
+    hub: &Hub,
+    known: &Account,
+    mut session: Session,
+    shown: Resource,
+) -> Result<Session, StanzaError> {
+    let transport = shown.transport;
+    match hub.directory().bind(shown, hub.limits().sessions_per_account) {
         Ok(replaced) => {
             if let Some(older) = replaced {
-                let conflict = StreamError::conflict().text("Replaced by a new connection.");
-                let _ = older.mailbox.send(Mail::Close(Closing::Error(conflict)));
+                let _ = older.mailbox.send(Mail::Close(replaced_by_newer()));
                 session.succeed(older.mailbox);
             }
             hub.metrics().session_bound(transport.name());
-            match check_account(hub, &known).await {
+            match check_account(hub, known).await {
                 Ok(()) => Ok(session),
                 Err(error) => {
                     session.end(Vec::new()).await;
@@ -58,6 +125,20 @@ pub(crate) async fn bind(
         Err(count) => Err(StanzaError::resource_constraint()
             .text(format!("This account has {count} sessions already; end one of them first."))),
     }
+}
+
+/// XEP-0386 §4: "Upon successful binding of a resource, the server SHOULD terminate any earlier
+/// sessions from the same client". One under the same resource has ended already.
+fn end_others(hub: &Hub, session: &Session, client: ClientId) {
+    for other in hub.directory().sessions(&session.jid().bare()) {
+        if other.client == Some(client) && other.jid != *session.jid() {
+            let _ = other.mailbox.send(Mail::Close(replaced_by_newer()));
+        }
+    }
+}
+
+fn replaced_by_newer() -> Closing {
+    Closing::Error(StreamError::conflict().text("Replaced by a new connection."))
 }
 
 /// An account may have been disabled or erased since its owner signed in. This looks when the

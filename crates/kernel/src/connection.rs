@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use waxwing_stanza::Stanza;
 use waxwing_stream::{
-    Answer, AuthFailure, Closure, Event, Framing, Input, Question, Security, Stream, Ticket,
+    Answer, AuthFailure, Begun, Closure, Event, Framing, Inline, Input, Question, Security, Stream,
+    Ticket,
 };
 
 use crate::hub::Hub;
@@ -87,8 +88,8 @@ impl Connection {
         loop {
             while let Some(event) = self.stream.next_event() {
                 match event {
-                    Event::Ask(ticket, Question::Bind { account, resource }) => {
-                        if let Some(session) = self.bind(ticket, account, resource).await {
+                    Event::Ask(ticket, question @ (Question::Bind { .. } | Question::Begin(_))) => {
+                        if let Some(session) = self.seat(ticket, question).await {
                             let session = session.run(self.stream, self.wire);
                             return self.hub.clock().spawn(Box::pin(session));
                         }
@@ -253,6 +254,15 @@ impl Connection {
         self.stream.answer(self.hub.clock().now(), ticket, answer);
     }
 
+    /// A session for the client, by either way.
+    async fn seat(&mut self, ticket: Ticket, question: Question) -> Option<Session> {
+        match question {
+            Question::Bind { account, resource } => self.bind(ticket, account, resource).await,
+            Question::Begin(inline) => self.begin(ticket, &inline).await,
+            _ => None,
+        }
+    }
+
     /// RFC 6120 §7: gives the client a resource and its place in the directory.
     async fn bind(
         &mut self,
@@ -268,6 +278,23 @@ impl Connection {
             }
             Err(error) => {
                 self.answer(ticket, Answer::Bound(Err(error)));
+                None
+            }
+        }
+    }
+
+    /// XEP-0386: the same along with the authentication, and with stream management.
+    async fn begin(&mut self, ticket: Ticket, inline: &Inline) -> Option<Session> {
+        match crate::bind::begin(&self.hub, inline, self.wire.transport()).await {
+            Ok(mut session) => {
+                tracing::info!(jid = %session.jid(), peer = %self.wire.peer(), "session begun");
+                let enabled = inline.enable.map(|wish| session.enable(wish));
+                let (address, bound) = (session.jid().clone(), String::new());
+                self.answer(ticket, Answer::Begun(Ok(Box::new(Begun { address, enabled, bound }))));
+                Some(session)
+            }
+            Err(error) => {
+                self.answer(ticket, Answer::Begun(Err(error)));
                 None
             }
         }

@@ -1,7 +1,9 @@
 //! Who is online: the one map that all sessions share. Its locks are held for nanoseconds, one at
 //! a time, and never across an await; readers get snapshots.
 
+use std::fmt;
 use std::hash::BuildHasher;
+use std::num::NonZeroU64;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -11,6 +13,7 @@ use waxwing_jid::{BareJid, Jid};
 use waxwing_stanza::Stanza;
 
 use crate::mailbox::Mailbox;
+use crate::site::Site;
 use crate::wire::Transport;
 
 const SHARDS: usize = 64;
@@ -36,6 +39,26 @@ impl Flags {
     }
 }
 
+/// One installation of a client, as the server knows it: a hash of the account and of the
+/// identifier that the client tells when it signs in (XEP-0388 §2.3), which nobody else may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientId(NonZeroU64);
+
+impl ClientId {
+    /// The client `agent` of `account`.
+    pub fn of(site: &Site, account: &BareJid, agent: &str) -> Self {
+        let seal = site.host().seal("client", &[account.as_str(), agent]);
+        let bytes = seal.first_chunk().copied().unwrap_or_default();
+        Self(NonZeroU64::new(u64::from_be_bytes(bytes)).unwrap_or(NonZeroU64::MIN))
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// What others may know of a session.
 #[derive(Clone)]
 pub struct Resource {
@@ -55,6 +78,8 @@ pub struct Resource {
     pub transport: Transport,
     /// When it was bound, in Unix milliseconds.
     pub since_millis: u64,
+    /// Which client it is, where that has told.
+    pub client: Option<ClientId>,
 }
 
 impl Resource {

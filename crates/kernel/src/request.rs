@@ -10,6 +10,7 @@ use waxwing_store::StoreError;
 use waxwing_xml::Child;
 
 use crate::account::Account;
+use crate::directory::Flags;
 use crate::hub::Hub;
 use crate::site::{Site, Slots};
 use crate::stage::{Effects, Party};
@@ -102,6 +103,16 @@ pub struct Leaving<'a> {
     /// What leaves for the client, in order. A filter puts the delivery here, now or later.
     pub out: &'a mut Vec<crate::mailbox::Delivery>,
 }
+
+/// A session that begins along with the authentication (XEP-0386); nobody can see it yet.
+pub struct Beginning<'a> {
+    /// The session's slots.
+    pub slots: &'a mut Slots,
+    /// Its public flags.
+    pub flags: &'a mut Flags,
+}
+
+pub(crate) type InlineRoute = Box<dyn Fn(&mut Beginning<'_>) + Send + Sync>;
 
 pub(crate) type EgressRoute = Box<dyn Fn(&mut Leaving<'_>, crate::mailbox::Delivery) + Send + Sync>;
 pub(crate) type NonzaRoute = Box<dyn Fn(&mut Leaving<'_>) + Send + Sync>;

@@ -17,7 +17,7 @@ use crate::hub::Hub;
 use crate::mailbox::Delivery;
 use crate::module::{About, StartError};
 use crate::request::{
-    Answer, EgressRoute, Happening, IqRoute, NonzaRoute, Scope, Signal, SignalRoute,
+    Answer, EgressRoute, Happening, InlineRoute, IqRoute, NonzaRoute, Scope, Signal, SignalRoute,
 };
 use crate::routes::Ask;
 use crate::site::Site;
@@ -138,6 +138,7 @@ pub struct Table {
     pub(crate) filters: Vec<Filter>,
     pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
     pub(crate) nonzas: ByElement<NonzaRoute>,
+    pub(crate) inlines: ByElement<InlineRoute>,
     pub(crate) egress: Vec<(&'static str, EgressRoute)>,
     pub(crate) losses: Vec<(&'static str, NonzaRoute)>,
     pub(crate) spool: Option<Arc<dyn Spool>>,
@@ -213,6 +214,10 @@ impl Router {
         self.0.nonzas.find(name, ns)
     }
 
+    pub(crate) fn inline(&self, name: &str, ns: &str) -> Option<&InlineRoute> {
+        self.0.inlines.find(name, ns)
+    }
+
     /// Calls the handlers of `signal` and gathers their effects.
     pub async fn signal(&self, signal: Signal, happening: impl Fn() -> Happening) -> Effects {
         let mut all = Effects::default();
@@ -262,6 +267,7 @@ impl Router {
             lines.extend(routes.describe().map(|route| format!("iq {scope:?} {ask:?} {route}")));
         }
         lines.extend(self.0.nonzas.describe().map(|route| format!("nonza {route}")));
+        lines.extend(self.0.inlines.describe().map(|route| format!("inline {route}")));
         lines.extend(
             self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
         );

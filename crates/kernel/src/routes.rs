@@ -14,7 +14,8 @@ use crate::http::{HttpReply, HttpRequest};
 use crate::mailbox::Delivery;
 use crate::module::{Module, StartError};
 use crate::request::{
-    Call, EgressRoute, Happening, IqRoute, Leaving, NonzaRoute, Request, Scope, Signal, SignalRoute,
+    Beginning, Call, EgressRoute, Happening, InlineRoute, IqRoute, Leaving, NonzaRoute, Request,
+    Scope, Signal, SignalRoute,
 };
 use crate::router::{Filter, Service, Spool, Table};
 use crate::site::Site;
@@ -148,6 +149,21 @@ impl<'a, M: Module> Routes<'a, M> {
         let run: NonzaRoute = Box::new(move |leaving| handler(&module, leaving));
         if let Err(other) = self.table.nonzas.claim((name, ns), M::ABOUT.name, run) {
             self.conflict(format!("module {other} takes <{name} xmlns='{ns}'/> already"));
+        }
+    }
+
+    /// Something that a client may have from the beginning of a session that it binds along with
+    /// its authentication (XEP-0386 §3): an element of that request, announced by its namespace.
+    pub fn inline(
+        &mut self,
+        name: &'static str,
+        ns: &'static str,
+        handler: fn(&M, &mut Beginning<'_>),
+    ) {
+        let module = Arc::clone(&self.module);
+        let run: InlineRoute = Box::new(move |beginning| handler(&module, beginning));
+        if let Err(other) = self.table.inlines.claim((name, ns), M::ABOUT.name, run) {
+            self.conflict(format!("module {other} enables <{name} xmlns='{ns}'/> already"));
         }
     }
 

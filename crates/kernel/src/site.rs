@@ -95,6 +95,13 @@ impl Site {
         self.router.0.nonzas.namespaces().map(Arc::from).collect()
     }
 
+    /// The namespaces of what a session can begin with (XEP-0386), for [`Host::inline`].
+    pub fn inline_features(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<_> = self.router.0.inlines.namespaces().map(Arc::from).collect();
+        names.sort();
+        names
+    }
+
     /// Whether anything is answered before sign-in (XEP-0077).
     pub fn has_early_routes(&self) -> bool {
         self.router.0.iqs.keys().any(|(scope, _)| *scope == Scope::Early)

@@ -26,6 +26,7 @@ fn session(number: usize, is_live: bool) -> Resource {
         is_live,
         transport: Transport::Memory,
         since_millis: 0,
+        client: None,
     }
 }
 

@@ -25,6 +25,7 @@ fn sessions(words: &str) -> Vec<Resource> {
             is_live: true,
             transport: Transport::Memory,
             since_millis: 0,
+            client: None,
         }
     };
     words.split_whitespace().map(session).collect()

@@ -7,7 +7,7 @@ use waxwing_kernel::{Hub, SiteBuilder};
 use waxwing_kernel::config::NoConfig;
 use waxwing_kernel::directory::{Flag, Resource, Resources};
 use waxwing_kernel::module::{About, Module, StartError, Xep};
-use waxwing_kernel::request::Request;
+use waxwing_kernel::request::{Beginning, Request};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Party, Stage, Transit, Verdict};
 use waxwing_stanza::payload::forward;
@@ -44,6 +44,7 @@ impl Module for Carbons {
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.owner().set(Self::enable).set(Self::disable);
+        on.inline("enable", NS, Self::begin);
         on.outbound(Stage::Mirror, Self::copy_sent);
         on.inbound(Stage::Mirror, Self::copy_received);
     }
@@ -65,6 +66,11 @@ impl Carbons {
             session.flags.set(self.wanted, wanted);
         });
         Ok(())
+    }
+
+    /// XEP-0386 §4: "Message Carbons MUST be enabled at this point."
+    fn begin(&self, beginning: &mut Beginning<'_>) {
+        beginning.flags.set(self.wanted, true);
     }
 
     /// §8: "delivers a forwarded copy to each Carbons-enabled resource for the matching bare JID

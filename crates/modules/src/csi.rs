@@ -3,7 +3,7 @@
 use waxwing_kernel::config::NoConfig;
 use waxwing_kernel::mailbox::Delivery;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
-use waxwing_kernel::request::Leaving;
+use waxwing_kernel::request::{Beginning, Leaving};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::{SessionSlot, Site, SiteBuilder};
 use waxwing_stanza::{Kind, PresenceType, Stanza};
@@ -48,6 +48,8 @@ impl Module for Csi {
         on.stream_feature(Self::feature);
         on.nonza("inactive", NS, Self::rest);
         on.nonza("active", NS, Self::wake);
+        on.inline("inactive", NS, Self::begin_resting);
+        on.inline("active", NS, Self::begin_awake);
         on.egress(Self::hold);
         // §5.2: "the CSI state is not restored" by resumption.
         on.loss(Self::wake);
@@ -61,6 +63,16 @@ impl Csi {
 
     fn rest(&self, leaving: &mut Leaving<'_>) {
         leaving.slots.of(self.state).is_inactive = true;
+    }
+
+    /// XEP-0386 §4: "If the client included a XEP-0352 <active/> or <inactive/> element, the
+    /// session must begin in that state."
+    fn begin_resting(&self, beginning: &mut Beginning<'_>) {
+        beginning.slots.of(self.state).is_inactive = true;
+    }
+
+    fn begin_awake(&self, beginning: &mut Beginning<'_>) {
+        beginning.slots.of(self.state).is_inactive = false;
     }
 
     fn wake(&self, leaving: &mut Leaving<'_>) {

@@ -9,7 +9,7 @@ use waxwing_kernel::module::Xep;
 use crate::modules::MODULES;
 
 /// What is implemented below the modules: number, version, where.
-const CORE: [(Xep, &str); 10] = [
+const CORE: [(Xep, &str); 12] = [
     (Xep(82, "1.1.1"), "kernel"),
     (Xep(128, "1.0.1"), "disco"),
     (Xep(156, "1.4.0"), "net"),
@@ -18,6 +18,8 @@ const CORE: [(Xep, &str); 10] = [
     (Xep(198, "1.6.3"), "stream"),
     (Xep(199, "2.0.1"), "stream"),
     (Xep(368, "1.1.0"), "net"),
+    (Xep(386, "1.1.0"), "stream"),
+    (Xep(388, "1.0.4"), "stream"),
     (Xep(440, "1.0.0"), "stream"),
     (Xep(478, "0.2.0"), "stream"),
 ];

@@ -98,6 +98,14 @@ impl Chassis {
         }
     }
 
+    /// Goes on with the limits of after authentication, without a new header (XEP-0388 §2.6.1).
+    pub(crate) fn enlarge(&mut self) {
+        let limits = self.xml_limits(true);
+        if let Some(splitter) = &mut self.splitter {
+            splitter.set_limits(limits);
+        }
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         self.hosts.limits()
     }

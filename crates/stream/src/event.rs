@@ -1,5 +1,8 @@
 //! What goes in and comes out of a stream besides bytes.
 
+use std::fmt;
+use std::sync::Arc;
+
 use waxwing_jid::{BareJid, Jid};
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_xml::Element;
@@ -134,6 +137,9 @@ pub enum Question {
         /// The prepared resource that the client asks for.
         resource: Option<String>,
     },
+    /// Bind a resource along with the authentication (XEP-0386), and enable there what the client
+    /// asks for. Answer: [`Answer::Begun`].
+    Begin(Box<Inline>),
     /// Resume a session (XEP-0198 §5). Answers: [`Answer::Resumed`], [`Answer::NotResumed`].
     Resume {
         /// Who has signed in; only this account's sessions may be handed out.
@@ -151,6 +157,56 @@ pub enum Question {
         /// For how many seconds at most.
         max: Option<u32>,
     },
+}
+
+/// A session that is asked for along with the authentication (XEP-0386).
+pub struct Inline {
+    /// Who has signed in.
+    pub account: BareJid,
+    /// The identifier of the client's installation (XEP-0388 §2.3), which nobody else may see.
+    pub agent: Option<String>,
+    /// What the client calls itself, for its resource; as sent, not yet prepared.
+    pub tag: Option<String>,
+    /// Stream management is asked for.
+    pub enable: Option<Enable>,
+    /// The whole `<authenticate/>`.
+    pub request: Arc<Element>,
+}
+
+/// The request may hold a password, so it stays out of logs.
+impl fmt::Debug for Inline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inline").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+/// `<enable/>` (XEP-0198 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enable {
+    /// The client wants to resume.
+    pub resume: bool,
+    /// For how many seconds at most.
+    pub max: Option<u32>,
+}
+
+/// `<enabled/>` (XEP-0198 §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enabled {
+    /// The identifier for resumption, if that is granted.
+    pub id: Option<String>,
+    /// How long the session waits for its client, in seconds.
+    pub max_seconds: u32,
+}
+
+/// A session that begins along with the authentication.
+#[derive(Debug)]
+pub struct Begun {
+    /// The bound address.
+    pub address: Jid,
+    /// Stream management is on, where it was asked for.
+    pub enabled: Option<Enabled>,
+    /// Further elements for `<bound/>`.
+    pub bound: String,
 }
 
 /// What credentials a mechanism needs.
@@ -175,6 +231,8 @@ pub enum Answer {
     Account(BareJid),
     /// The bound address.
     Bound(Result<Jid, StanzaError>),
+    /// The session that was asked for along with the authentication.
+    Begun(Result<Box<Begun>, StanzaError>),
     /// The state of the session to resume.
     Resumed(Box<Acks>),
     /// No such session; with the count of stanzas handled, if that is still known.

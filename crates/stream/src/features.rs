@@ -6,7 +6,7 @@ use waxwing_xml::write;
 
 use crate::host::{Host, Security};
 use crate::limits::Limits;
-use crate::{BIND, SASL, SM, STREAM, TLS, sasl};
+use crate::{BIND, BIND2, SASL, SASL2, SM, STREAM, TLS, sasl};
 
 const LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// XEP-0077 §8.
@@ -21,6 +21,8 @@ pub(crate) enum Phase {
     Sasl(bool),
     /// Bind or resume.
     Bind,
+    /// A resource is bound; with stream management on where it is `managed`.
+    Bound { managed: bool },
 }
 
 /// What the features depend on.
@@ -54,8 +56,15 @@ impl Features<'_> {
                 empty("sm", SM, out);
                 out.extend(self.host.features.iter().map(|feature| &**feature));
             }
+            Phase::Bound { managed } => {
+                if !managed {
+                    empty("sm", SM, out);
+                }
+                out.extend(self.host.features.iter().map(|feature| &**feature));
+            }
         }
-        announce_limits(matches!(phase, Phase::Bind), self.limits, out);
+        let is_known = matches!(phase, Phase::Bind | Phase::Bound { .. });
+        announce_limits(is_known, self.limits, out);
         out.push_str("</stream:features>");
     }
 }
@@ -83,6 +92,9 @@ fn mechanisms(host: &Host, security: &Security, out: &mut String) {
         write!(out, "<mechanism>{mechanism}</mechanism>").expect("strings take every write");
     }
     out.push_str("</mechanisms>");
+    if sasl::offers_sasl2(host, security) {
+        authentication(host, &offered, out);
+    }
     if !offered.iter().any(|mechanism| matches!(mechanism, sasl::Mechanism::Scram(_, true))) {
         return;
     }
@@ -97,6 +109,28 @@ fn mechanisms(host: &Host, security: &Security, out: &mut String) {
         }
     }
     out.push_str("</sasl-channel-binding>");
+}
+
+/// `<authentication/>` (XEP-0388 §2.1) with what can be done along with it: resuming (XEP-0198
+/// §7.2), and binding with what a session can begin with (XEP-0386 §3).
+fn authentication(host: &Host, offered: &[sasl::Mechanism], out: &mut String) {
+    out.push_str("<authentication");
+    write::attribute(out, "xmlns", SASL2);
+    out.push('>');
+    for mechanism in offered {
+        write!(out, "<mechanism>{mechanism}</mechanism>").expect("strings take every write");
+    }
+    out.push_str("<inline>");
+    empty("sm", SM, out);
+    out.push_str("<bind");
+    write::attribute(out, "xmlns", BIND2);
+    out.push_str("><inline>");
+    for feature in host.inline.iter().map(|feature| &**feature).chain([SM]) {
+        out.push_str("<feature");
+        write::attribute(out, "var", feature);
+        out.push_str("/>");
+    }
+    out.push_str("</inline></bind></inline></authentication>");
 }
 
 /// XEP-0478. Before authentication the whole handshake is bounded, which bounds silence too.

@@ -39,6 +39,11 @@ pub struct Host {
     /// Namespaces of elements other than stanzas that modules understand once a resource is
     /// bound, for example `urn:xmpp:csi:0`.
     pub nonzas: Vec<Arc<str>>,
+    /// Authentication by XEP-0388 is offered beside that of RFC 6120.
+    pub sasl2: bool,
+    /// Namespaces of what modules enable in a session that is bound along with the authentication
+    /// (XEP-0386 §3), for example `urn:xmpp:carbons:2`.
+    pub inline: Vec<Arc<str>>,
     /// Key for the salts of accounts that do not exist.
     pub secret: [u8; 32],
     /// Iteration count shown for accounts that do not exist; should be the one of new accounts.
@@ -63,12 +68,24 @@ impl Host {
             registration: false,
             features: Vec::new(),
             nonzas: Vec::new(),
+            sasl2: true,
+            inline: Vec::new(),
             secret,
             scram_iterations: ScramKeys::ITERATIONS,
             origins: Vec::new(),
             redirect: Redirect::default(),
             lang: "en".into(),
         }
+    }
+
+    /// A hash of `parts` that nobody without the secret of this host can make or undo.
+    pub fn seal(&self, purpose: &str, parts: &[&str]) -> Vec<u8> {
+        let mut text = purpose.to_owned();
+        for part in parts {
+            text.push('\0');
+            text.push_str(part);
+        }
+        Hash::Sha256.hmac(&self.secret, text.as_bytes())
     }
 
     /// Whether pages of `origin` may talk to this host. A client that names none is no browser.

@@ -2,12 +2,15 @@
 //! deadline out.
 //!
 //! [`Stream`] speaks RFC 6120 (TCP) and RFC 7395 (WebSocket) as the server of a client:
-//! STARTTLS, SASL, resource binding, stream management (XEP-0198), announced limits (XEP-0478),
-//! keepalive and the closing handshake. What it cannot know itself it asks
+//! STARTTLS, SASL by both profiles (RFC 6120 §6, XEP-0388), resource binding by both ways (RFC
+//! 6120 §7, XEP-0386), stream management (XEP-0198), announced limits (XEP-0478), keepalive and
+//! the closing handshake. What it cannot know itself it asks
 //! ([`Event::Ask`]); the driver answers, possibly after a query.
 //!
 //! ```text
 //!  ExpectHeader -> ExpectTls -> ExpectHeader -> ExpectSasl -> ExpectHeader -> ExpectBind -> Open
+//!                                                   \------> Welcome ------> ExpectBind -> Open
+//!                                                               \--------------------------> Open
 //! ```
 
 mod acks;
@@ -28,8 +31,8 @@ mod timers;
 pub use acks::{Acks, Full};
 pub use error::{Condition, StreamError};
 pub use event::{
-    Answer, AuthFailure, Closing, Closure, Event, Framing, Input, Need, Question, Tag, Ticket,
-    Violation,
+    Answer, AuthFailure, Begun, Closing, Closure, Enable, Enabled, Event, Framing, Inline, Input,
+    Need, Question, Tag, Ticket, Violation,
 };
 pub use host::{Entropy, Host, Hosts, Mechanisms, Redirect, Security};
 pub use limits::Limits;
@@ -42,5 +45,8 @@ pub(crate) const STREAM: &str = "http://etherx.jabber.org/streams";
 pub(crate) const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 pub(crate) const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 pub(crate) const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+pub(crate) const SASL2: &str = "urn:xmpp:sasl:2";
 pub(crate) const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+pub(crate) const BIND2: &str = "urn:xmpp:bind:0";
 pub(crate) const SM: &str = "urn:xmpp:sm:3";
+pub(crate) const CSI: &str = "urn:xmpp:csi:0";

@@ -15,13 +15,24 @@ use random::{Random, mutate};
 const ROUNDS: usize = 4000;
 
 /// What a client says after its header, or once it is signed in.
-const LINES: [&str; 22] = [
+const LINES: [&str; 27] = [
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>\
      AGp1bGlldAByMG0zMG15cjBtMzA=</auth>",
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>\
      biwsbj1qdWxpZXQscj14</auth>",
     "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Yz1iaXdzLHI9eCxwPXg=</response>",
     "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>\
+     AGp1bGlldAByMG0zMG15cjBtMzA=</initial-response></authenticate>",
+    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>\
+     AGp1bGlldAByMG0zMG15cjBtMzA=</initial-response><resume xmlns='urn:xmpp:sm:3' previd='sm-1' \
+     h='0'/><bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3' resume='1'/></bind>\
+     </authenticate>",
+    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-1'><initial-response>\
+     biwsbj1qdWxpZXQscj14</initial-response><bind xmlns='urn:xmpp:bind:0'><tag>full</tag></bind>\
+     </authenticate>",
+    "<response xmlns='urn:xmpp:sasl:2'>Yz1iaXdzLHI9eCxwPXg=</response>",
+    "<abort xmlns='urn:xmpp:sasl:2'/>",
     "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
     "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
      <resource>orchard</resource></bind></iq>",

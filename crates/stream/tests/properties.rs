@@ -6,7 +6,7 @@ mod stage;
 
 use proptest::prelude::*;
 use stage::{Domains, Stage};
-use waxwing_stream::{Framing, Input, Limits, Security, Violation};
+use waxwing_stream::{Framing, Host, Input, Limits, Security, Violation};
 
 /// Pieces that come together to something meaningful now and then.
 const PIECES: &[&str] = &[
@@ -20,6 +20,17 @@ const PIECES: &[&str] = &[
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'/>",
     "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>biws</response>",
     "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>\
+     AGp1bGlldAByMG0zMG15cjBtMzA=</initial-response></authenticate>",
+    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>\
+     AGp1bGlldAByMG0zMG15cjBtMzA=</initial-response><resume xmlns='urn:xmpp:sm:3' previd='sm-1' \
+     h='0'/><bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3' resume='1'/></bind>\
+     </authenticate>",
+    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-1'><initial-response>\
+     biwsbj1qdWxpZXQscj14</initial-response><bind xmlns='urn:xmpp:bind:0'><tag>full</tag></bind>\
+     </authenticate>",
+    "<response xmlns='urn:xmpp:sasl:2'>Yz1iaXdzLHI9eCxwPXg=</response>",
+    "<abort xmlns='urn:xmpp:sasl:2'/>",
     "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
     "<iq xmlns='jabber:client' type='set' id='b'>\
      <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
@@ -81,7 +92,9 @@ fn stage(websocket: bool, clear: bool) -> Stage {
     let framing = if websocket { Framing::WebSocket } else { Framing::Tcp };
     let security = Security { tls: !clear, ..Security::default() };
     let limits = Limits { auth_attempts: 99, bind_attempts: 99, ..Limits::default() };
-    Stage::new(framing, security, Domains::new(limits))
+    let mut domains = Domains::new(limits);
+    domains.host = Host { sasl2: true, ..stage::host() }.into();
+    Stage::new(framing, security, domains)
 }
 
 fn put(stage: &mut Stage, websocket: bool, bytes: &[u8]) {

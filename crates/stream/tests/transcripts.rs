@@ -25,7 +25,7 @@ use stage::{Domains, Output, Stage, host};
 use waxwing_stream::{Framing, Input, Limits, Security};
 
 /// What would be repeated in every transcript.
-const WORDS: [(&str, &str); 10] = [
+const WORDS: [(&str, &str); 15] = [
     ("{space}", " "),
     ("{hello}", stage::HELLO),
     ("{ws-hello}", stage::WS_HELLO),
@@ -42,6 +42,24 @@ const WORDS: [(&str, &str); 10] = [
     ),
     ("{close}", "<close xmlns=\"urn:ietf:params:xml:ns:xmpp-framing\" />"),
     ("{sasl}", "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'"),
+    ("{sasl2}", "xmlns='urn:xmpp:sasl:2'"),
+    ("{bind2}", "xmlns='urn:xmpp:bind:0'"),
+    (
+        "{inline}",
+        "<inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline>\
+         <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/>\
+         <feature var='urn:xmpp:sm:3'/></inline></bind></inline>",
+    ),
+    (
+        "{early}",
+        "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>16384</max-bytes>\
+         <idle-seconds>60</idle-seconds></limits>",
+    ),
+    (
+        "{late}",
+        "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>262144</max-bytes>\
+         <idle-seconds>60</idle-seconds></limits>",
+    ),
     ("{streams}", "xmlns='urn:ietf:params:xml:ns:xmpp-streams'"),
     ("{stanzas}", "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'"),
     ("{sm}", "xmlns='urn:xmpp:sm:3'"),
@@ -197,6 +215,16 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
         "origins" => host.origins = value.split(' ').map(Into::into).collect(),
         "optional-tls" => host.require_tls = false,
         "no-starttls" => host.starttls = false,
+        "sasl2" => host.sasl2 = true,
+        "no-exporter" => security.exporter = None,
+        "plain" => {
+            let none = waxwing_stream::Mechanisms { plain: true, ..NO_MECHANISM };
+            host.mechanisms = none;
+        }
+        "scram" => {
+            let only = waxwing_stream::Mechanisms { scram_sha_256: true, ..NO_MECHANISM };
+            host.mechanisms = only;
+        }
         "anonymous" => host.mechanisms.anonymous = true,
         "no-sha-1" => host.mechanisms.scram_sha_1 = false,
         "registration" => host.registration = true,
@@ -208,6 +236,15 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
         _ => panic!("unknown setting {key}"),
     }
 }
+
+const NO_MECHANISM: waxwing_stream::Mechanisms = waxwing_stream::Mechanisms {
+    scram_sha_1: false,
+    scram_sha_256: false,
+    scram_sha_512: false,
+    plain: false,
+    external: false,
+    anonymous: false,
+};
 
 type Setting<'a> = (&'a mut waxwing_stream::Host, &'a mut Security, &'a mut Limits);
 

@@ -103,7 +103,7 @@ impl Player {
             Act::Away => {}
             Act::Here => drop(self.signed_in(name).await?),
             Act::Online => self.appear(name).await?,
-            Act::Connect => {
+            Act::Connect | Act::Open => {
                 let client = Client::connect(name.clone(), self.link(name).await?).await?;
                 self.clients.insert(name.clone(), client);
             }

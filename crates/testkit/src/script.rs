@@ -69,6 +69,8 @@ pub enum Act {
     Away,
     /// `connects`: opens a stream and does not sign in; the account need not exist.
     Connect,
+    /// `opens a stream`: does that and nothing else; the account exists.
+    Open,
     /// `signs in`: authenticates without binding a resource.
     SignIn,
 }
@@ -234,6 +236,7 @@ fn act(text: &str) -> Option<Result<Act, String>> {
         ("is", "here") => Ok(Act::Here),
         ("is", "away") => Ok(Act::Away),
         ("connects", "") => Ok(Act::Connect),
+        ("opens", "a stream") => Ok(Act::Open),
         ("signs", "in") => Ok(Act::SignIn),
         _ => return None,
     })

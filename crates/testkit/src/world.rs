@@ -212,5 +212,6 @@ fn offer(site: &Site) -> Host {
     host.registration = site.has_early_routes();
     host.features = site.stream_features();
     host.nonzas = site.nonzas();
+    host.inline = site.inline_features();
     host
 }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, ready};
 
-use waxwing_stream::{Answer, Closing, Closure, Event, Question, Stream, StreamError, Ticket};
+use waxwing_stream::{
+    Answer, Closing, Closure, Enable, Enabled, Event, Question, Stream, StreamError, Ticket,
+};
 
 use crate::mailbox::{Handover, Mail};
 use crate::request::Leaving;
@@ -202,15 +204,7 @@ impl Session {
 
     fn on_question(&mut self, stream: &mut Stream, ticket: Ticket, question: Question) {
         let Question::Enable { resume, max } = question else { return };
-        self.is_acknowledged = true;
-        let longest = self.hub.limits().stream.sm_resume_seconds;
-        let max_seconds = max.unwrap_or(longest).min(longest);
-        let id = resume.then(|| self.hub.clock().token(16));
-        if let Some(id) = &id {
-            self.hub.remember(id.clone(), self.account.jid().clone(), self.mailbox.clone());
-            self.resumption = Some(id.clone());
-            self.resume_seconds = max_seconds;
-        }
+        let Enabled { id, max_seconds } = self.enable(Enable { resume, max });
         stream.answer(self.hub.clock().now(), ticket, Answer::Enabled { id, max_seconds });
     }
 }

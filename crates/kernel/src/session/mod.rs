@@ -21,7 +21,7 @@ use std::time::Instant;
 use waxwing_jid::Jid;
 use waxwing_stanza::{Head, Stanza};
 use waxwing_store::{Commit, StoreError};
-use waxwing_stream::{Acks, Stream, Tag};
+use waxwing_stream::{Acks, Enable, Enabled, Stream, Tag};
 
 use crate::account::Account;
 use crate::directory::Resource;
@@ -118,6 +118,25 @@ impl Session {
         }
     }
 
+    /// What modules keep in it.
+    pub(crate) fn slots(&mut self) -> &mut Slots {
+        &mut self.slots
+    }
+
+    /// Turns stream management on (XEP-0198 §3).
+    pub(crate) fn enable(&mut self, wish: Enable) -> Enabled {
+        self.is_acknowledged = true;
+        let longest = self.hub.limits().stream.sm_resume_seconds;
+        let max_seconds = wish.max.unwrap_or(longest).min(longest);
+        let id = wish.resume.then(|| self.hub.clock().token(16));
+        if let Some(id) = &id {
+            self.hub.remember(id.clone(), self.account.jid().clone(), self.mailbox.clone());
+            self.resumption = Some(id.clone());
+            self.resume_seconds = max_seconds;
+        }
+        Enabled { id, max_seconds }
+    }
+
     /// It takes the place of the session behind `older`.
     pub(crate) fn succeed(&mut self, older: Mailbox) {
         self.older = Some(older);
@@ -142,6 +161,7 @@ impl Session {
             is_live: true,
             transport,
             since_millis: self.hub.clock().wall_millis(),
+            client: None,
         }
     }
 

@@ -213,6 +213,7 @@ mod tests {
             is_live: true,
             transport: Transport::Tcp,
             since_millis: 0,
+            client: None,
         };
         assert_eq!(state(&session), "invisible");
         for (show, expected) in

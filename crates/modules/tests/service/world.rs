@@ -77,6 +77,7 @@ impl World {
             is_live: true,
             transport: Transport::Memory,
             since_millis: 0,
+            client: None,
         };
         self.hub.directory().bind(resource, 10).unwrap();
         let party = Party { mailbox: Some(mailbox), ..Party::new(jid, account) };

@@ -117,6 +117,11 @@ impl Exchange {
         fail(FailureCondition::Aborted)
     }
 
+    /// Whether no authentication is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self, Exchange::Idle)
+    }
+
     /// Who is signing in, as far as known.
     pub(crate) fn account(&self) -> Option<&BareJid> {
         match self {

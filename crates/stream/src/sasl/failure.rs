@@ -6,6 +6,25 @@ use std::fmt;
 use waxwing_xml::write;
 
 use crate::event::AuthFailure;
+use crate::{SASL, SASL2};
+
+/// How SASL is put into XML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// RFC 6120 §6.
+    Sasl1,
+    /// XEP-0388.
+    Sasl2,
+}
+
+impl Profile {
+    pub(crate) fn namespace(self) -> &'static str {
+        match self {
+            Profile::Sasl1 => SASL,
+            Profile::Sasl2 => SASL2,
+        }
+    }
+}
 
 /// `<failure/>`: a condition and words for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,11 +91,18 @@ impl Failure {
         self
     }
 
-    /// Writes the whole element.
-    pub(crate) fn write(&self, out: &mut String) {
-        out.push_str("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><");
+    /// Writes the whole element in the words of a profile. In that of XEP-0388 the condition has
+    /// its namespace from RFC 6120 (§2.6.2), and what goes with the failure stands behind it.
+    pub(crate) fn write(&self, profile: Profile, app: &str, out: &mut String) {
+        out.push_str("<failure");
+        write::attribute(out, "xmlns", profile.namespace());
+        out.push_str("><");
         out.push_str(self.condition.name());
+        if profile == Profile::Sasl2 {
+            write::attribute(out, "xmlns", SASL);
+        }
         out.push_str("/>");
+        out.push_str(app);
         if let Some(text) = &self.text {
             out.push_str("<text xml:lang='en'>");
             write::text(out, text);

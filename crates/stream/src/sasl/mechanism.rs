@@ -61,6 +61,13 @@ pub(crate) fn offered(host: &Host, security: &Security) -> Vec<Mechanism> {
     all
 }
 
+/// Whether the profile of XEP-0388 is offered. "SASL2 MUST only be used by Clients or offered by
+/// Servers after TLS negotiation" (§5), or where there is nobody to protect it from; and it "MUST
+/// NOT be offered if not at least one mechanism can be provided" (§2.1).
+pub(crate) fn offers_sasl2(host: &Host, security: &Security) -> bool {
+    host.sasl2 && security.is_private() && !offered(host, security).is_empty()
+}
+
 /// Why `mechanism` is not offered; `None` if it is.
 pub(crate) fn refusal(
     mechanism: Mechanism,

@@ -7,12 +7,13 @@ mod mechanism;
 mod plain;
 mod scram;
 
+pub(crate) use failure::Profile;
 pub use failure::{Failure, FailureCondition};
 pub use hash::{Hash, ScramKeys};
 pub use mechanism::Mechanism;
 
 pub(crate) use exchange::{Context, Exchange, Step};
-pub(crate) use mechanism::{offered, refusal};
+pub(crate) use mechanism::{offered, offers_sasl2, refusal};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -28,6 +29,13 @@ pub(crate) fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
             .map(Zeroizing::new)
             .map_err(|_| Failure::new(FailureCondition::IncorrectEncoding)),
     }
+}
+
+/// The same in XEP-0388, where nothing stands for no data and "=" is not special (§2.2). White
+/// space around it is forgiven: "This SHOULD NOT include any line wrapping or other whitespace".
+pub(crate) fn decode_plain(text: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let decoded = BASE64.decode(text.trim_ascii());
+    decoded.map(Zeroizing::new).map_err(|_| Failure::new(FailureCondition::IncorrectEncoding))
 }
 
 /// Encodes the content of `<challenge/>` and `<success/>`.

@@ -1,8 +1,8 @@
 //! However a client's bytes are cut, a stream sees and says the same.
 
-use waxwing_stream::{Framing, Input, Limits, Security};
+use waxwing_stream::{Framing, Host, Input, Limits, Security};
 
-use crate::stage::{Domains, Output, Stage};
+use crate::stage::{Domains, Output, Stage, host};
 
 /// What came of a conversation.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +39,9 @@ fn play(start: Start, pieces: &[&[u8]]) -> Outcome {
         true => Security::default(),
         false => Security { tls: true, exporter: Some([7; 32]), ..Security::default() },
     };
-    let mut stage = Stage::new(Framing::Tcp, security, Domains::new(Limits::default()));
+    let mut domains = Domains::new(Limits::default());
+    domains.host = Host { sasl2: true, ..host() }.into();
+    let mut stage = Stage::new(Framing::Tcp, security, domains);
     if start.is_signed_in && !start.is_clear {
         stage.act("login");
     }

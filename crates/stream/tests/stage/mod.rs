@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use waxwing_jid::BareJid;
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_stream::{
-    Acks, Answer, AuthFailure, Closing, Closure, Event, Framing, Hash, Host, Hosts, Input, Limits,
-    MarkKind, Need, Question, ScramKeys, Security, Stream, StreamError, Tag, Ticket, Violation,
+    Acks, Answer, AuthFailure, Begun, Closing, Closure, Enabled, Event, Framing, Hash, Host, Hosts,
+    Inline, Input, Limits, MarkKind, Need, Question, ScramKeys, Security, Stream, StreamError, Tag,
+    Ticket, Violation,
 };
 
 /// The password of `juliet` and, disabled, of `romeo`.
@@ -62,6 +63,9 @@ pub(crate) fn host() -> Host {
     host.features = vec!["<ver xmlns='urn:xmpp:features:rosterver'/>".into()];
     host.nonzas = vec!["urn:xmpp:csi:0".into()];
     host.scram_iterations = ITERATIONS;
+    // Most conversations are about other things.
+    host.sasl2 = false;
+    host.inline = vec!["urn:xmpp:carbons:2".into(), "urn:xmpp:csi:0".into()];
     host
 }
 
@@ -275,6 +279,19 @@ impl Stage {
                     Answer::Bound(Ok(account.with_resource(resource).unwrap()))
                 }
             },
+            Question::Begin(inline) => match inline.tag.as_deref() {
+                Some("full") => Answer::Begun(Err(StanzaError::resource_constraint())),
+                Some("locked") => Answer::Begun(Err(StanzaError::not_allowed().text("locked"))),
+                tag => {
+                    let resource = format!("{}/1", tag.unwrap_or("none"));
+                    let enabled = inline.enable.map(|enable| Enabled {
+                        id: enable.resume.then(|| "sm-1".to_owned()),
+                        max_seconds: enable.max.unwrap_or(600).min(600),
+                    });
+                    let address = inline.account.with_resource(&resource).unwrap();
+                    Answer::Begun(Ok(Box::new(Begun { address, enabled, bound: String::new() })))
+                }
+            },
             Question::Resume { previd, .. } => match self.sessions.remove(&previd) {
                 Some(acks) => Answer::Resumed(acks),
                 None => Answer::NotResumed { h: (previd == "old").then_some(7) },
@@ -333,6 +350,12 @@ fn describe(question: &Question) -> String {
         Question::Anonymous => "anonymous".into(),
         Question::Bind { account, resource } => {
             format!("bind {account} {}", resource.as_deref().unwrap_or("-"))
+        }
+        Question::Begin(inline) => {
+            let Inline { account, agent, tag, enable, .. } = &**inline;
+            let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+            let enable = enable.map_or("-".into(), |e| format!("{} {:?}", e.resume, e.max));
+            format!("begin {account} {} {} {enable}", or(agent), or(tag))
         }
         Question::Resume { account, previd, h } => format!("resume {account} {previd} {h}"),
         Question::Enable { resume, max } => format!("enable {resume} {max:?}"),

@@ -15,6 +15,7 @@ use connection::Connection;
 
 const STREAMS: &str = "http://etherx.jabber.org/streams";
 const PING: &str = "urn:xmpp:ping";
+const BIND2: &str = "urn:xmpp:bind:0";
 
 /// One client with its connection, if it has one.
 pub struct Client {
@@ -75,7 +76,9 @@ impl Client {
     pub async fn send(&mut self, xml: &str) -> Result<(), String> {
         if let Ok(node) = Node::parse(xml) {
             self.note_presence(&node);
-            if node.is("enable", ACKS) {
+            // Alone, or along with the authentication.
+            let inline = node.child("bind", BIND2).and_then(|bind| bind.child("enable", ACKS));
+            if inline.unwrap_or(&node).is("enable", ACKS) {
                 self.acks = Some(Acks::default());
             } else if let Some(acks) = self.acks.as_mut().filter(|_| is_stanza(&node)) {
                 acks.keep(xml);
@@ -172,6 +175,8 @@ impl Client {
             let id = node.attribute("id").unwrap_or_default();
             return self.send(&format!("<iq type='result' id='{id}'/>")).await;
         }
+        let bound = node.child("bound", BIND2).and_then(|bound| bound.child("enabled", ACKS));
+        let node = bound.unwrap_or(node);
         let Some(acks) = self.acks.as_mut().filter(|_| node.namespace == ACKS) else {
             return Ok(());
         };

@@ -75,7 +75,7 @@ impl ExpectBind {
                     io.acks = Some(acks);
                     return io.fail(StreamError::internal_server_error());
                 }
-                resumed(io, now, acks, h)
+                resumed(io, now, acks, h, |out, resumed| out.push_str(resumed))
             }
             (Some(Pending::Resume(_)), answer) => {
                 let h = match answer {
@@ -138,8 +138,14 @@ impl ExpectBind {
 
 /// XEP-0198 §5: "it should handle the element's 'h' attribute as it would handle it on an <a/>
 /// element ..., except that after processing it MUST re-send to the peer any stanzas that are
-/// still marked as unhandled."
-fn resumed(io: &mut Chassis, now: Instant, mut acks: Box<Acks>, h: u32) -> State {
+/// still marked as unhandled." What says `<resumed/>` is `say`.
+pub(crate) fn resumed(
+    io: &mut Chassis,
+    now: Instant,
+    mut acks: Box<Acks>,
+    h: u32,
+    say: impl FnOnce(&mut String, &str),
+) -> State {
     let address = acks.address().clone();
     let received = acks.resume();
     let confirmed = acks.confirm(h);
@@ -149,7 +155,9 @@ fn resumed(io: &mut Chassis, now: Instant, mut acks: Box<Acks>, h: u32) -> State
     match confirmed {
         Err(error) => too_high(io, error),
         Ok(tags) => {
-            io.write(|out| write_resumed(out, handled, &previd));
+            let mut resumed = String::new();
+            write_resumed(&mut resumed, handled, &previd);
+            io.write(|out| say(out, &resumed));
             let state = Open::start(io, now, address, received);
             replay(io, now, tags);
             state

@@ -38,8 +38,9 @@ impl ExpectHeader {
         {
             return io.fail(error);
         }
+        let named = to.map(Jid::bare);
         match self.check(io, header, peer.map(Result::ok)) {
-            Ok(host) => self.advance(io, &host),
+            Ok(host) => self.advance(io, &host, named),
             Err(error) => io.fail(error),
         }
     }
@@ -74,7 +75,7 @@ impl ExpectHeader {
         }
     }
 
-    fn advance(self, io: &mut Chassis, host: &Arc<Host>) -> State {
+    fn advance(self, io: &mut Chassis, host: &Arc<Host>, named: Option<BareJid>) -> State {
         let clear = !io.security.is_private();
         let starttls = clear && host.starttls && !io.is_websocket();
         if let (Some(place), Framing::Tcp) = (&host.redirect.host, io.framing)
@@ -94,7 +95,7 @@ impl ExpectHeader {
                 (Phase::Tls, State::ExpectTls(Box::new(ExpectTls { failures })))
             }
             None => {
-                let state = ExpectSasl::new(failures, starttls);
+                let state = ExpectSasl::new(failures, starttls, named);
                 (Phase::Sasl(starttls), State::ExpectSasl(Box::new(state)))
             }
         };

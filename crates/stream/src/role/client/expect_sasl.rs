@@ -1,6 +1,5 @@
-//! Waiting for the client to authenticate (RFC 6120 §6).
+//! Waiting for the client to authenticate, by the profile of RFC 6120 §6 or that of XEP-0388.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use waxwing_jid::BareJid;
@@ -12,15 +11,22 @@ use crate::error::StreamError;
 use crate::event::{Answer, Event};
 use crate::host::Host;
 use crate::limits::seconds;
-use crate::role::client::{ExpectHeader, ExpectTls, State, refuse_management, unexpected};
-use crate::sasl::{self, Context, Exchange, Failure, FailureCondition, Mechanism, Step};
-use crate::{CLIENT, SASL, TLS};
+use crate::role::client::request::Request;
+use crate::role::client::{
+    ExpectHeader, ExpectTls, State, Welcome, host, refuse_management, unexpected,
+};
+use crate::sasl::{self, Context, Exchange, Failure, FailureCondition, Mechanism, Profile, Step};
+use crate::{CLIENT, SASL, SASL2, TLS};
 
 const REGISTER: &str = "jabber:iq:register";
 
 /// The state before authentication.
 pub(crate) struct ExpectSasl {
     exchange: Exchange,
+    /// By XEP-0388: what is asked for along with the authentication under way.
+    request: Option<Box<Request>>,
+    /// Who the client says it is in its header.
+    named: Option<BareJid>,
     failures: u8,
     /// STARTTLS is possible too.
     starttls: bool,
@@ -29,8 +35,9 @@ pub(crate) struct ExpectSasl {
 }
 
 impl ExpectSasl {
-    pub(crate) fn new(failures: u8, starttls: bool) -> ExpectSasl {
-        ExpectSasl { exchange: Exchange::Idle, failures, starttls, early: false }
+    pub(crate) fn new(failures: u8, starttls: bool, named: Option<BareJid>) -> ExpectSasl {
+        let exchange = Exchange::Idle;
+        ExpectSasl { exchange, request: None, named, failures, starttls, early: false }
     }
 
     pub(crate) fn element(
@@ -39,11 +46,23 @@ impl ExpectSasl {
         now: Instant,
         element: Element,
     ) -> State {
+        let is_inline = self.request.is_some();
         match (element.name(), element.namespace()) {
-            ("auth" | "response" | "abort", SASL) => {
+            ("auth" | "response" | "abort", SASL) if !is_inline => {
                 let account = self.exchange.account().cloned();
                 let step = self.message(io, &element);
                 self.step(io, account, step)
+            }
+            ("response" | "abort", SASL2) if is_inline => {
+                let account = self.exchange.account().cloned();
+                let step = self.reply(io, &element);
+                self.step(io, account, step)
+            }
+            // XEP-0388 §2.4: "Servers MUST disconnect Clients immediately if any other traffic is
+            // received."
+            _ if is_inline => io.fail(unexpected(&element)),
+            ("authenticate", SASL2) if self.exchange.is_idle() && offers_sasl2(io) => {
+                self.authenticate(io, element)
             }
             ("starttls", TLS) if self.starttls => {
                 Box::new(ExpectTls { failures: self.failures }).proceed(io)
@@ -73,6 +92,14 @@ impl ExpectSasl {
         self.step(io, account, step)
     }
 
+    /// What came to nothing but was nobody's guess; the client may try again.
+    pub(crate) fn retry(mut self: Box<Self>, io: &mut Chassis, failure: &Failure) -> State {
+        io.write(|out| failure.write(Profile::Sasl2, "", out));
+        self.request = None;
+        self.count(io)
+    }
+
+    /// An element of RFC 6120 §6.4.
     fn message(&mut self, io: &Chassis, element: &Element) -> Step {
         let host = host(io);
         let context = context(io, &host);
@@ -97,31 +124,110 @@ impl ExpectSasl {
         }
     }
 
-    fn step(self: Box<Self>, io: &mut Chassis, account: Option<BareJid>, step: Step) -> State {
-        match step {
-            Step::Challenge(text) => io.write(|out| data_element(out, "challenge", &text)),
-            Step::Ask(question) => io.ask(question),
-            Step::Success(account, data) => {
-                io.write(|out| data_element(out, "success", &data.unwrap_or_default()));
-                io.restart(true);
-                let next = ExpectHeader { account: Some(account), failures: 0 };
-                return State::ExpectHeader(Box::new(next));
+    /// `<authenticate/>` of XEP-0388 §2.3.
+    fn authenticate(mut self: Box<Self>, io: &mut Chassis, element: Element) -> State {
+        let request = match Request::read(element) {
+            Ok(request) => Box::new(request),
+            Err(failure) => return self.refuse(io, Profile::Sasl2, None, failure),
+        };
+        let step = self.begin(io, &request);
+        self.request = Some(request);
+        let account = self.exchange.account().cloned();
+        self.step(io, account, step)
+    }
+
+    fn begin(&mut self, io: &Chassis, request: &Request) -> Step {
+        let host = host(io);
+        let Some(mechanism) = Mechanism::parse(&request.mechanism()) else {
+            return Step::Failure(Failure::new(FailureCondition::InvalidMechanism));
+        };
+        match request.initial() {
+            Ok(initial) => {
+                let initial = initial.as_deref().map(Vec::as_slice);
+                self.exchange.start(mechanism, initial, &context(io, &host))
             }
-            Step::Failure(failure) => return self.refuse(io, account, failure),
+            Err(failure) => Step::Failure(failure),
+        }
+    }
+
+    /// `<response/>` and `<abort/>` of XEP-0388.
+    fn reply(&mut self, io: &Chassis, element: &Element) -> Step {
+        if element.name() == "abort" {
+            return self.exchange.abort();
+        }
+        let host = host(io);
+        match sasl::decode_plain(&element.text()) {
+            Ok(data) => self.exchange.respond(&data, &context(io, &host)),
+            Err(failure) => Step::Failure(failure),
+        }
+    }
+
+    fn step(self: Box<Self>, io: &mut Chassis, account: Option<BareJid>, step: Step) -> State {
+        let profile = self.profile();
+        match step {
+            Step::Challenge(text) => {
+                io.write(|out| data_element(out, "challenge", profile, &text));
+            }
+            Step::Ask(_)
+                if self.request.is_some() && self.is_somebody_else(self.exchange.account()) =>
+            {
+                let failure = Failure::new(FailureCondition::InvalidAuthzid);
+                return self.refuse(io, profile, account, failure);
+            }
+            Step::Ask(question) => io.ask(question),
+            Step::Success(account, data) => return self.succeed(io, account, data),
+            Step::Failure(failure) => return self.refuse(io, profile, account, failure),
         }
         State::ExpectSasl(self)
     }
 
-    /// RFC 6120 §6.4.5: a bounded number of retries, then `policy-violation`.
+    fn succeed(
+        mut self: Box<Self>,
+        io: &mut Chassis,
+        account: BareJid,
+        data: Option<String>,
+    ) -> State {
+        let Some(request) = self.request.take() else {
+            let data = data.unwrap_or_default();
+            io.write(|out| data_element(out, "success", Profile::Sasl1, &data));
+            io.restart(true);
+            let next = ExpectHeader { account: Some(account), failures: 0 };
+            return State::ExpectHeader(Box::new(next));
+        };
+        if self.is_somebody_else(Some(&account)) {
+            let failure = Failure::new(FailureCondition::InvalidAuthzid);
+            return self.refuse(io, Profile::Sasl2, Some(account), failure);
+        }
+        Welcome::start(io, self, (account, data), request)
+    }
+
+    /// XEP-0388 §2.3: "If the stream's from attribute (if present) does not match the non-empty
+    /// authorization string, the server MUST fail the authentication". Here the identity that is
+    /// acted as is that string, whether it was sent or follows from the name.
+    fn is_somebody_else(&self, account: Option<&BareJid>) -> bool {
+        self.named.as_ref().is_some_and(|named| account.is_some_and(|account| account != named))
+    }
+
+    fn profile(&self) -> Profile {
+        if self.request.is_some() { Profile::Sasl2 } else { Profile::Sasl1 }
+    }
+
     fn refuse(
         mut self: Box<Self>,
         io: &mut Chassis,
+        profile: Profile,
         account: Option<BareJid>,
         failure: Failure,
     ) -> State {
         self.exchange = Exchange::Idle;
-        io.write(|out| failure.write(out));
+        self.request = None;
+        io.write(|out| failure.write(profile, "", out));
         io.events.push_back(Event::Unauthorized(account, failure));
+        self.count(io)
+    }
+
+    /// RFC 6120 §6.4.5: a bounded number of retries, then `policy-violation`.
+    fn count(mut self: Box<Self>, io: &mut Chassis) -> State {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= io.limits().auth_attempts {
             return io.fail(StreamError::policy_violation().text("too many failed attempts"));
@@ -145,8 +251,8 @@ impl ExpectSasl {
     }
 }
 
-fn host(io: &Chassis) -> Arc<Host> {
-    io.host.clone().expect("a header with an unknown host ends the stream")
+fn offers_sasl2(io: &Chassis) -> bool {
+    sasl::offers_sasl2(&host(io), &io.security)
 }
 
 fn context<'a>(io: &'a Chassis, host: &'a Host) -> Context<'a> {
@@ -158,10 +264,10 @@ fn is_registration(stanza: &Stanza) -> bool {
         && stanza.body.has("query", REGISTER)
 }
 
-fn data_element(out: &mut String, name: &str, data: &str) {
+fn data_element(out: &mut String, name: &str, profile: Profile, data: &str) {
     out.push('<');
     out.push_str(name);
-    write::attribute(out, "xmlns", SASL);
+    write::attribute(out, "xmlns", profile.namespace());
     if data.is_empty() {
         return out.push_str("/>");
     }

@@ -5,9 +5,9 @@ use waxwing_xml::Element;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
 use crate::event::Event;
-use crate::role::client::{State, refuse_management, unexpected};
-use crate::sasl::{Failure, FailureCondition};
-use crate::{SASL, TLS};
+use crate::role::client::{State, host, refuse_management, unexpected};
+use crate::sasl::{Failure, FailureCondition, Profile};
+use crate::{SASL, SASL2, TLS};
 
 /// The state in which TLS is required and missing.
 pub(crate) struct ExpectTls {
@@ -20,9 +20,14 @@ impl ExpectTls {
         if element.is("starttls", TLS) {
             return self.proceed(io);
         }
-        if element.namespace() == SASL {
+        let profile = match element.namespace() {
+            SASL => Some(Profile::Sasl1),
+            SASL2 if host(io).sasl2 => Some(Profile::Sasl2),
+            _ => None,
+        };
+        if let Some(profile) = profile {
             let failure = Failure::new(FailureCondition::EncryptionRequired);
-            io.write(|out| failure.write(out));
+            io.write(|out| failure.write(profile, "", out));
             io.events.push_back(Event::Unauthorized(None, failure));
             self.failures = self.failures.saturating_add(1);
             if self.failures >= io.limits().auth_attempts {

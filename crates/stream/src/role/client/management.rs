@@ -141,7 +141,19 @@ pub(crate) fn too_high(io: &mut Chassis, TooHigh { h, sent }: TooHigh) -> State 
     io.fail(StreamError::undefined_condition().text(text).with(app))
 }
 
-fn write_enabled(out: &mut String, id: Option<&str>, max_seconds: u32) {
+/// Writes `<failed/>`.
+pub(crate) fn write_failed(out: &mut String, error: &StanzaError, h: Option<u32>) {
+    use std::fmt::Write;
+    write!(out, "<failed xmlns='{SM}'").expect("strings take every write");
+    if let Some(h) = h {
+        write!(out, " h='{h}'").expect("strings take every write");
+    }
+    let name = error.condition.name();
+    write!(out, "><{name} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>")
+        .expect("strings take every write");
+}
+
+pub(crate) fn write_enabled(out: &mut String, id: Option<&str>, max_seconds: u32) {
     out.push_str("<enabled xmlns='urn:xmpp:sm:3'");
     if let Some(id) = id {
         write::attribute(out, "id", id);

@@ -7,7 +7,10 @@ mod expect_tls;
 pub(crate) mod management;
 mod open;
 mod probe;
+mod request;
+mod welcome;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use waxwing_stanza::StanzaError;
@@ -16,13 +19,16 @@ use waxwing_xml::Element;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
 use crate::event::Answer;
+use crate::host::Host;
 use crate::{CLIENT, SM, STREAM};
 
 pub(crate) use expect_bind::ExpectBind;
 pub(crate) use expect_header::ExpectHeader;
 pub(crate) use expect_sasl::ExpectSasl;
 pub(crate) use expect_tls::ExpectTls;
+use management::write_failed;
 pub(crate) use open::{Open, keep};
+pub(crate) use welcome::Welcome;
 
 /// Where a client's stream stands.
 pub(crate) enum State {
@@ -32,6 +38,7 @@ pub(crate) enum State {
     /// behind `<starttls/>` is dropped: nobody knows who wrote it.
     Upgrading(Box<ExpectTls>),
     ExpectSasl(Box<ExpectSasl>),
+    Welcome(Box<Welcome>),
     ExpectBind(Box<ExpectBind>),
     Open(Open),
     Closed,
@@ -41,7 +48,7 @@ impl State {
     pub(crate) fn is_authenticated(&self) -> bool {
         match self {
             State::ExpectHeader(state) => state.account.is_some(),
-            State::ExpectBind(_) | State::Open(_) => true,
+            State::Welcome(_) | State::ExpectBind(_) | State::Open(_) => true,
             _ => false,
         }
     }
@@ -66,6 +73,7 @@ impl State {
             }
             State::ExpectTls(state) => state.element(io, &element),
             State::ExpectSasl(state) => state.element(io, now, element),
+            State::Welcome(state) => state.element(io, &element),
             State::ExpectBind(state) => state.element(io, element),
             State::Open(state) => state.element(io, now, element),
             State::Upgrading(_) | State::Closed => self,
@@ -75,6 +83,7 @@ impl State {
     pub(crate) fn answer(self, io: &mut Chassis, now: Instant, answer: Answer) -> State {
         match self {
             State::ExpectSasl(state) => state.answer(io, answer),
+            State::Welcome(state) => state.answer(io, now, answer),
             State::ExpectBind(state) => state.answer(io, now, answer),
             State::Open(state) => state.answer(io, answer),
             state => state,
@@ -106,16 +115,11 @@ fn refuse_management(io: &mut Chassis, element: &Element) -> bool {
     ours
 }
 
-/// Writes `<failed/>`.
+/// Says `<failed/>`.
 fn management_failed(io: &mut Chassis, error: &StanzaError, h: Option<u32>) {
-    use std::fmt::Write;
-    io.write(|out| {
-        write!(out, "<failed xmlns='{SM}'").expect("strings take every write");
-        if let Some(h) = h {
-            write!(out, " h='{h}'").expect("strings take every write");
-        }
-        let name = error.condition.name();
-        write!(out, "><{name} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>")
-            .expect("strings take every write");
-    });
+    io.write(|out| write_failed(out, error, h));
+}
+
+fn host(io: &Chassis) -> Arc<Host> {
+    io.host.clone().expect("a header with an unknown host ends the stream")
 }

@@ -6,14 +6,12 @@ use waxwing_jid::Jid;
 use waxwing_stanza::{Malformed, Stanza, StanzaError};
 use waxwing_xml::Element;
 
-use crate::SM;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
 use crate::event::{Event, Tag};
 use crate::role::client::management::schedule_request;
 use crate::role::client::{State, is_stanza, unexpected};
-
-const CLIENT_STATE: &str = "urn:xmpp:csi:0";
+use crate::{CSI, SM};
 
 /// The state of a bound client.
 pub(crate) struct Open {
@@ -47,7 +45,7 @@ impl Open {
         match element.namespace() {
             SM => self.management(io, now, &element),
             namespace if understood(io, namespace) => {
-                if namespace == CLIENT_STATE {
+                if namespace == CSI {
                     io.timers.inactive(element.name() == "inactive");
                     io.heard(now);
                 }
