@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::Identity;
+use waxwing_stanza::Stanza;
 use waxwing_store::{Statement, StoreError};
 use waxwing_stream::Tag;
 use waxwing_xml::Child;
@@ -24,6 +25,7 @@ use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
 
 pub(crate) type FilterRoute = Box<dyn Fn(&mut Transit<'_>) -> Verdict + Send + Sync>;
+pub(crate) type PresenceRoute = Box<dyn Fn(&Account, &mut Stanza) + Send + Sync>;
 pub(crate) type FeatureRoute = Box<dyn Fn(&Site) -> Option<String> + Send + Sync>;
 
 /// Routes by the namespace and name of an element, with the module that claimed each.
@@ -136,6 +138,7 @@ pub struct Table {
     pub(crate) abouts: Vec<&'static About>,
     pub(crate) iqs: HashMap<(Scope, Ask), ByElement<IqRoute>>,
     pub(crate) filters: Vec<Filter>,
+    pub(crate) presences: Vec<(&'static str, PresenceRoute)>,
     pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
     pub(crate) nonzas: ByElement<NonzaRoute>,
     pub(crate) inlines: ByElement<InlineRoute>,
@@ -218,6 +221,11 @@ impl Router {
         self.0.inlines.find(name, ns)
     }
 
+    /// Lets the modules amend what a session tells of its presence.
+    pub(crate) fn amend_presence(&self, account: &Account, stanza: &mut Stanza) {
+        self.0.presences.iter().for_each(|(_, run)| run(account, stanza));
+    }
+
     /// Calls the handlers of `signal` and gathers their effects.
     pub async fn signal(&self, signal: Signal, happening: impl Fn() -> Happening) -> Effects {
         let mut all = Effects::default();
@@ -273,6 +281,7 @@ impl Router {
         );
         lines.extend(self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)));
         lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
+        lines.extend(self.0.presences.iter().map(|(module, _)| format!("presence · {module}")));
         lines.extend(self.0.egress.iter().map(|(module, _)| format!("egress · {module}")));
         lines.extend(self.0.commands.iter().map(|(module, command)| {
             let about = command.about();

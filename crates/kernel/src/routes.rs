@@ -8,6 +8,7 @@ use waxwing_stanza::payload::disco::Identity;
 use waxwing_stanza::{Payload, Reply, StanzaError};
 use waxwing_xml::Child;
 
+use crate::account::Account;
 use crate::command::Command;
 use crate::disco::{DiscoAnswer, DiscoAsk};
 use crate::http::{HttpReply, HttpRequest};
@@ -17,7 +18,7 @@ use crate::request::{
     Beginning, Call, EgressRoute, Happening, InlineRoute, IqRoute, Leaving, NonzaRoute, Request,
     Scope, Signal, SignalRoute,
 };
-use crate::router::{Filter, Service, Spool, Table};
+use crate::router::{Filter, PresenceRoute, Service, Spool, Table};
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
 
@@ -165,6 +166,14 @@ impl<'a, M: Module> Routes<'a, M> {
         if let Err(other) = self.table.inlines.claim((name, ns), M::ABOUT.name, run) {
             self.conflict(format!("module {other} enables <{name} xmlns='{ns}'/> already"));
         }
+    }
+
+    /// Amends what a session tells of its presence, once, before it goes to everybody or to
+    /// somebody in particular.
+    pub fn presence(&mut self, amend: fn(&M, &Account, &mut Stanza)) {
+        let module = Arc::clone(&self.module);
+        let run: PresenceRoute = Box::new(move |account, stanza| amend(&module, account, stanza));
+        self.table.presences.push((M::ABOUT.name, run));
     }
 
     /// Sees every stanza on its way to a client's wire and decides when it leaves.

@@ -64,6 +64,7 @@ impl Session {
                 if let Err(error) = self.note_directed(kind, &to) {
                     return self.hub.refuse_presence(from, &stanza, &error, effects);
                 }
+                site.router.amend_presence(&self.account, &mut stanza);
                 self.hub.route(from, stanza, effects).await;
             }
             (Kind::Iq(_), None) => {

@@ -22,6 +22,7 @@ impl Session {
     ) {
         let Some(site) = self.site() else { return };
         stanza.head.from = Some(self.jid.clone());
+        site.router.amend_presence(&self.account, &mut stanza);
         match kind {
             PresenceType::Available => self.appear(&site, from, stanza, effects).await,
             PresenceType::Unavailable => self.disappear(&site, from, stanza, effects).await,

@@ -1,0 +1,55 @@
+//! Reading and writing the XML of cards.
+
+use waxwing_xml::{Child, Content, Limits, write};
+
+/// A card has passed the limits of its stream.
+const LIMITS: Limits = Limits {
+    element_bytes: u32::MAX as usize,
+    depth: 1024,
+    attributes: 1024,
+    name_bytes: 4096,
+    namespace_bytes: 65_536,
+    namespaces: 4096,
+    children: u32::MAX as usize,
+};
+
+/// One element with its own `xmlns`.
+pub(super) struct Tree(Content);
+
+impl Tree {
+    /// Reads an element; what cannot be read has no root.
+    pub(super) fn read(xml: &str) -> Self {
+        Self(Content::parse(xml, &LIMITS, waxwing_stanza::CLIENT).unwrap_or_default())
+    }
+
+    /// The element, if it is this one.
+    pub(super) fn root(&self, name: &str, ns: &str) -> Option<Child<'_>> {
+        self.0.children().find(|child| child.is(name, ns))
+    }
+}
+
+/// The texts of all children of this name in the namespace of their parent, without the space
+/// around them; empty ones are left out.
+pub(super) fn parts(child: Child<'_>, name: &str) -> Vec<String> {
+    let named = child.children().filter(|part| part.is(name, child.namespace()));
+    let texts = named.map(|part| part.text().trim().to_owned());
+    texts.filter(|text| !text.is_empty()).collect()
+}
+
+/// Writes `<name>text</name>`.
+pub(super) fn put(out: &mut String, name: &str, text: &str) {
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
+    write::text(out, text);
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
+}
+
+/// Writes `<name><kind>text</kind></name>`.
+pub(super) fn value(out: &mut String, name: &str, kind: &str, text: &str) {
+    out.push_str(&format!("<{name}>"));
+    put(out, kind, text);
+    out.push_str(&format!("</{name}>"));
+}
