@@ -3,20 +3,18 @@
     python tests/e2e/run.py [--server waxwing|prosody] [--storage URL] [--only TEXT] [--list]
 """
 
-import argparse
 import asyncio
-import importlib
 import logging
 import shutil
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import runner  # noqa: E402
 from registry import SCENARIOS  # noqa: E402
 from servers import ROOT, SERVERS  # noqa: E402
 from world import World  # noqa: E402
@@ -25,12 +23,9 @@ ARTEFACTS = ROOT / ".test" / "artefacts"
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = runner.parser(__doc__, "scenarios")
     parser.add_argument("--server", choices=SERVERS, default="waxwing")
     parser.add_argument("--storage", help="the URL of an empty database to use")
-    parser.add_argument("--only", default="", help="run scenarios whose title contains this text")
-    parser.add_argument("--list", action="store_true", help="print the titles and stop")
-    parser.add_argument("--keep", action="store_true", help="keep the server's folder")
     parser.add_argument("--verbose", action="store_true", help="show slixmpp's log")
     return parser.parse_args()
 
@@ -38,14 +33,8 @@ def arguments():
 async def play(scenario, server, number):
     """Runs one scenario within its time. None, or the reason why it failed."""
     world = World(server, number, ARTEFACTS)
-    limit = time.monotonic() + scenario.seconds
     try:
-        await asyncio.wait_for(scenario.play(world), scenario.seconds)
-        return None
-    except Exception:  # a scenario may fail in any way; the others still run
-        if time.monotonic() >= limit:
-            return f"not done within {scenario.seconds} s"
-        return traceback.format_exc()
+        return await runner.play(scenario, world)
     finally:
         await world.clean_up()
 
@@ -82,11 +71,9 @@ async def run(options, chosen):
 def main():
     options = arguments()
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.CRITICAL)
-    for file in sorted((HERE / "scenarios").glob("*.py")):
-        importlib.import_module(f"scenarios.{file.stem}")
-    chosen = [s for s in SCENARIOS if options.only.lower() in s.title.lower()]
-    if options.list:
-        print("\n".join(s.title for s in chosen))
+    runner.gather(HERE / "scenarios")
+    chosen = runner.choose(options, SCENARIOS)
+    if chosen is None:
         return 0
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     return asyncio.run(run(options, chosen))

@@ -6,19 +6,17 @@ After every attack the server lives, its memory has stayed below a bound, and ne
 has ever waited longer than a bound for the other's message.
 """
 
-import argparse
 import asyncio
-import importlib
 import shutil
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e"), str(HERE.parent)]
 
+import runner  # noqa: E402
 from attack import ATTACKS  # noqa: E402
 from node import Node, Watch  # noqa: E402
 
@@ -26,26 +24,6 @@ from node import Node, Watch  # noqa: E402
 WAIT_SECONDS = 2.0
 # What the server may weigh beyond its weight at rest.
 WEIGHT_MIB = 96
-
-
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="run attacks whose title contains this text")
-    parser.add_argument("--list", action="store_true", help="print the titles and stop")
-    parser.add_argument("--keep", action="store_true", help="keep the server's folder")
-    return parser.parse_args()
-
-
-async def play(attack, node):
-    """Runs one attack within its time. None, or the reason why it failed."""
-    begun = time.monotonic()
-    try:
-        await asyncio.wait_for(attack.play(node), attack.seconds)
-        return None
-    except Exception:  # an attack may fail in any way; the others still run
-        if time.monotonic() - begun >= attack.seconds:
-            return f"not done within {attack.seconds} s"
-        return traceback.format_exc()
 
 
 class Tally:
@@ -82,7 +60,7 @@ class Tally:
 async def attack_all(node, tally, chosen):
     async def one(attack):
         begun = time.monotonic()
-        why = await play(attack, node)
+        why = await runner.play(attack, node)
         return attack, why, time.monotonic() - begun
 
     slow = [asyncio.ensure_future(one(attack)) for attack in chosen if attack.is_slow]
@@ -120,14 +98,10 @@ async def run(options, chosen):
 
 
 def main():
-    options = arguments()
-    for file in sorted((HERE / "checks").glob("*.py")):
-        importlib.import_module(f"checks.{file.stem}")
-    chosen = [a for a in ATTACKS if options.only.lower() in a.title.lower()]
-    if options.list:
-        print("\n".join(a.title for a in chosen))
-        return 0
-    return asyncio.run(run(options, chosen))
+    options = runner.parser(__doc__, "attacks").parse_args()
+    runner.gather(HERE / "checks")
+    chosen = runner.choose(options, ATTACKS)
+    return 0 if chosen is None else asyncio.run(run(options, chosen))
 
 
 if __name__ == "__main__":
