@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -34,44 +34,37 @@ impl Comparison {
     pub(super) fn new(root: &Path, options: Options) -> Result<Self, String> {
         let folder = TempDir::new().map_err(|error| error.to_string())?;
         let programs = root.join(&options.programs);
-        let mut comparison =
-            Self { options, servers: Vec::new(), failures: Vec::new(), _folder: folder };
+        let mut places = Vec::new();
         for (number, peer) in (0..).zip(PEERS) {
             let (programs, ports) = (programs.clone(), free_ports(number)?);
-            let place =
-                Place { programs, folder: comparison._folder.path().join(peer.name), ports };
-            let named = &comparison.options.servers;
-            let is_wanted = match named.is_empty() {
+            let place = Place { programs, folder: folder.path().join(peer.name), ports };
+            let is_wanted = match options.servers.is_empty() {
                 true => peer.is_there(&place),
-                false => named.iter().any(|name| name == peer.name),
+                false => options.servers.iter().any(|name| name == peer.name),
             };
-            if !is_wanted {
-                continue;
-            }
-            match comparison.make_accounts(&peer, &place) {
-                Ok(()) => comparison.servers.push((peer, place)),
-                Err(reason) if peer.is_own() => return Err(reason),
-                Err(reason) => {
-                    comparison.failures.push(format!("{} is left out: {reason}", peer.name));
-                }
+            if is_wanted {
+                places.push((peer, place));
             }
         }
-        Ok(comparison)
-    }
-
-    fn make_accounts(&self, peer: &Peer, place: &Place) -> Result<(), String> {
-        let (options, rounds) = (&self.options, self.options.rounds);
-        let cases = CASES.iter().filter(|case| {
-            case.is_wanted(options) && (1..=rounds).any(|round| case.has(peer, round, options))
+        // Nothing is measured here, so all of them work at the same time.
+        let made: Vec<Result<(), String>> = thread::scope(|scope| {
+            let make = |(peer, place)| make_accounts(&options, peer, place);
+            let all: Vec<_> = places
+                .iter()
+                .map(|(peer, place)| scope.spawn(move || make((peer, place))))
+                .collect();
+            let joined = all.into_iter().map(|one| one.join());
+            joined.map(|made| made.unwrap_or_else(|_| Err("a thread panicked".into()))).collect()
         });
-        let Some(users) = cases.map(|case| case.accounts(options)).max() else { return Ok(()) };
-        if peer.is_floor() {
-            return Ok(());
+        let (mut servers, mut failures) = (Vec::new(), Vec::new());
+        for ((peer, place), made) in places.into_iter().zip(made) {
+            match made {
+                Ok(()) => servers.push((peer, place)),
+                Err(reason) if peer.is_own() => return Err(reason),
+                Err(reason) => failures.push(format!("{} is left out: {reason}", peer.name)),
+            }
         }
-        eprintln!("{}: {users} accounts", peer.name);
-        let running = Running::start(peer, place, Mode { transport: "tcp", is_limited: false })?;
-        let words = vec!["register".to_owned(), "--users".to_owned(), users.to_string()];
-        load(peer, place, &running, ("tcp", words)).map(drop)
+        Ok(Self { options, servers, failures, _folder: folder })
     }
 
     /// Runs every case on every server, round by round, and has the results kept after each.
@@ -166,6 +159,20 @@ impl Comparison {
             "accounts": self.options.accounts,
         })
     }
+}
+
+/// As many as the cases need that this server takes part in.
+fn make_accounts(options: &Options, peer: &Peer, place: &Place) -> Result<(), String> {
+    let has = |case: &Case| (1..=options.rounds).any(|round| case.has(peer, round, options));
+    let cases = CASES.iter().filter(|case| case.is_wanted(options) && has(case));
+    let Some(users) = cases.map(|case| case.accounts(peer, options)).max() else { return Ok(()) };
+    if peer.is_floor() {
+        return Ok(());
+    }
+    eprintln!("{}: {users} accounts", peer.name);
+    let running = Running::start(peer, place, Mode { transport: "tcp", is_limited: false })?;
+    let words = vec!["register".to_owned(), "--users".to_owned(), users.to_string()];
+    load(peer, place, &running, ("tcp", words)).map(drop)
 }
 
 /// Resident memory of a process, in KiB.

@@ -19,7 +19,7 @@ Usage: cargo xtask compare [OPTIONS]
   --sessions N       idle sessions (2000; 500 with --quick)
   --many N           idle sessions where they are many, and fewer where the limit of open files is
                      lower; 0 for none (20000; 0 with --quick)
-  --accounts N       accounts that a server starts with (10000; 1000 with --quick)
+  --accounts N       accounts that Waxwing starts with, at least (10000; 1000 with --quick)
   --all              every server in every round and every case that it can do, which takes hours
   --programs FOLDER  takes waxwing and waxwing-load from there as they are, and builds nothing
   --write            writes the tables and plots of docs/performance.md

@@ -62,7 +62,7 @@ fn about(results: &Results) -> String {
     };
     let mut out = format!(
         "{}: {}, {} processors, {}, Linux {}; {}; rounds: {}, of {} s in each case; {} idle \
-         sessions, and {} where they are many; started with {} accounts; load average at the beginning {}.\n",
+         sessions, and {} where they are many; load average at the beginning {}.\n",
         text("date"),
         text("processor"),
         text("processors"),
@@ -73,7 +73,6 @@ fn about(results: &Results) -> String {
         text("seconds"),
         text("sessions"),
         text("many"),
-        text("accounts"),
         text("load_average"),
     );
     if let Some(bytes) = about.get("program_bytes").and_then(Value::as_f64) {
