@@ -267,7 +267,7 @@ mod tests {
             ("idle-tcp", "ejabberd", 1, 3),
             ("many-tcp", "waxwing", 1, 1),
             ("many-tcp", "ejabberd", 0, 1),
-            ("fairness-tcp", "prosody", 1, 1),
+            ("fairness-tcp", "prosody", 1, 3),
         ] {
             let found = (rounds(case, server, &usual), rounds(case, server, &all));
             assert_eq!(found, (some, every), "{case} on {server}");
