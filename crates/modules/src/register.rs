@@ -1,5 +1,7 @@
 #![cfg_attr(not(doctest), doc = include_str!("register.md"))]
 
+mod lookalike;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use waxwing_kernel::request::Request;
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::{Hub, SiteBuilder, auth, section};
 use waxwing_stanza::{StanzaError, payload};
-use waxwing_store::StoreError;
 use waxwing_store::domains::accounts::Accounts;
+use waxwing_store::{StoreError, Table};
 use xso::FromXml;
 
 const NS: &str = "jabber:iq:register";
@@ -29,8 +31,10 @@ section! {
         pub open: bool = false,
         /// Accounts that may be made from one network (one IPv4 address, one IPv6 /64) in an hour.
         pub per_hour: u32 = 3 in 1..=100_000,
-        /// Names that nobody may take.
+        /// Names that nobody may take, nor one that looks like them.
         pub reserved: Vec<String> = (RESERVED),
+        /// Whether names may look like one that is taken, such as `rorneo` and `romeo`.
+        pub lookalikes: bool = false,
         /// The shortest password accepted, in characters.
         pub password_length: u32 = 8 in 1..=128,
     }
@@ -61,6 +65,8 @@ pub struct Register {
     config: RegisterConfig,
     domain: BareJid,
     recent: Mutex<HashMap<IpAddr, Vec<Instant>>>,
+    /// Held while a name is compared and taken, so that of two that look alike one wins.
+    taking: tokio::sync::Mutex<()>,
 }
 
 impl Module for Register {
@@ -73,10 +79,12 @@ impl Module for Register {
         account_features: &[],
         manual: include_str!("register.md"),
     };
+    const TABLES: &'static [Table] = &[lookalike::TABLE];
     type Config = RegisterConfig;
 
     fn start(site: &mut SiteBuilder<'_>, config: RegisterConfig) -> Result<Self, StartError> {
-        Ok(Self { config, domain: site.jid().clone(), recent: Mutex::default() })
+        let (recent, taking) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { config, domain: site.jid().clone(), recent, taking })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
@@ -102,7 +110,7 @@ impl Register {
         let jid = BareJid::from_parts(Some(name), self.domain.domain())
             .map_err(|error| StanzaError::jid_malformed().text(error.to_string()))?;
         let local = jid.local().unwrap_or_default();
-        if self.config.reserved.iter().any(|reserved| reserved == local) {
+        if self.config.reserved.iter().any(|reserved| lookalike::are_alike(reserved, local)) {
             return Err(StanzaError::not_allowed().text("This name is reserved; choose another."));
         }
         self.check_password(password)?;
@@ -110,15 +118,14 @@ impl Register {
         let credentials = auth::credentials_in_turn(&ask.hub, ask.peer, password).await?;
         let created = ask.hub.clock().wall_millis().cast_signed();
         let accounts = Accounts::new(ask.hub.db().clone());
+        let _taking = self.taking.lock().await;
+        self.check_lookalikes(&ask.hub, &jid).await?;
         match accounts.create(jid.as_str(), created, &credentials).await {
             Ok(()) => {
                 tracing::info!(%jid, peer = ?ask.peer, "account registered");
-                Ok(())
+                lookalike::note(&ask.hub, &jid).await.map_err(|error| unstored(&error))
             }
-            // §3.1: "another user already has that username": conflict.
-            Err(StoreError::Conflict(_)) => {
-                Err(StanzaError::conflict().text("This name is taken; choose another."))
-            }
+            Err(StoreError::Conflict(_)) => Err(taken()),
             Err(error) => Err(unstored(&error)),
         }
     }
@@ -164,6 +171,21 @@ impl Register {
         changed.map_err(|error| unstored(&error)).map(drop)
     }
 
+    /// A name that can be taken for somebody else's serves to deceive.
+    async fn check_lookalikes(&self, hub: &Hub, jid: &BareJid) -> Result<(), StanzaError> {
+        if self.config.lookalikes {
+            return Ok(());
+        }
+        match lookalike::find(hub, jid).await.map_err(|error| unstored(&error))? {
+            None => Ok(()),
+            Some(other) if other == jid.as_str() => Err(taken()),
+            Some(_) => {
+                let text = "This name looks like one that is taken; choose another.";
+                Err(StanzaError::conflict().text(text))
+            }
+        }
+    }
+
     fn check_password(&self, password: &str) -> Result<(), StanzaError> {
         if password.chars().count() >= self.config.password_length as usize {
             return Ok(());
@@ -205,6 +227,11 @@ fn own_name<P>(ask: &Request<P>, domain: &BareJid) -> Result<String, StanzaError
     local
         .map(str::to_owned)
         .ok_or_else(|| StanzaError::forbidden().text("You have no account here."))
+}
+
+/// §3.1: "another user already has that username": conflict.
+fn taken() -> StanzaError {
+    StanzaError::conflict().text("This name is taken; choose another.")
 }
 
 fn unstored(error: &StoreError) -> StanzaError {
