@@ -289,7 +289,7 @@ impl Item {
 #[xml(namespace = NS, name = "blocklist", on_unknown_attribute = Discard,
       on_unknown_child = Discard)]
 pub struct ListQuery;
-payload!(ListQuery, "blocklist", NS);
+payload!(empty ListQuery, "blocklist", NS);
 
 /// `<blocklist/>`, answered.
 #[derive(AsXml)]

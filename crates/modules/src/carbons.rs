@@ -79,7 +79,7 @@ impl Carbons {
         let sender = &transit.from.jid;
         let listeners = self.listeners(transit.hub, sender, |session| session.jid != *sender);
         if !listeners.is_empty() && is_eligible(transit.stanza, &transit.to.jid, Way::Sent) {
-            copy(transit, "sent", &sender.bare(), &listeners);
+            copy(transit, Way::Sent, &sender.bare(), &listeners);
         }
         Verdict::Pass
     }
@@ -97,7 +97,7 @@ impl Carbons {
             targets.iter().all(|target| target.jid != session.jid)
         });
         if !listeners.is_empty() && is_eligible(transit.stanza, recipient, Way::Received) {
-            copy(transit, "received", &recipient.bare(), &listeners);
+            copy(transit, Way::Received, &recipient.bare(), &listeners);
         }
         Verdict::Pass
     }
@@ -116,8 +116,8 @@ impl Carbons {
     }
 }
 
-fn copy(transit: &mut Transit<'_>, way: &str, owner: &BareJid, listeners: &[Resource]) {
-    let wrapped = wrap(transit.stanza, transit.from, way);
+fn copy(transit: &mut Transit<'_>, way: Way, owner: &BareJid, listeners: &[Resource]) {
+    let wrapped = wrap(transit, owner, way);
     for session in listeners {
         // "the 'from' attribute MUST be the Carbons-enabled user's bare JID".
         let copy = wrapped.clone().from(owner.to_jid()).to(session.jid.clone());
@@ -132,8 +132,19 @@ enum Way {
     Received,
 }
 
+impl Way {
+    /// The element around the copy.
+    fn element(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+        }
+    }
+}
+
 /// The forwarded message inside `<sent/>` or `<received/>`.
-fn wrap(stanza: &Stanza, from: &Party, way: &str) -> Stanza {
+fn wrap(transit: &Transit<'_>, owner: &BareJid, way: Way) -> Stanza {
+    let stanza = &*transit.stanza;
     let kind = match stanza.head.kind {
         Kind::Message(kind) => kind,
         _ => MessageType::Chat,
@@ -196,10 +207,10 @@ fn is_payload(stanza: &Stanza) -> bool {
 #[derive(FromXml)]
 #[xml(namespace = NS, name = "enable", on_unknown_attribute = Discard, on_unknown_child = Discard)]
 pub struct Enable;
-payload!(Enable, "enable", NS);
+payload!(empty Enable, "enable", NS);
 
 /// `<disable/>`
 #[derive(FromXml)]
 #[xml(namespace = NS, name = "disable", on_unknown_attribute = Discard, on_unknown_child = Discard)]
 pub struct Disable;
-payload!(Disable, "disable", NS);
+payload!(empty Disable, "disable", NS);

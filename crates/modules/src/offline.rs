@@ -127,14 +127,19 @@ impl Offline {
 
     /// XEP-0160 §2: the server sends what it kept when "the recipient next sends non-negative
     /// available presence".
-    async fn flush(self: Arc<Self>, _: Happening) -> Effects {
+    async fn flush(self: Arc<Self>, happening: Happening) -> Effects {
         let mut effects = Effects::default();
-        effects.read_spool();
+        if !happening.account.fact(self.waiting).is_empty() {
+            effects.read_spool();
+        }
         effects
     }
 
     async fn read(&self, hub: &Hub, account: &Account, after: Tag) -> Result<Page, StoreError> {
         let waiting = account.fact(self.waiting);
+        if after == Tag(0) {
+            waiting.know_all();
+        }
         let _reading = Reading::begin(&waiting);
         let rows = Rows::new(hub.db().clone());
         let rows = rows.page(account.jid().as_str(), after.0.cast_signed(), PAGE).await?;

@@ -48,4 +48,4 @@ impl Ping {
 #[derive(FromXml)]
 #[xml(namespace = NS, name = "ping", on_unknown_attribute = Discard, on_unknown_child = Discard)]
 pub struct Question;
-payload!(Question, "ping", NS);
+payload!(empty Question, "ping", NS);

@@ -48,7 +48,7 @@ impl Time {
 #[derive(FromXml)]
 #[xml(namespace = NS, name = "time", on_unknown_attribute = Discard, on_unknown_child = Discard)]
 pub struct Question;
-payload!(Question, "time", NS);
+payload!(empty Question, "time", NS);
 
 /// §2
 #[derive(AsXml)]

@@ -61,7 +61,7 @@ impl Version {
 #[derive(FromXml)]
 #[xml(namespace = NS, name = "query", on_unknown_attribute = Discard, on_unknown_child = Discard)]
 pub struct Question;
-payload!(Question, "query", NS);
+payload!(empty Question, "query", NS);
 
 /// §2
 #[derive(AsXml)]

@@ -52,8 +52,7 @@ impl Body {
 
     /// The first child that is `name` in `ns`.
     pub fn child(&self, name: &str, ns: &str) -> Option<Child<'_>> {
-        let arrived = self.content.children().find(|child| child.is(name, ns));
-        arrived.or_else(|| {
+        self.content.child(name, ns).or_else(|| {
             let mut added = self.added.iter().filter(|added| added.mentions(name));
             added.find_map(|added| added.content().children().find(|child| child.is(name, ns)))
         })

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use crate::{
     Attributes, attributes, decode,
     element::{Doc, NO_DECLARATION, Span},
-    namespaces::{Bound, XML},
+    namespaces::XML,
     walk::{Node, Nodes, RawAttributes, name_end},
 };
 
@@ -31,8 +31,7 @@ struct Scope<'a> {
 impl<'a> Child<'a> {
     pub(crate) fn new(doc: &'a Doc, span: &Span) -> Self {
         let (start, end) = (span.start as usize, span.end as usize);
-        let prefix = if span.bound == Bound::Xml { "xml:".len() } else { 0 };
-        let name = start + 1 + prefix;
+        let name = span.name_start();
         Self {
             doc,
             start,
@@ -62,6 +61,12 @@ impl<'a> Child<'a> {
     /// stand alone; deeper ones may use what their parents declare.
     pub fn as_str(&self) -> &'a str {
         &self.doc.text[self.start..self.end]
+    }
+
+    /// Whether it is written without anything inside: `<name/>`. One written `<name></name>` is
+    /// not looked into.
+    pub fn is_empty(&self) -> bool {
+        self.as_str().ends_with("/>")
     }
 
     /// The character data directly inside, decoded; CDATA sections included.

@@ -43,6 +43,13 @@ impl Content {
         self.doc.children.iter().map(|span| Child::new(&self.doc, span))
     }
 
+    /// The first child that is `name` in `namespace`.
+    pub fn child(&self, name: &str, namespace: &str) -> Option<Child<'_>> {
+        let doc = &self.doc;
+        let mut named = doc.children.iter().filter(|span| doc.is_named(span, name));
+        named.find(|span| doc.namespace(span.bound) == namespace).map(|span| Child::new(doc, span))
+    }
+
     /// Drops the children for which `keep` says no.
     pub fn retain(&mut self, mut keep: impl FnMut(Child<'_>) -> bool) {
         let mut children = std::mem::take(&mut self.doc.children);

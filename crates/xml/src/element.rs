@@ -41,6 +41,15 @@ pub(crate) struct Span {
     pub(crate) bound: Bound,
 }
 
+impl Span {
+    /// Where its local name starts.
+    #[inline]
+    pub(crate) fn name_start(&self) -> usize {
+        let prefix = if self.bound == Bound::Xml { "xml:".len() } else { 0 };
+        self.start as usize + 1 + prefix
+    }
+}
+
 /// Namespace declarations that cannot be read from the start tag of the element they name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extra {
@@ -65,6 +74,16 @@ pub(crate) struct Declaration {
 pub(crate) const NO_DECLARATION: u32 = u32::MAX;
 
 impl Doc {
+    /// Whether a child has this local name. Its length tells nearly all apart.
+    #[inline]
+    pub(crate) fn is_named(&self, span: &Span, name: &str) -> bool {
+        if span.name_len as usize != name.len() {
+            return false;
+        }
+        let start = span.name_start();
+        self.text.as_bytes()[start..start + name.len()] == *name.as_bytes()
+    }
+
     /// The namespace name behind `bound`.
     pub(crate) fn namespace(&self, bound: Bound) -> &str {
         match bound {
@@ -123,7 +142,9 @@ impl Element {
 
     /// The first child that is `name` in `namespace`.
     pub fn child(&self, name: &str, namespace: &str) -> Option<Child<'_>> {
-        self.children().find(|child| child.is(name, namespace))
+        let doc = &self.doc;
+        let mut named = doc.children.iter().filter(|span| doc.is_named(span, name));
+        named.find(|span| doc.namespace(span.bound) == namespace).map(|span| Child::new(doc, span))
     }
 
     /// The element as it arrived (its children as [`Child::as_str`] gives them). Prefixes and

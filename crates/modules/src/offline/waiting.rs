@@ -23,6 +23,9 @@ struct Inner {
     settled: HashMap<Tag, bool>,
     /// How many are reading pages.
     readers: usize,
+    /// There was a word about a message that is not known here: the account was loaded while it
+    /// was written, and there may be more rows than were counted.
+    is_unsure: bool,
 }
 
 /// Who has a message.
@@ -42,6 +45,18 @@ impl Fact for Waiting {
 }
 
 impl Waiting {
+    /// Whether nothing is kept. What is being written is counted already; and whoever wrote it
+    /// looks for sessions once more afterwards.
+    pub(super) fn is_empty(&self) -> bool {
+        let inner = self.0.lock();
+        inner.messages == 0 && inner.known.is_empty() && !inner.is_unsure
+    }
+
+    /// All rows are about to be read.
+    pub(super) fn know_all(&self) {
+        self.0.lock().is_unsure = false;
+    }
+
     /// Counts one more message, unless there is no room.
     pub(super) fn admit(&self, bytes: u64, messages_max: u64, bytes_max: u64) -> bool {
         let mut inner = self.0.lock();
@@ -62,8 +77,11 @@ impl Waiting {
     /// Claims a message that is known to wait.
     pub(super) fn claim(&self, tag: Tag, sessions: usize) -> bool {
         let mut inner = self.0.lock();
-        let waits = inner.known.get_mut(&tag).filter(|claim| claim.holders == 0);
-        waits.map(|claim| claim.holders = sessions).is_some()
+        let Some(claim) = inner.look_up(tag).filter(|claim| claim.holders == 0) else {
+            return false;
+        };
+        claim.holders = sessions;
+        true
     }
 
     /// Claims a message whose row was read, unless somebody has it or has had it.
@@ -83,7 +101,7 @@ impl Waiting {
     /// A session could not take a message, or never confirmed it.
     pub(super) fn release(&self, tag: Tag) -> Released {
         let mut inner = self.0.lock();
-        let Some(claim) = inner.known.get_mut(&tag) else { return Released::Elsewhere };
+        let Some(claim) = inner.look_up(tag) else { return Released::Elsewhere };
         claim.holders = claim.holders.saturating_sub(1);
         match claim {
             Claim { holders: 1.., .. } => Released::Elsewhere,
@@ -126,6 +144,12 @@ impl Waiting {
 }
 
 impl Inner {
+    fn look_up(&mut self, tag: Tag) -> Option<&mut Claim> {
+        let claim = self.known.get_mut(&tag);
+        self.is_unsure |= claim.is_none();
+        claim
+    }
+
     /// Drops a message; true when it counted.
     fn discard(&mut self, tag: Tag) -> bool {
         let is_row = self.known.remove(&tag).is_some_and(|claim| claim.is_row);
@@ -213,6 +237,21 @@ mod tests {
         assert!(!tags.iter().any(|tag| waiting.claim_row(*tag)));
         drop(reading);
         assert!(waiting.0.lock().settled.is_empty());
+    }
+
+    #[test]
+    fn it_is_empty_when_nothing_is_kept_and_nothing_unknown_was_heard_of() {
+        let waiting = waiting();
+        assert!(waiting.is_empty());
+        assert!(waiting.admit(100, 1, 1000) && !waiting.is_empty());
+        waiting.begin(TAG, 1, true);
+        assert!(waiting.settle(TAG) && waiting.is_empty());
+        // The row was written by somebody who knew the account before it was loaded again.
+        assert!(!waiting.claim(Tag(8), 1) && !waiting.is_empty());
+        waiting.know_all();
+        assert!(waiting.is_empty());
+        assert_eq!(waiting.release(Tag(9)), Released::Elsewhere);
+        assert!(!waiting.is_empty());
     }
 
     #[test]

@@ -80,8 +80,21 @@ impl<R: Reply> Reply for Option<R> {
 ///
 /// waxwing_stanza::payload!(Block, "block", NS);
 /// ```
+///
+/// A question without anything in it, a unit struct that discards unknown attributes, is nearly
+/// always sent empty. `payload!(empty Ping, "ping", NS)` then takes it without parsing.
 #[macro_export]
 macro_rules! payload {
+    (empty $type:ident, $name:expr, $ns:expr) => {
+        impl $crate::Payload for $type {
+            const NAME: &'static str = $name;
+            const NS: &'static str = $ns;
+
+            fn read(child: $crate::payload::Node<'_>) -> Result<Self, $crate::StanzaError> {
+                if child.is_empty() { Ok($type) } else { $crate::payload::read(child) }
+            }
+        }
+    };
     ($type:ty, $name:expr, $ns:expr) => {
         impl $crate::Payload for $type {
             const NAME: &'static str = $name;
