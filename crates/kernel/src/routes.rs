@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::Identity;
-use waxwing_stanza::{Payload, Reply, StanzaError};
+use waxwing_stanza::{Payload, Reply, Stanza, StanzaError};
 use waxwing_xml::Child;
 
 use crate::account::Account;
