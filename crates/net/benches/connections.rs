@@ -171,8 +171,8 @@ async fn echo(mut wire: Box<dyn Wire>) {
         poll_fn(|cx| {
             wire.poll_read(cx, &mut |input| match input {
                 Input::Bytes(bytes) | Input::Message(bytes) => {
-                    out.bytes.extend_from_slice(bytes);
-                    out.marks.push(Mark { end: out.bytes.len(), kind: MarkKind::Text });
+                    out.text.push_str(std::str::from_utf8(bytes).expect("clients send text"));
+                    out.marks.push(Mark { end: out.text.len(), kind: MarkKind::Text });
                 }
                 Input::End => is_ended = true,
                 _ => {}
