@@ -79,7 +79,7 @@ impl Carbons {
         let sender = &transit.from.jid;
         let listeners = self.listeners(transit.hub, sender, |session| session.jid != *sender);
         if !listeners.is_empty() && is_eligible(transit.stanza, &transit.to.jid, Way::Sent) {
-            copy(transit, Way::Sent, &sender.bare(), &listeners);
+            copy(transit, "sent", &sender.bare(), &listeners);
         }
         Verdict::Pass
     }
@@ -97,7 +97,7 @@ impl Carbons {
             targets.iter().all(|target| target.jid != session.jid)
         });
         if !listeners.is_empty() && is_eligible(transit.stanza, recipient, Way::Received) {
-            copy(transit, Way::Received, &recipient.bare(), &listeners);
+            copy(transit, "received", &recipient.bare(), &listeners);
         }
         Verdict::Pass
     }
@@ -116,8 +116,8 @@ impl Carbons {
     }
 }
 
-fn copy(transit: &mut Transit<'_>, way: Way, owner: &BareJid, listeners: &[Resource]) {
-    let wrapped = wrap(transit, owner, way);
+fn copy(transit: &mut Transit<'_>, way: &str, owner: &BareJid, listeners: &[Resource]) {
+    let wrapped = wrap(transit.stanza, transit.from, way);
     for session in listeners {
         // "the 'from' attribute MUST be the Carbons-enabled user's bare JID".
         let copy = wrapped.clone().from(owner.to_jid()).to(session.jid.clone());
@@ -132,19 +132,8 @@ enum Way {
     Received,
 }
 
-impl Way {
-    /// The element around the copy.
-    fn element(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Received => "received",
-        }
-    }
-}
-
 /// The forwarded message inside `<sent/>` or `<received/>`.
-fn wrap(transit: &Transit<'_>, owner: &BareJid, way: Way) -> Stanza {
-    let stanza = &*transit.stanza;
+fn wrap(stanza: &Stanza, from: &Party, way: &str) -> Stanza {
     let kind = match stanza.head.kind {
         Kind::Message(kind) => kind,
         _ => MessageType::Chat,
