@@ -17,7 +17,7 @@ use waxwing_kernel::request::Answer;
 use super::forwarded::Client;
 use super::outgoing::{Outgoing, Pulse};
 use super::serve::{HyperReply, HyperRequest};
-use crate::limits::Limits;
+use crate::net::Net;
 
 /// Everything below a path, served by a module.
 #[derive(Clone)]
@@ -45,13 +45,14 @@ impl Folder {
         &self,
         request: HyperRequest,
         client: Client,
-        limits: &Limits,
+        net: &Net,
         pulse: &Arc<Pulse>,
     ) -> HyperReply {
+        let (limits, clock) = (net.limits(), net.clock());
         let path = request.uri().path()[self.path.len()..].to_owned();
         let (head, incoming) = request.into_parts();
         let (back, rest) = oneshot::channel();
-        let length = announced(&head.headers, &incoming);
+        let length = announced(&head.headers);
         let is_polite = head.headers.contains_key(header::EXPECT);
         let patience = Duration::from_secs(limits.body_seconds);
         let body = Reading { incoming: Some(incoming), back: Some(back), length, patience };
@@ -64,39 +65,39 @@ impl Folder {
             body: Box::new(body),
         };
         let mut answer = Outgoing::reply((self.route)(request).await, pulse);
-        // A client that sends on while nobody reads may never see the answer; one that waits for
-        // leave to send (RFC 9110 §10.1.1) has sent nothing.
-        let is_read = match rest.await {
-            Ok(rest) if is_polite => rest.is_end_stream(),
-            Ok(rest) => drained(rest, limits.farewell_bytes_max, patience).await,
-            Err(_) => false,
-        };
-        if !is_read {
+        let rest = rest.await.ok().filter(|rest| !rest.is_end_stream());
+        if let Some(rest) = rest {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            // A client that sends on while nobody reads may never see the answer; one that waits
+            // for leave to send (RFC 9110 §10.1.1) sends nothing.
+            if !is_polite {
+                clock.spawn(drain(rest, limits.farewell_bytes_max, patience));
+            }
         }
         answer
     }
 }
 
-/// RFC 9112 §6.3: Transfer-Encoding overrides Content-Length, and then nobody knows.
-fn announced(headers: &HeaderMap, body: &Incoming) -> Option<u64> {
-    if headers.contains_key(header::TRANSFER_ENCODING) { None } else { body.size_hint().exact() }
+/// RFC 9112 §6.3: Transfer-Encoding overrides Content-Length, and then nobody knows. That there is
+/// one length, and that it is a number, hyper has made sure of.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Reads and forgets the rest of a body; false when it is too long, or does not come.
-async fn drained(mut body: Incoming, bytes_max: usize, patience: Duration) -> bool {
+/// Reads and forgets the rest of a body, as far as that is not too much and does not take too long.
+async fn drain(mut body: Incoming, bytes_max: usize, patience: Duration) {
     let all = async {
         let mut count = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return false };
+        while let Some(Ok(frame)) = body.frame().await
+            && count < bytes_max
+        {
             count += frame.data_ref().map_or(0, Bytes::len);
-            if count > bytes_max {
-                return false;
-            }
         }
-        true
     };
-    timeout(patience, all).await.unwrap_or(false)
+    let _ = timeout(patience, all).await;
 }
 
 /// A body while a module reads it; what is left of it comes back when the module lets go.

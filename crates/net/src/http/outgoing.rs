@@ -77,9 +77,9 @@ impl Body for Outgoing {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::File(sending) => sending.poll_piece(cx).map(|piece| {
-                piece.transpose().map(|piece| piece.map(Frame::data))
-            }),
+            Self::File(sending) => sending
+                .poll_piece(cx)
+                .map(|piece| piece.transpose().map(|piece| piece.map(Frame::data))),
         }
     }
 

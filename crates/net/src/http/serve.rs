@@ -114,7 +114,7 @@ impl Visit {
         }
         if let Some(folder) = folder::find(&site.folders, request.uri().path()) {
             let client = self.known(site, &request);
-            return folder.answer(request, client, &self.net.limits(), &self.pulse).await;
+            return folder.answer(request, client, &self.net, &self.pulse).await;
         }
         self.find_page(site, request).await.into()
     }
