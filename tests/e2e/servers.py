@@ -193,7 +193,7 @@ domain = "{DOMAIN}"
 
     def remove_account(self, name):
         subprocess.run(
-            [self.binary, "user", "remove", *self._base(), f"{name}@{DOMAIN}"],
+            [self.binary, "user", "remove", "--yes", *self._base(), f"{name}@{DOMAIN}"],
             check=True,
             capture_output=True,
             timeout=20,
