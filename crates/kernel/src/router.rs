@@ -11,7 +11,7 @@ use waxwing_stream::Tag;
 use waxwing_xml::Child;
 
 use crate::account::Account;
-use crate::command::Command;
+use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
 use crate::http::HttpRoute;
 use crate::hub::Hub;
@@ -25,6 +25,7 @@ use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
 
 pub(crate) type FilterRoute = Box<dyn Fn(&mut Transit<'_>) -> Verdict + Send + Sync>;
+pub(crate) type DeedRoute = Box<dyn Fn(Deed) -> Answer<'static, ()> + Send + Sync>;
 pub(crate) type PresenceRoute = Box<dyn Fn(&Account, &mut Stanza) + Send + Sync>;
 pub(crate) type FeatureRoute = Box<dyn Fn(&Site) -> Option<String> + Send + Sync>;
 
@@ -138,6 +139,7 @@ pub struct Table {
     pub(crate) abouts: Vec<&'static About>,
     pub(crate) iqs: HashMap<(Scope, Ask), ByElement<IqRoute>>,
     pub(crate) filters: Vec<Filter>,
+    pub(crate) deeds: Vec<(&'static str, DeedRoute)>,
     pub(crate) presences: Vec<(&'static str, PresenceRoute)>,
     pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
     pub(crate) nonzas: ByElement<NonzaRoute>,
@@ -221,6 +223,13 @@ impl Router {
         self.0.inlines.find(name, ns)
     }
 
+    /// Lets the modules note what an admin did.
+    pub(crate) async fn note(&self, deed: Deed) {
+        for (_, run) in &self.0.deeds {
+            run(deed.clone()).await;
+        }
+    }
+
     /// Lets the modules amend what a session tells of its presence.
     pub(crate) fn amend_presence(&self, account: &Account, stanza: &mut Stanza) {
         self.0.presences.iter().for_each(|(_, run)| run(account, stanza));
@@ -281,6 +290,7 @@ impl Router {
         );
         lines.extend(self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)));
         lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
+        lines.extend(self.0.deeds.iter().map(|(module, _)| format!("deed · {module}")));
         lines.extend(self.0.presences.iter().map(|(module, _)| format!("presence · {module}")));
         lines.extend(self.0.egress.iter().map(|(module, _)| format!("egress · {module}")));
         lines.extend(self.0.commands.iter().map(|(module, command)| {

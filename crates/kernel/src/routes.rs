@@ -9,7 +9,7 @@ use waxwing_stanza::{Payload, Reply, Stanza, StanzaError};
 use waxwing_xml::Child;
 
 use crate::account::Account;
-use crate::command::Command;
+use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk};
 use crate::http::{HttpReply, HttpRequest};
 use crate::mailbox::Delivery;
@@ -18,7 +18,7 @@ use crate::request::{
     Beginning, Call, EgressRoute, Happening, InlineRoute, IqRoute, Leaving, NonzaRoute, Request,
     Scope, Signal, SignalRoute,
 };
-use crate::router::{Filter, PresenceRoute, Service, Spool, Table};
+use crate::router::{DeedRoute, Filter, PresenceRoute, Service, Spool, Table};
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
 
@@ -166,6 +166,17 @@ impl<'a, M: Module> Routes<'a, M> {
         if let Err(other) = self.table.inlines.claim((name, ns), M::ABOUT.name, run) {
             self.conflict(format!("module {other} enables <{name} xmlns='{ns}'/> already"));
         }
+    }
+
+    /// Hears of every command of admins that changes something, once it is done or refused. Whoever
+    /// gave it is answered afterwards.
+    pub fn deed<F>(&mut self, handler: fn(Arc<M>, Deed) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let module = Arc::clone(&self.module);
+        let run: DeedRoute = Box::new(move |deed| Box::pin(handler(Arc::clone(&module), deed)));
+        self.table.deeds.push((M::ABOUT.name, run));
     }
 
     /// Amends what a session tells of its presence, once, before it goes to everybody or to

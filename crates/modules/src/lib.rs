@@ -21,6 +21,7 @@ macro_rules! modules {
 
 modules! {
     admin::Admin,
+    audit::Audit,
     blocking::Blocking,
     caps::Caps,
     carbons::Carbons,

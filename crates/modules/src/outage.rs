@@ -38,7 +38,7 @@ form! {
     }
 }
 static TELL: CommandAbout =
-    CommandAbout::of::<TellOutage>("urn:waxwing:outage#tell", &["server", "outage"]);
+    CommandAbout::of::<TellOutage>("urn:waxwing:outage#tell", &["server", "outage"]).reads();
 
 /// Shows where outages are told of, and writes what stands there.
 pub struct Outage {

@@ -232,7 +232,7 @@ pub(crate) async fn run(
     let commands =
         Commands::new(site.router.commands().cloned()).map_err(|reason| Refusal::busy(&reason))?;
     let command = commands.by_words(words)?.clone();
-    command.run(Caller::Operator, true, values).await
+    site.run(&command, Caller::Operator, true, values).await
 }
 
 /// The key of salts for accounts that do not exist; made at the first start.

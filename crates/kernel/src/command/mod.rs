@@ -6,6 +6,7 @@
 //! forms and answers are plain data, which others write as XML, text or JSON.
 
 mod data;
+mod deed;
 mod field;
 mod form;
 mod refusal;
@@ -14,6 +15,7 @@ mod table;
 mod values;
 
 pub use data::{DataField, DataForm, FormKind};
+pub use deed::Deed;
 pub use field::{Field, FieldKind, Secret, read_choice};
 pub use form::{FieldAbout, Form, read_field};
 pub use refusal::{Refusal, RefusalKind};
@@ -71,13 +73,15 @@ pub struct CommandAbout {
     pub access: Access,
     /// Whether it destroys something, so that a person should be asked once more.
     pub is_danger: bool,
+    /// Whether it only tells what admins know anyway, so that nobody keeps account of it.
+    pub is_read: bool,
 }
 
 impl CommandAbout {
     /// Declares the command of a form, for admins.
     pub const fn of<F: Form>(node: &'static str, words: &'static [&'static str]) -> Self {
         let (about, fields) = (F::ABOUT, F::FIELDS);
-        Self { node, words, about, fields, access: Access::Admin, is_danger: false }
+        Self { node, words, about, fields, access: Access::Admin, is_danger: false, is_read: false }
     }
 
     /// Lets everybody with an account ask.
@@ -89,6 +93,12 @@ impl CommandAbout {
     /// Says that it destroys something.
     pub const fn danger(mut self) -> Self {
         self.is_danger = true;
+        self
+    }
+
+    /// Says that it only tells what admins know anyway.
+    pub const fn reads(mut self) -> Self {
+        self.is_read = true;
         self
     }
 

@@ -89,7 +89,7 @@ form! {
     }
 }
 pub(super) static SEEN: CommandAbout =
-    CommandAbout::of::<LastSeen>(node!("get-user-lastlogin"), &["user", "seen"]);
+    CommandAbout::of::<LastSeen>(node!("get-user-lastlogin"), &["user", "seen"]).reads();
 
 form! {
     /// Show what is known of an account.
@@ -99,23 +99,22 @@ form! {
     }
 }
 pub(super) static SHOW: CommandAbout =
-    CommandAbout::of::<ShowUser>(node!("user-stats"), &["user", "show"]);
+    CommandAbout::of::<ShowUser>(node!("user-stats"), &["user", "show"]).reads();
 
 form! {
     /// Count the accounts.
     pub struct CountUsers {}
 }
 pub(super) static COUNT: CommandAbout =
-    CommandAbout::of::<CountUsers>(node!("get-registered-users-num"), &["user", "count"]);
+    CommandAbout::of::<CountUsers>(node!("get-registered-users-num"), &["user", "count"]).reads();
 
 form! {
     /// Count the accounts that may not sign in.
     pub struct CountDisabled {}
 }
-pub(super) static COUNT_DISABLED: CommandAbout = CommandAbout::of::<CountDisabled>(
-    node!("get-disabled-users-num"),
-    &["user", "count-disabled"],
-);
+pub(super) static COUNT_DISABLED: CommandAbout =
+    CommandAbout::of::<CountDisabled>(node!("get-disabled-users-num"), &["user", "count-disabled"])
+        .reads();
 
 form! {
     /// List the accounts.
@@ -131,7 +130,7 @@ form! {
     }
 }
 pub(super) static LIST: CommandAbout =
-    CommandAbout::of::<ListUsers>(node!("get-registered-users-list"), &["user", "list"]);
+    CommandAbout::of::<ListUsers>(node!("get-registered-users-list"), &["user", "list"]).reads();
 
 form! {
     /// List the accounts that may not sign in.
@@ -144,10 +143,9 @@ form! {
         pub host: Option<String>,
     }
 }
-pub(super) static LIST_DISABLED: CommandAbout = CommandAbout::of::<ListDisabled>(
-    node!("get-disabled-users-list"),
-    &["user", "list-disabled"],
-);
+pub(super) static LIST_DISABLED: CommandAbout =
+    CommandAbout::of::<ListDisabled>(node!("get-disabled-users-list"), &["user", "list-disabled"])
+        .reads();
 
 form! {
     /// End sessions.
@@ -167,7 +165,7 @@ form! {
     }
 }
 pub(super) static SESSIONS: CommandAbout =
-    CommandAbout::of::<ListSessions>("urn:waxwing:admin#sessions", &["session", "list"]);
+    CommandAbout::of::<ListSessions>("urn:waxwing:admin#sessions", &["session", "list"]).reads();
 
 form! {
     /// Note what passes between the server and somebody's clients, for a while. Texts are not
@@ -187,42 +185,43 @@ form! {
     pub struct CountOnline {}
 }
 pub(super) static COUNT_ONLINE: CommandAbout =
-    CommandAbout::of::<CountOnline>(node!("get-online-users-num"), &["session", "count"]);
+    CommandAbout::of::<CountOnline>(node!("get-online-users-num"), &["session", "count"]).reads();
 
 form! {
     /// Count the people who are online and not away.
     pub struct CountActive {}
 }
 pub(super) static COUNT_ACTIVE: CommandAbout =
-    CommandAbout::of::<CountActive>(node!("get-active-users-num"), &["session", "count-active"]);
+    CommandAbout::of::<CountActive>(node!("get-active-users-num"), &["session", "count-active"])
+        .reads();
 
 form! {
     /// Count the people who are online but away.
     pub struct CountIdle {}
 }
 pub(super) static COUNT_IDLE: CommandAbout =
-    CommandAbout::of::<CountIdle>(node!("get-idle-users-num"), &["session", "count-idle"]);
+    CommandAbout::of::<CountIdle>(node!("get-idle-users-num"), &["session", "count-idle"]).reads();
 
 form! {
     /// List the people who are online.
     pub struct ListOnline {}
 }
 pub(super) static LIST_ONLINE: CommandAbout =
-    CommandAbout::of::<ListOnline>(node!("get-online-users-list"), &["session", "online"]);
+    CommandAbout::of::<ListOnline>(node!("get-online-users-list"), &["session", "online"]).reads();
 
 form! {
     /// List the people who are online and not away.
     pub struct ListActive {}
 }
 pub(super) static LIST_ACTIVE: CommandAbout =
-    CommandAbout::of::<ListActive>(node!("get-active-users"), &["session", "active"]);
+    CommandAbout::of::<ListActive>(node!("get-active-users"), &["session", "active"]).reads();
 
 form! {
     /// List the people who are online but away.
     pub struct ListIdle {}
 }
 pub(super) static LIST_IDLE: CommandAbout =
-    CommandAbout::of::<ListIdle>(node!("get-idle-users"), &["session", "idle"]);
+    CommandAbout::of::<ListIdle>(node!("get-idle-users"), &["session", "idle"]).reads();
 
 form! {
     /// Send a message to everybody who is online.

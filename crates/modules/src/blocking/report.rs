@@ -58,7 +58,7 @@ form! {
     }
 }
 pub(super) static LIST_REPORTS: CommandAbout =
-    CommandAbout::of::<ListReports>("urn:waxwing:reports#list", &["report", "list"]);
+    CommandAbout::of::<ListReports>("urn:waxwing:reports#list", &["report", "list"]).reads();
 
 form! {
     /// Remove a report that was dealt with.

@@ -171,7 +171,7 @@ async fn run(
     values: Values,
 ) -> Result<Answer, StanzaError> {
     let is_admin = ask.site.is_admin(&ask.from.jid.bare());
-    let said = command.run(caller(&ask.from), is_admin, values).await;
+    let said = ask.site.run(command, caller(&ask.from), is_admin, values).await;
     let said = said.map_err(|refusal| refused(&refusal))?;
     Ok(Answer::completed(command, id, &said))
 }

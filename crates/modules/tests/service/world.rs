@@ -103,7 +103,7 @@ impl World {
         values.iter().for_each(|(var, value)| filled.push(*var, *value));
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
         let commands = Commands::new(self.site.router.commands().cloned()).unwrap();
-        commands.by_words(&words).unwrap().run(caller, true, filled).await
+        self.site.run(commands.by_words(&words).unwrap(), caller, true, filled).await
     }
 
     pub(crate) fn accounts(&self) -> Accounts {
