@@ -5,6 +5,7 @@ use std::process::exit;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -30,6 +31,8 @@ pub(crate) struct Run {
     pub(crate) progress: Arc<Progress>,
     /// Accounts that do not exist are made first.
     pub(crate) registers: bool,
+    /// Tells what belongs to this run from what an earlier one has left.
+    pub(crate) token: String,
     interrupted: watch::Receiver<bool>,
     window: Arc<Window>,
 }
@@ -88,15 +91,18 @@ impl Run {
     /// everything.
     pub(crate) fn new(target: Target, pid: Option<u32>, registers: bool) -> Self {
         let (tell, interrupted) = watch::channel(false);
-        let _listener = crate::clock::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                if tell.send_replace(true) {
-                    exit(INTERRUPTED);
+        // Where the signal cannot be heard it ends the program, as it does by itself.
+        if let Ok(mut interrupts) = signal(SignalKind::interrupt()) {
+            let _listener = crate::clock::spawn(async move {
+                while interrupts.recv().await.is_some() {
+                    if tell.send_replace(true) {
+                        exit(INTERRUPTED);
+                    }
                 }
-            }
-        });
+            });
+        }
         let (progress, window) = (Arc::default(), Arc::default());
-        Self { target, pid, progress, registers, interrupted, window }
+        Self { target, pid, progress, registers, token: token(), interrupted, window }
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {
@@ -269,6 +275,12 @@ impl Run {
         }
         Ok(done)
     }
+}
+
+fn token() -> String {
+    let mut raw = [0; 4];
+    aws_lc_rs::rand::fill(&mut raw).expect("the operating system has randomness");
+    format!("{:08x}", u32::from_be_bytes(raw))
 }
 
 /// Seconds that are not counted, and seconds that are.

@@ -131,8 +131,14 @@ impl Client {
                  xml:lang='en'/>"
             ),
         };
-        self.send(&header).await?;
-        self.expect("<stream:features", "").await
+        let answer = async {
+            self.send(&header).await?;
+            self.expect("<stream:features", "").await
+        };
+        answer.await.map_err(|reason| match reason.contains("host-unknown") {
+            true => format!("{reason}: give --domain a virtual host of this server"),
+            false => format!("{reason}, before it offers anything: is this the right --transport?"),
+        })
     }
 
     /// Sends a request and waits for its answer. Without `to` it is for the account itself.
@@ -160,6 +166,11 @@ impl Client {
             let element = self.next().await?;
             if element.starts_with(start) {
                 return Ok(element);
+            }
+            if element.starts_with("<failure") && element.contains("<encryption-required") {
+                return Err("the server wants TLS for passwords in the clear: use --transport \
+                            starttls or tls, or another --auth"
+                    .into());
             }
             if element.starts_with("<failure") {
                 return Err(format!(

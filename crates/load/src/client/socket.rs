@@ -20,7 +20,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 /// Connects to the server, up to where the stream header is due.
 pub(super) async fn connect(target: &Target) -> Outcome<Box<dyn Socket>> {
     let explain = |error| explain(target, &error);
-    let mut plain = open(target).await.map_err(explain)?;
+    let mut plain = open(target).await?;
     plain.set_nodelay(true).map_err(explain)?;
     let (domain, path) = (&target.domain, &target.path);
     Ok(match target.transport {
@@ -43,13 +43,20 @@ pub(super) async fn connect(target: &Target) -> Outcome<Box<dyn Socket>> {
 }
 
 /// A connection, from the address whose turn it is.
-async fn open(target: &Target) -> io::Result<TcpStream> {
+async fn open(target: &Target) -> Outcome<TcpStream> {
+    let failed = |error| explain(target, &error);
     let Some(source) = target.sources.next() else {
-        return TcpStream::connect(target.address).await;
+        return TcpStream::connect(target.address).await.map_err(failed);
     };
-    let socket = if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.bind((source, 0).into())?;
-    socket.connect(target.address).await
+    let socket = if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(failed)?;
+    socket.bind((source, 0).into()).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrNotAvailable => {
+            format!("{source} is no address of this machine: give --source another")
+        }
+        _ => explain(target, &error),
+    })?;
+    socket.connect(target.address).await.map_err(failed)
 }
 
 /// The first half of STARTTLS: a stream whose only purpose is to end.

@@ -65,7 +65,11 @@ pub(super) fn talk(
         let pair = Pair {
             speaker,
             listener,
-            text: Text::new(&run.target.full_address(2 * number + 1), manner.bytes as usize),
+            text: Text::new(
+                &run.target.full_address(2 * number + 1),
+                &run.token,
+                manner.bytes as usize,
+            ),
             rhythm,
             window: run.window(),
             progress: Arc::clone(&run.progress),
@@ -172,7 +176,11 @@ impl Pair {
                     let mut next = Some(message?);
                     // What came together is answered together.
                     while let Some(message) = next {
-                        check(&message, heard)?;
+                        next = self.listener.message();
+                        if is_stale(&message, &self.text.token) {
+                            continue;
+                        }
+                        check(&message, &self.text.token, heard)?;
                         heard += 1;
                         self.progress.count();
                         if let Some(since) = since.pop_front()
@@ -180,7 +188,6 @@ impl Pair {
                         {
                             result.latencies[part].record(moment - since);
                         }
-                        next = self.listener.message();
                     }
                 }
                 rung = self.rhythm.wait(said), if is_due => rung?,
@@ -199,6 +206,7 @@ impl Pair {
         }
         match tokio::time::timeout(STRAY, first_message(&mut self.listener)).await {
             Err(_) => Ok(result),
+            Ok(Ok(stray)) if is_stale(&stray, &self.text.token) => Ok(result),
             Ok(Ok(stray)) => Err(format!("a message too many: {stray}")),
             Ok(Err(reason)) => Err(reason),
         }
@@ -259,10 +267,16 @@ async fn first_message(client: &mut Client) -> Outcome<String> {
     }
 }
 
+/// Whether a message is from another run, which ended before the server could hand it over.
+fn is_stale(message: &str, token: &str) -> bool {
+    let other = attribute(message, "id").and_then(|id| id.strip_prefix('m')?.split_once('-'));
+    other.is_some_and(|(other, _)| other != token)
+}
+
 /// Exactly this message is due: none is lost, none comes twice, none overtakes.
-fn check(message: &str, due: u64) -> Outcome<()> {
-    let number: Option<u64> =
-        attribute(message, "id").and_then(|id| id.strip_prefix('m')?.parse().ok());
+fn check(message: &str, token: &str, due: u64) -> Outcome<()> {
+    let number: Option<u64> = attribute(message, "id")
+        .and_then(|id| id.strip_prefix('m')?.strip_prefix(token)?.strip_prefix('-')?.parse().ok());
     match number {
         Some(number) if number == due && attribute(message, "type") != Some("error") => Ok(()),
         _ => Err(format!("message {due} was due, and this came: {message}")),
@@ -272,13 +286,16 @@ fn check(message: &str, due: u64) -> Outcome<()> {
 /// What is said.
 pub(super) struct Text {
     to: String,
+    /// What stands in the ids of this run.
+    token: String,
     body: String,
     buffer: String,
 }
 
 impl Text {
-    pub(super) fn new(to: &str, bytes: usize) -> Self {
-        let mut text = Self { to: to.to_owned(), body: String::new(), buffer: String::new() };
+    fn new(to: &str, token: &str, bytes: usize) -> Self {
+        let (to, token) = (to.to_owned(), token.to_owned());
+        let mut text = Self { to, token, body: String::new(), buffer: String::new() };
         text.write(0);
         let room = bytes.saturating_sub(text.buffer.len() + "<message".len());
         text.body = "What is in a name? ".chars().cycle().take(room).collect();
@@ -292,13 +309,13 @@ impl Text {
     }
 
     fn write(&mut self, number: u64) {
-        let Self { to, body, buffer } = self;
+        let Self { to, token, body, buffer } = self;
         buffer.clear();
         write!(
             buffer,
-            " type='chat' to='{to}' id='m{number}'><body>{body}</body>\
+            " type='chat' to='{to}' id='m{token}-{number}'><body>{body}</body>\
              <active xmlns='http://jabber.org/protocol/chatstates'/>\
-             <origin-id xmlns='urn:xmpp:sid:0' id='m{number}'/></message>"
+             <origin-id xmlns='urn:xmpp:sid:0' id='m{token}-{number}'/></message>"
         )
         .expect("strings take every write");
     }
@@ -310,16 +327,23 @@ mod tests {
 
     #[test]
     fn only_the_message_that_is_due_will_do() {
-        assert!(check("<message id='m7' type='chat'/>", 7).is_ok());
-        assert!(check("<message id='m8'/>", 7).is_err(), "one is lost");
-        assert!(check("<message id='m6'/>", 7).is_err(), "one comes twice, or late");
-        assert!(check("<message id='m7' type='error'/>", 7).is_err(), "one comes back");
-        assert!(check("<message/>", 7).is_err(), "a stranger");
+        let check = |message| check(message, "ab", 7);
+        assert!(check("<message id='mab-7' type='chat'/>").is_ok());
+        assert!(check("<message id='mab-8'/>").is_err(), "one is lost");
+        assert!(check("<message id='mab-6'/>").is_err(), "one comes twice, or late");
+        assert!(check("<message id='mab-7' type='error'/>").is_err(), "one comes back");
+        assert!(check("<message/>").is_err(), "a stranger");
+    }
+
+    #[test]
+    fn what_another_run_left_behind_is_passed_over() {
+        assert!(is_stale("<message id='mcd-7'/>", "ab"));
+        assert!(!is_stale("<message id='mab-7'/>", "ab") && !is_stale("<message/>", "ab"));
     }
 
     #[test]
     fn a_text_has_the_size_that_was_asked_for() {
-        let mut text = Text::new("romeo@localhost/load", 400);
+        let mut text = Text::new("romeo@localhost/load", "ab", 400);
         text.write(5);
         assert_eq!(text.buffer.len() + "<message".len(), 400);
     }
