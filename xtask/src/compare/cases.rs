@@ -95,13 +95,18 @@ impl Case {
         Self { is_quick: true, ..self }
     }
 
+    /// With the others in the first round only: no aim is set against them.
+    const fn once_for_others(self) -> Self {
+        Self { others: Others::Once, ..self }
+    }
+
     const fn without_floor(self) -> Self {
         Self { has_floor: false, ..self }
     }
 
     /// With limits.
     const fn limited(self) -> Self {
-        Self { is_limited: true, others: Others::Once, ..self }
+        Self { is_limited: true, ..self.once_for_others() }
     }
 
     /// The title for a run with so many sessions where they are many.
@@ -112,7 +117,7 @@ impl Case {
     /// The words for the load generator.
     pub(super) fn words(&self, options: &Options) -> Vec<String> {
         let mut words: Vec<String> = self.arguments.iter().map(|word| (*word).into()).collect();
-        let (settle, warm_up) = if options.is_quick { ("1", "1") } else { ("3", "1") };
+        let (settle, warm_up) = if options.is_quick { ("1", "1") } else { ("2", "1") };
         let sessions = if self.has_many { options.many } else { options.sessions }.to_string();
         let seconds = options.seconds.to_string();
         let half = if options.is_quick { &seconds } else { HALF_SECONDS };
@@ -179,15 +184,18 @@ pub(super) const CASES: &[Case] = &[
         .without_floor()
         .quick(),
     case("chat-tcp-16", "chat, TCP, 16 in flight", "tcp", SIXTEEN, Figure::Cpu).quick(),
-    case("chat-tls-16", "chat, TLS, 16 in flight", "tls", SIXTEEN, Figure::Cpu),
-    case("chat-ws-16", "chat, WebSocket, 16 in flight", "ws", SIXTEEN, Figure::Cpu).without_floor(),
+    case("chat-tls-16", "chat, TLS, 16 in flight", "tls", SIXTEEN, Figure::Cpu).once_for_others(),
+    case("chat-ws-16", "chat, WebSocket, 16 in flight", "ws", SIXTEEN, Figure::Cpu)
+        .without_floor()
+        .once_for_others(),
     case(
         "open-1000",
         "chat at 1,000 messages a second",
         "tcp",
         &["chat", "--pairs", "100", "--rate", "1000"],
         Figure::Latency,
-    ),
+    )
+    .once_for_others(),
     case(
         "open-5000",
         "chat at 5,000 messages a second",

@@ -13,7 +13,7 @@ use super::cases::{CASES, Case, Figure};
 use super::options::Options;
 use super::peers::{Mode, PEERS, Peer, Place};
 use super::results::{Results, brief};
-use super::running::{Running, free_ports};
+use super::running::{Running, free_ports, now};
 
 /// How long one run of the load generator may take. It ends by itself long before.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -74,7 +74,7 @@ impl Comparison {
     ) -> Result<Results, String> {
         let mut results = Results::new(self.about());
         self.failures.iter().for_each(|failure| results.fail(failure.clone()));
-        let options = &self.options;
+        let (options, start) = (&self.options, now());
         for round in 1..=options.rounds {
             for case in CASES.iter().filter(|case| case.is_wanted(options)) {
                 let here = self.servers.iter().filter(|(peer, _)| case.has(peer, round, options));
@@ -85,7 +85,11 @@ impl Comparison {
                     });
                     let figure = run[case.figure.key()].as_f64().map_or("failed".into(), brief);
                     let unit = case.figure.unit();
-                    eprintln!("round {round}, {}, {}: {figure} {unit}", case.name, peer.name);
+                    let (so_far, name) = (start.elapsed().as_secs(), case.name);
+                    eprintln!(
+                        "{so_far:5} s, round {round}, {name}, {}: {figure} {unit}",
+                        peer.name
+                    );
                     results.add(case.name, peer.name, run);
                 }
                 keep(&results)?;

@@ -35,8 +35,7 @@ impl Running {
         let output = File::create(&log).map_err(|error| error.to_string())?;
         let errors = output.try_clone().map_err(|error| error.to_string())?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        #[expect(clippy::disallowed_methods, reason = "a measurement is about real time")]
-        let start = Instant::now();
+        let start = now();
         let child = command.spawn().map_err(|error| format!("{}: {error}", peer.name))?;
         let mut running = Self { child, took: Duration::ZERO };
         while start.elapsed() < PATIENCE {
@@ -70,6 +69,11 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement is about real time")]
+pub(super) fn now() -> Instant {
+    Instant::now()
 }
 
 /// Whether a stream can be opened: an open port alone does not serve anybody.
