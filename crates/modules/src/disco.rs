@@ -68,7 +68,9 @@ impl Disco {
     async fn server_items(self: Arc<Self>, ask: Request<Items>) -> Result<Items, StanzaError> {
         // §4.1: "If there are no items associated with an entity … the target entity MUST return
         // an empty query element".
-        let Some(node) = ask.payload.node.clone() else { return Ok(Items::default()) };
+        let Some(node) = ask.payload.node.clone() else {
+            return Ok(Items { node: None, items: ask.site.disco_items() });
+        };
         let mut items = at_node(&ask, &node)?.items;
         items.sort();
         Ok(Items { node: Some(node), items })

@@ -40,6 +40,7 @@ modules! {
     roster::Roster,
     services::Services,
     time::Time,
+    upload::Upload,
     vcard::Vcard,
     version::Version,
 }

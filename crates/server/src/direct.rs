@@ -88,6 +88,7 @@ async fn open(config: &Config, location: &Location) -> Result<(Hub, Vec<Arc<Site
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "release"));
     let hub = Hub::new(db, Clock::system(), wiring::limits(&config.limits), metrics);
     hub.restore().await.map_err(|error| error.to_string())?;
+    hub.keep_files_in(config.server.data.clone());
     // The secret makes up salts for streams, of which there are none.
     let sites = wiring::sites(&hub, config, [0; 32]).map_err(|error| error.to_string())?;
     hub.serve(Sites::new(sites.clone()));

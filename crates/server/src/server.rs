@@ -70,16 +70,20 @@ impl Server {
         let limits = wiring::limits(&config.limits);
         let hub = Hub::new(db, clock, limits, metrics);
         hub.restore().await.map_err(|error| hub.db().placed(error).to_string())?;
+        hub.keep_files_in(data.clone());
         let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
         hub.serve(Sites::new(sites));
         let erasing = hub.clone();
         hub.clock().spawn(async move { erasing.finish_erasures().await });
         let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
         let entry = entry(hub.clone(), &config);
+        // Whoever asks at once for a file gets it; the pages follow when the ports are known.
+        let mut site = wiring::http_site(&config)?;
+        site.folders = wiring::folders(&hub);
         let net = Net::new(
             wiring::net_limits(&config),
             Some(Arc::clone(&tls)),
-            wiring::http_site(&config)?,
+            site,
             entry,
             hub.clock().clone(),
         );
@@ -130,6 +134,7 @@ impl Server {
     fn publish(self: &Arc<Self>) -> Result<(), String> {
         let mut site = wiring::http_site(&self.config.lock())?;
         site.routes = pages::routes(self);
+        site.folders = wiring::folders(&self.hub);
         self.net.replace_site(site);
         Ok(())
     }

@@ -10,10 +10,10 @@ use waxwing_kernel::config::sections::{
 use waxwing_kernel::config::{Config, Host as HostSettings};
 use waxwing_kernel::module::StartError;
 use waxwing_kernel::{Flow, Hub, Limits, Rate, Site};
-use waxwing_net::http::{Discovery, Proxies, WEBSOCKET_PATH};
+use waxwing_net::http::{Discovery, Folder, Proxies, WEBSOCKET_PATH};
 use waxwing_net::websocket::handshake::Origins;
 use waxwing_net::{Certificate, Kind, Listener, TlsOptions};
-use waxwing_store::domains::{accounts, offline, roster};
+use waxwing_store::domains;
 use waxwing_store::{Durability, Location, Table};
 use waxwing_stream::Host;
 
@@ -173,6 +173,7 @@ pub(crate) fn sites(
         let jid = BareJid::new(name)
             .map_err(|error| StartError { module: "host", reason: error.to_string() })?;
         let site = Site::start(hub, &jid, settings, MODULES)?;
+        site.appear(web_address(name, config));
         site.offer(offer(&site, settings, config, secret));
         Ok(Arc::new(site))
     };
@@ -194,6 +195,33 @@ fn offer(site: &Site, settings: &HostSettings, config: &Config, secret: [u8; 32]
     host
 }
 
+/// Where browsers reach a domain, no `/` at its end.
+fn web_address(domain: &str, config: &Config) -> String {
+    if let Some(url) = &config.http.public_url {
+        return url.as_str().to_owned();
+    }
+    let addresses = listeners(config);
+    let of = |kind| addresses.iter().find(|listener| listener.kind == kind);
+    // Nobody else comes here, and no client trusts the certificate that we made for ourselves.
+    if let (false, Some(http)) = (config.server.public, of(Kind::Http)) {
+        return format!("http://{}", http.address);
+    }
+    match of(Kind::Https).map_or(443, |listener| listener.address.port()) {
+        443 => format!("https://{domain}"),
+        port => format!("https://{domain}:{port}"),
+    }
+}
+
+/// What modules serve over HTTP.
+pub(crate) fn folders(hub: &Hub) -> Vec<Folder> {
+    let sites = hub.sites();
+    let of = |site: &Arc<Site>| {
+        let folder = |(module, route)| Folder { path: site.folder_of(module), route };
+        site.router.https().map(folder).collect::<Vec<_>>()
+    };
+    sites.iter().flat_map(of).collect()
+}
+
 /// What HTTP answers besides the pages.
 ///
 /// # Errors
@@ -212,6 +240,7 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
     let networks = config.http.trusted_proxies.iter().filter_map(|n| n.to_string().parse().ok());
     Ok(waxwing_net::http::Site {
         routes: Vec::new(),
+        folders: Vec::new(),
         websocket_paths: vec![WEBSOCKET_PATH.to_owned(), "/ws".to_owned()],
         origins: endpoint_origins(config),
         discovery: Discovery::new(Some(&(websocket + WEBSOCKET_PATH)), None, Vec::new()).ok(),

@@ -7,4 +7,5 @@ mod commands;
 mod declared;
 mod discovery;
 mod reports;
+mod upload;
 mod world;

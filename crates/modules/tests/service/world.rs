@@ -1,5 +1,6 @@
 //! A server in memory with all modules, and sessions that are only a mailbox.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use waxwing_jid::{BareJid, Jid};
@@ -41,15 +42,22 @@ impl World {
 
     /// The same with more settings.
     pub(crate) async fn with(settings: &str) -> Self {
+        Self::keeping(settings, None).await
+    }
+
+    /// The same with a data folder, and then with a clock that stands still.
+    pub(crate) async fn keeping(settings: &str, folder: Option<&Path>) -> Self {
         let db = Db::open(&Location::Memory, waxwing_store::Limits::default()).await.unwrap();
-        let own = [Accounts::TABLES, offline::Offline::TABLES, roster::Roster::TABLES].concat();
-        let tables = own.into_iter().chain(MODULES.iter().flat_map(|mount| mount.tables));
+        let own = domains::tables().into_iter();
+        let tables = own.chain(MODULES.iter().flat_map(|mount| mount.tables));
         db.migrate(&tables.collect::<Vec<_>>()).await.unwrap();
         for local in ["admin", "romeo", "juliet"] {
             Accounts::new(db.clone()).create(&format!("{local}@localhost"), 0, &[]).await.unwrap();
         }
         let metrics = Arc::new(Metrics::new("0", "test"));
-        let hub = Hub::new(db, Clock::system(), Limits::default(), metrics);
+        let clock = if folder.is_some() { Clock::simulated(0, 1) } else { Clock::system() };
+        let hub = Hub::new(db, clock, Limits::default(), metrics);
+        folder.into_iter().for_each(|folder| hub.keep_files_in(folder.to_owned()));
         let sections: Vec<_> = MODULES.iter().map(|mount| &mount.section).collect();
         let text = format!("{settings}\n{CONFIG}");
         let config = Config::read(Source { name: "test", text: &text }, &sections).unwrap();
@@ -114,8 +122,13 @@ impl World {
 impl Client {
     /// Asks the server; gives the answer's child, or the error's conditions.
     pub(crate) async fn ask(&self, kind: &str, payload: &str) -> String {
+        self.ask_at("localhost", kind, payload).await
+    }
+
+    /// The same of another address.
+    pub(crate) async fn ask_at(&self, to: &str, kind: &str, payload: &str) -> String {
         self.say(&format!(
-            "<iq xmlns='jabber:client' type='{kind}' id='1' to='localhost'>{payload}</iq>"
+            "<iq xmlns='jabber:client' type='{kind}' id='1' to='{to}'>{payload}</iq>"
         ))
         .await;
         let answer = self.next().expect("a request is answered");
