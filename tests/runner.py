@@ -32,7 +32,7 @@ def choose(options, checks):
 
 
 async def play(check, *world, passes=()):
-    """Runs one check within its time. None, or the reason why it failed; what `passes` is raised."""
+    """Runs one check within its time. None, or why it failed; what `passes` is raised."""
     limit = time.monotonic() + check.seconds
     try:
         await asyncio.wait_for(check.play(*world), check.seconds)

@@ -1,8 +1,8 @@
 -- Prosody for `cargo xtask compare`: loopback, no limits, no archive, the generational collector,
 -- and only the modules that the scenarios need, which is less than Waxwing runs.
--- PORT_* and FOLDER are replaced, and lines that end in a word in brackets hold in one case only: with
--- limits, a client may send as many bytes as Waxwing's 2,000 stanzas a second have in that case, with
--- Waxwing's burst.
+-- PORT_* and FOLDER are replaced, and lines that end in a word in brackets hold in one case only:
+-- with limits, a client may send as many bytes as Waxwing's 2,000 stanzas a second have in that
+-- case, with Waxwing's burst.
 run_as_root = true
 data_path = "FOLDER/data"
 pidfile = "FOLDER/prosody.pid"

@@ -89,9 +89,9 @@ fn connects(port: u16) -> bool {
     TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok()
 }
 
-/// Ports that are free now. They lie below those that the system gives to connections (from 32768 on,
-/// usually), for thousands of clients would soon have one of those. Each server, by its number, has
-/// its own.
+/// Ports that are free now. They lie below those that the system gives to connections (from 32768
+/// on, usually), for thousands of clients would soon have one of those. Each server, by its number,
+/// has its own.
 pub(super) fn free_ports(server: u16) -> Result<Ports, String> {
     let first = FIRST_PORT + (std::process::id() % 1000) as u16 + server * 1000;
     let mut free = (first..LAST_PORT)
