@@ -9,6 +9,7 @@ use waxwing_store::StoreError;
 use waxwing_store::domains::accounts::{Account, Accounts, Credential};
 use waxwing_stream::{Answer, AuthFailure, Hash, Need, Question, ScramKeys};
 
+use crate::admission;
 use crate::clock::Clock;
 use crate::gate::{Crowded, Room};
 use crate::hub::Hub;
@@ -30,6 +31,13 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
         Question::External { account, certificate, verified } => {
             Answer::External(external(hub, account, &certificate, verified).await)
         }
+        Question::Tokens { account, agent, binding } => {
+            match admission::tokens(hub, &account, &agent, binding).await {
+                Ok(keys) => Answer::Tokens(keys),
+                Err(error) => Answer::Verdict(Err(temporary(&error))),
+            }
+        }
+        Question::Admit(admit) => Answer::Admitted(admission::admit(hub, *admit).await),
         Question::Anonymous => Answer::Verdict(Err(AuthFailure::NotAuthorized)),
         // The connection answers these itself; here they would be out of order.
         Question::Bind { .. }
@@ -59,7 +67,7 @@ async fn verify(
     jid: &BareJid,
     password: zeroize::Zeroizing<String>,
     peer: IpAddr,
-) -> Result<(), AuthFailure> {
+) -> Result<Vec<u8>, AuthFailure> {
     let permit = permit(hub, Some(peer)).await.map_err(|Crowded| crowded())?;
     let found = known(hub, jid).await.map_err(|error| temporary(&error))?;
     let (account, credentials) = match found {
@@ -70,13 +78,14 @@ async fn verify(
         .into_iter()
         .find_map(|hash| credentials.iter().find_map(|credential| keys(credential.clone(), hash)));
     let Some(keys) = strongest else { return refuse_slowly(permit, password).await };
+    let salt = keys.salt.clone();
     let check = move || {
         let _permit = permit;
         keys.verify_plain(&password)
     };
     let check = tokio::task::spawn_blocking(check).await;
     match (check, account.disabled) {
-        (Ok(true), None) => Ok(()),
+        (Ok(true), None) => Ok(salt),
         (Ok(true), Some(reason)) => Err(disabled(reason)),
         _ => Err(AuthFailure::NotAuthorized),
     }
@@ -86,7 +95,7 @@ async fn verify(
 async fn refuse_slowly(
     permit: OwnedSemaphorePermit,
     password: zeroize::Zeroizing<String>,
-) -> Result<(), AuthFailure> {
+) -> Result<Vec<u8>, AuthFailure> {
     let derive = move || {
         let _permit = permit;
         ScramKeys::derive(Hash::Sha512, &password, b"nobody", ScramKeys::ITERATIONS)

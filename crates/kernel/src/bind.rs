@@ -5,9 +5,10 @@ use std::sync::Arc;
 use waxwing_jid::{BareJid, prepare_resource};
 use waxwing_stanza::StanzaError;
 use waxwing_store::domains::accounts::Accounts;
-use waxwing_stream::{Closing, Inline, StreamError};
+use waxwing_stream::{Closing, Inline, Installation, StreamError};
 
 use crate::account::Account;
+use crate::admission;
 use crate::directory::{ClientId, Resource};
 use crate::hub::Hub;
 use crate::mailbox::Mail;
@@ -28,14 +29,15 @@ const TAG_BYTES: usize = 256;
 pub(crate) async fn bind(
     hub: &Hub,
     account: BareJid,
-    resource: Option<String>,
+    (resource, by): (Option<String>, &Installation),
     transport: Transport,
 ) -> Result<Session, StanzaError> {
     let (site, known) = owner(hub, &account).await?;
     let resource = resource.unwrap_or_else(|| hub.clock().token(8));
     let session = session(hub, &site, &known, &resource)?;
-    let shown = session.resource(transport);
-    enter(hub, &known, session, shown).await
+    let mut shown = session.resource(transport);
+    shown.client = by.agent.as_deref().map(|agent| ClientId::of(&site, known.jid(), agent));
+    enter(hub, (&known, by), session, shown).await
 }
 
 /// The same along with the authentication: under a resource that stays the same for this client,
@@ -46,7 +48,8 @@ pub(crate) async fn begin(
     transport: Transport,
 ) -> Result<Session, StanzaError> {
     let (site, known) = owner(hub, &inline.account).await?;
-    let client = inline.agent.as_deref().map(|agent| ClientId::of(&site, known.jid(), agent));
+    let agent = inline.by.agent.as_deref();
+    let client = agent.map(|agent| ClientId::of(&site, known.jid(), agent));
     // XEP-0386 §4.1: "[client tag]/[server generated identifier]"; the identifier "SHOULD remain
     // stable for every bind request with the same <tag/> and SASL2 <user-agent> id".
     let made = client.map_or_else(|| hub.clock().token(8), |client| client.to_string());
@@ -66,7 +69,7 @@ pub(crate) async fn begin(
             }
         }
     }
-    let session = enter(hub, &known, session, shown).await?;
+    let session = enter(hub, (&known, &inline.by), session, shown).await?;
     if let Some(client) = client {
         end_others(hub, &session, client);
     }
@@ -100,7 +103,7 @@ fn session(
 /// Shows the session to others.
 async fn enter(
     hub: &Hub,
-    known: &Account,
+    (known, by): (&Account, &Installation),
     mut session: Session,
     shown: Resource,
 ) -> Result<Session, StanzaError> {
@@ -112,7 +115,7 @@ async fn enter(
                 session.succeed(older.mailbox);
             }
             hub.metrics().session_bound(transport.name());
-            match check_account(hub, known).await {
+            match check(hub, known, by).await {
                 Ok(()) => Ok(session),
                 Err(error) => {
                     session.end(Vec::new()).await;
@@ -141,8 +144,19 @@ fn replaced_by_newer() -> Closing {
     Closing::Error(StreamError::conflict().text("Replaced by a new connection."))
 }
 
-/// An account may have been disabled or erased since its owner signed in. This looks when the
-/// session can be found already: whoever disables an account ends the sessions found after that.
+/// Whoever locks an account or revokes a client's access ends the sessions found after that; so
+/// this looks when the session can be found already.
+async fn check(hub: &Hub, account: &Account, by: &Installation) -> Result<(), StanzaError> {
+    check_account(hub, account).await?;
+    let (Some(agent), Some((name, binding))) = (&by.agent, &by.token) else { return Ok(()) };
+    match admission::tokens(hub, account.jid(), agent, *binding).await {
+        Ok(keys) if keys.iter().any(|key| key.name == *name) => Ok(()),
+        Ok(_) => Err(StanzaError::not_allowed().text("This client may not sign in any more.")),
+        Err(error) => Err(unstored(&error)),
+    }
+}
+
+/// An account may have been disabled or erased since its owner signed in.
 async fn check_account(hub: &Hub, account: &Account) -> Result<(), StanzaError> {
     if account.is_guest() {
         return Ok(());

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use waxwing_stanza::Stanza;
 use waxwing_stream::{
-    Answer, AuthFailure, Begun, Closure, Event, Framing, Inline, Input, Question, Security, Stream,
-    Ticket,
+    Answer, AuthFailure, Begun, Closure, Event, Framing, Inline, Input, Installation, Question,
+    Security, Stream, Ticket,
 };
 
 use crate::hub::Hub;
@@ -257,7 +257,9 @@ impl Connection {
     /// A session for the client, by either way.
     async fn seat(&mut self, ticket: Ticket, question: Question) -> Option<Session> {
         match question {
-            Question::Bind { account, resource } => self.bind(ticket, account, resource).await,
+            Question::Bind { account, resource, by } => {
+                self.bind(ticket, account, (resource, &by)).await
+            }
             Question::Begin(inline) => self.begin(ticket, &inline).await,
             _ => None,
         }
@@ -268,9 +270,9 @@ impl Connection {
         &mut self,
         ticket: Ticket,
         account: waxwing_jid::BareJid,
-        resource: Option<String>,
+        how: (Option<String>, &Installation),
     ) -> Option<Session> {
-        match crate::bind::bind(&self.hub, account, resource, self.wire.transport()).await {
+        match crate::bind::bind(&self.hub, account, how, self.wire.transport()).await {
             Ok(session) => {
                 tracing::info!(jid = %session.jid(), peer = %self.wire.peer(), "session bound");
                 self.answer(ticket, Answer::Bound(Ok(session.jid().clone())));

@@ -3,6 +3,7 @@
 
 pub mod account;
 mod accounts;
+pub mod admission;
 pub mod auth;
 mod bind;
 mod certificate;

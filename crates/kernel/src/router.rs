@@ -11,6 +11,7 @@ use waxwing_stream::Tag;
 use waxwing_xml::Child;
 
 use crate::account::Account;
+use crate::admission::{AdmissionRoute, TokenRoute};
 use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
 use crate::http::HttpRoute;
@@ -144,6 +145,8 @@ pub struct Table {
     pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
     pub(crate) nonzas: ByElement<NonzaRoute>,
     pub(crate) inlines: ByElement<InlineRoute>,
+    pub(crate) admissions: Vec<(&'static str, AdmissionRoute)>,
+    pub(crate) tokens: Option<TokenRoute>,
     pub(crate) egress: Vec<(&'static str, EgressRoute)>,
     pub(crate) losses: Vec<(&'static str, NonzaRoute)>,
     pub(crate) spool: Option<Arc<dyn Spool>>,
@@ -285,6 +288,8 @@ impl Router {
         }
         lines.extend(self.0.nonzas.describe().map(|route| format!("nonza {route}")));
         lines.extend(self.0.inlines.describe().map(|route| format!("inline {route}")));
+        let admissions = self.0.admissions.iter();
+        lines.extend(admissions.map(|(module, _)| format!("admission · {module}")));
         lines.extend(
             self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
         );

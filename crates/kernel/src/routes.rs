@@ -6,9 +6,12 @@ use std::sync::Arc;
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::Identity;
 use waxwing_stanza::{Payload, Reply, Stanza, StanzaError};
+use waxwing_store::StoreError;
+use waxwing_stream::{AuthFailure, TokenKey};
 use waxwing_xml::Child;
 
 use crate::account::Account;
+use crate::admission::{Admission, AdmissionRoute, Admitted, TokenAsk};
 use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk};
 use crate::http::{HttpReply, HttpRequest};
@@ -185,6 +188,31 @@ impl<'a, M: Module> Routes<'a, M> {
         let module = Arc::clone(&self.module);
         let run: PresenceRoute = Box::new(move |account, stanza| amend(&module, account, stanza));
         self.table.presences.push((M::ABOUT.name, run));
+    }
+
+    /// Has something to write or to say when a client signs in that tells which installation it
+    /// is (XEP-0388 §2.3).
+    pub fn admission<F>(&mut self, handler: fn(Arc<M>, Arc<Admission>) -> F)
+    where
+        F: Future<Output = Result<Admitted, AuthFailure>> + Send + 'static,
+    {
+        let module = Arc::clone(&self.module);
+        let run: AdmissionRoute =
+            Box::new(move |admission| Box::pin(handler(Arc::clone(&module), admission)));
+        self.table.admissions.push((M::ABOUT.name, run));
+    }
+
+    /// Knows the tokens that clients sign in with (XEP-0484).
+    pub fn tokens<F>(&mut self, handler: fn(Arc<M>, TokenAsk) -> F)
+    where
+        F: Future<Output = Result<Vec<TokenKey>, StoreError>> + Send + 'static,
+    {
+        if self.table.tokens.is_some() {
+            return self.conflict("another module keeps the tokens already".into());
+        }
+        let module = Arc::clone(&self.module);
+        self.table.tokens =
+            Some(Box::new(move |ask| Box::pin(handler(Arc::clone(&module), ask))));
     }
 
     /// Sees every stanza on its way to a client's wire and decides when it leaves.

@@ -102,6 +102,11 @@ impl Site {
         names
     }
 
+    /// Whether clients can sign in with tokens, for [`Host::tokens`].
+    pub fn takes_tokens(&self) -> bool {
+        self.router.0.tokens.is_some()
+    }
+
     /// Whether anything is answered before sign-in (XEP-0077).
     pub fn has_early_routes(&self) -> bool {
         self.router.0.iqs.keys().any(|(scope, _)| *scope == Scope::Early)

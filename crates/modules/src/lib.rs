@@ -29,6 +29,7 @@ modules! {
     contact::Contact,
     csi::Csi,
     disco::Disco,
+    fast::Fast,
     ids::Ids,
     last::Last,
     offline::Offline,

@@ -190,6 +190,7 @@ fn offer(site: &Site, settings: &HostSettings, config: &Config, secret: [u8; 32]
     host.features = site.stream_features();
     host.nonzas = site.nonzas();
     host.inline = site.inline_features();
+    host.tokens = site.takes_tokens();
     host.origins = origins(settings, config).iter().map(|origin| origin.as_str().into()).collect();
     host.lang = settings.config.language.as_str().into();
     host

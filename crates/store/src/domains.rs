@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod archive;
+pub mod clients;
 pub mod offline;
 pub mod roster;
 pub mod secrets;

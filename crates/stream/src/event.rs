@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::acks::Acks;
 use crate::error::StreamError;
-use crate::sasl::{Failure, Hash, ScramKeys};
+use crate::sasl::{Failure, Hash, ScramKeys, TokenBinding};
 
 /// How the stream is cut into elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub enum Closing {
 /// What the stream cannot know itself.
 #[derive(Debug)]
 pub enum Question {
-    /// Keys for SCRAM. Answers: [`Answer::Scram`], [`Answer::Locked`], [`Answer::Verdict`] (Err).
+    /// Keys for SCRAM. Answers: [`Answer::Scram`], [`Answer::Locked`], [`Answer::Verdict`].
     Credentials {
         /// Who signs in.
         account: BareJid,
@@ -128,6 +128,18 @@ pub enum Question {
         /// It leads to a trusted authority.
         verified: bool,
     },
+    /// The tokens of a client (XEP-0484). Answers: [`Answer::Tokens`], [`Answer::Verdict`] (Err).
+    Tokens {
+        /// Who signs in.
+        account: BareJid,
+        /// The identifier of the client's installation.
+        agent: String,
+        /// What the tokens must have been made for.
+        binding: TokenBinding,
+    },
+    /// Let this client in, which has proven who it is and told which installation it is (XEP-0388
+    /// §2.3). Answer: [`Answer::Admitted`].
+    Admit(Box<Admit>),
     /// A fresh account for a nameless client. Answers: [`Answer::Account`], [`Answer::Verdict`].
     Anonymous,
     /// Bind a resource (RFC 6120 §7). Answer: [`Answer::Bound`].
@@ -136,6 +148,8 @@ pub enum Question {
         account: BareJid,
         /// The prepared resource that the client asks for.
         resource: Option<String>,
+        /// By which client it is.
+        by: Installation,
     },
     /// Bind a resource along with the authentication (XEP-0386), and enable there what the client
     /// asks for. Answer: [`Answer::Begun`].
@@ -159,12 +173,60 @@ pub enum Question {
     },
 }
 
+/// A client that has proven who it is, by the extensible profile.
+pub struct Admit {
+    /// Who has signed in.
+    pub account: BareJid,
+    /// The identifier of the client's installation, which nobody else may see.
+    pub agent: String,
+    /// How it was proven.
+    pub proof: Proof,
+    /// The whole `<authenticate/>`.
+    pub request: Arc<Element>,
+}
+
+/// The request may hold a password, so it stays out of logs.
+impl fmt::Debug for Admit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admit").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+/// How a client has proven who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By a password; with the salt of the keys that it was checked with, which change with it.
+    Password(Vec<u8>),
+    /// By a token, with its name.
+    Token(String),
+    /// By a certificate, or not at all.
+    Other,
+}
+
+/// A token that a client may have.
+#[derive(Clone, Debug)]
+pub struct TokenKey {
+    /// What the driver calls it.
+    pub name: String,
+    /// The token itself, as the client was told.
+    pub secret: Zeroizing<String>,
+}
+
+/// What is known of a client besides whose it is.
+#[derive(Clone, Debug, Default)]
+pub struct Installation {
+    /// The identifier that it has told (XEP-0388 §2.3), which nobody else may see.
+    pub agent: Option<String>,
+    /// The token that it has signed in with, and wants to keep: its name, and what it is for.
+    pub token: Option<(String, TokenBinding)>,
+}
+
 /// A session that is asked for along with the authentication (XEP-0386).
 pub struct Inline {
     /// Who has signed in.
     pub account: BareJid,
-    /// The identifier of the client's installation (XEP-0388 §2.3), which nobody else may see.
-    pub agent: Option<String>,
+    /// By which client it is.
+    pub by: Installation,
     /// What the client calls itself, for its resource; as sent, not yet prepared.
     pub tag: Option<String>,
     /// Stream management is asked for.
@@ -223,8 +285,13 @@ pub enum Answer {
     Scram(Option<ScramKeys>),
     /// The keys of an account that may not sign in: told only to who proves the password.
     Locked(ScramKeys, AuthFailure),
-    /// Right or wrong password; or, to any question about identity, why nobody signs in now.
-    Verdict(Result<(), AuthFailure>),
+    /// Right or wrong password, with the salt of the keys that it was checked with; or, to any
+    /// question about identity, why nobody signs in now.
+    Verdict(Result<Vec<u8>, AuthFailure>),
+    /// The tokens of the client that have not expired; none where there is no such account.
+    Tokens(Vec<TokenKey>),
+    /// The client is let in, with elements for `<success/>`; or why not.
+    Admitted(Result<String, AuthFailure>),
     /// Whose certificate it is.
     External(Result<BareJid, AuthFailure>),
     /// The account of an anonymous client.

@@ -6,7 +6,7 @@ use waxwing_xml::write;
 
 use crate::host::{Host, Security};
 use crate::limits::Limits;
-use crate::{BIND, BIND2, SASL, SASL2, SM, STREAM, TLS, sasl};
+use crate::{BIND, BIND2, FAST, SASL, SASL2, SM, STREAM, TLS, sasl};
 
 const LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// XEP-0077 §8.
@@ -93,7 +93,7 @@ fn mechanisms(host: &Host, security: &Security, out: &mut String) {
     }
     out.push_str("</mechanisms>");
     if sasl::offers_sasl2(host, security) {
-        authentication(host, &offered, out);
+        authentication(host, (&offered, &sasl::offered_tokens(host, security)), out);
     }
     if !offered.iter().any(|mechanism| matches!(mechanism, sasl::Mechanism::Scram(_, true))) {
         return;
@@ -113,7 +113,11 @@ fn mechanisms(host: &Host, security: &Security, out: &mut String) {
 
 /// `<authentication/>` (XEP-0388 §2.1) with what can be done along with it: resuming (XEP-0198
 /// §7.2), and binding with what a session can begin with (XEP-0386 §3).
-fn authentication(host: &Host, offered: &[sasl::Mechanism], out: &mut String) {
+fn authentication(
+    host: &Host,
+    (offered, tokens): (&[sasl::Mechanism], &[sasl::Mechanism]),
+    out: &mut String,
+) {
     out.push_str("<authentication");
     write::attribute(out, "xmlns", SASL2);
     out.push('>');
@@ -130,7 +134,17 @@ fn authentication(host: &Host, offered: &[sasl::Mechanism], out: &mut String) {
         write::attribute(out, "var", feature);
         out.push_str("/>");
     }
-    out.push_str("</inline></bind></inline></authentication>");
+    out.push_str("</inline></bind>");
+    if !tokens.is_empty() {
+        out.push_str("<fast");
+        write::attribute(out, "xmlns", FAST);
+        out.push('>');
+        for mechanism in tokens {
+            write!(out, "<mechanism>{mechanism}</mechanism>").expect("strings take every write");
+        }
+        out.push_str("</fast>");
+    }
+    out.push_str("</inline></authentication>");
 }
 
 /// XEP-0478. Before authentication the whole handshake is bounded, which bounds silence too.

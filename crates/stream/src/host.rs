@@ -41,6 +41,8 @@ pub struct Host {
     pub nonzas: Vec<Arc<str>>,
     /// Authentication by XEP-0388 is offered beside that of RFC 6120.
     pub sasl2: bool,
+    /// Tokens are given out and taken (XEP-0484).
+    pub tokens: bool,
     /// Namespaces of what modules enable in a session that is bound along with the authentication
     /// (XEP-0386 §3), for example `urn:xmpp:carbons:2`.
     pub inline: Vec<Arc<str>>,
@@ -69,6 +71,7 @@ impl Host {
             features: Vec::new(),
             nonzas: Vec::new(),
             sasl2: true,
+            tokens: false,
             inline: Vec::new(),
             secret,
             scram_iterations: ScramKeys::ITERATIONS,
@@ -151,6 +154,8 @@ impl Mechanisms {
             Mechanism::Plain => self.plain,
             Mechanism::External => self.external,
             Mechanism::Anonymous => self.anonymous,
+            // Not the operator's list but a module decides whether there are tokens.
+            Mechanism::Token(_) => true,
         }
     }
 }

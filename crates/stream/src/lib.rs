@@ -31,13 +31,13 @@ mod timers;
 pub use acks::{Acks, Full};
 pub use error::{Condition, StreamError};
 pub use event::{
-    Answer, AuthFailure, Begun, Closing, Closure, Enable, Enabled, Event, Framing, Inline, Input,
-    Need, Question, Tag, Ticket, Violation,
+    Admit, Answer, AuthFailure, Begun, Closing, Closure, Enable, Enabled, Event, Framing, Inline,
+    Input, Installation, Need, Proof, Question, Tag, Ticket, TokenKey, Violation,
 };
 pub use host::{Entropy, Host, Hosts, Mechanisms, Redirect, Security};
 pub use limits::Limits;
 pub use outbox::{Mark, MarkKind, Outbox};
-pub use sasl::{Failure, FailureCondition, Hash, Mechanism, ScramKeys};
+pub use sasl::{Failure, FailureCondition, Hash, Mechanism, ScramKeys, TokenBinding};
 pub use stream::Stream;
 
 pub(crate) const CLIENT: &str = "jabber:client";
@@ -49,4 +49,5 @@ pub(crate) const SASL2: &str = "urn:xmpp:sasl:2";
 pub(crate) const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 pub(crate) const BIND2: &str = "urn:xmpp:bind:0";
 pub(crate) const SM: &str = "urn:xmpp:sm:3";
+pub(crate) const FAST: &str = "urn:xmpp:fast:0";
 pub(crate) const CSI: &str = "urn:xmpp:csi:0";

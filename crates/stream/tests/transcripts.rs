@@ -25,7 +25,7 @@ use stage::{Domains, Output, Stage, host};
 use waxwing_stream::{Framing, Input, Limits, Security};
 
 /// What would be repeated in every transcript.
-const WORDS: [(&str, &str); 15] = [
+const WORDS: [(&str, &str); 16] = [
     ("{space}", " "),
     ("{hello}", stage::HELLO),
     ("{ws-hello}", stage::WS_HELLO),
@@ -49,6 +49,13 @@ const WORDS: [(&str, &str); 15] = [
         "<inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline>\
          <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/>\
          <feature var='urn:xmpp:sm:3'/></inline></bind></inline>",
+    ),
+    (
+        "{inline-fast}",
+        "<inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline>\
+         <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/>\
+         <feature var='urn:xmpp:sm:3'/></inline></bind><fast xmlns='urn:xmpp:fast:0'>\
+         <mechanism>HT-SHA-256-NONE</mechanism></fast></inline>",
     ),
     (
         "{early}",
@@ -216,6 +223,7 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
         "optional-tls" => host.require_tls = false,
         "no-starttls" => host.starttls = false,
         "sasl2" => host.sasl2 = true,
+        "tokens" => host.tokens = true,
         "no-exporter" => security.exporter = None,
         "plain" => {
             let none = waxwing_stream::Mechanisms { plain: true, ..NO_MECHANISM };

@@ -213,5 +213,6 @@ fn offer(site: &Site) -> Host {
     host.features = site.stream_features();
     host.nonzas = site.nonzas();
     host.inline = site.inline_features();
+    host.tokens = site.takes_tokens();
     host
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domains::clients;
 use crate::{Db, Export, Row, Statement, StoreError, Table};
 
 /// The accounts. Keyed by the prepared bare address as text; instants are milliseconds since 1970.
@@ -89,6 +90,10 @@ const KEEP_CREDENTIAL: &str = "INSERT INTO credential \
 const DROP_CREDENTIALS: &str = "DELETE FROM credential WHERE owner = ?1";
 /// Changes nothing; asserts that the account exists.
 const TOUCH: &str = "UPDATE account SET jid = jid WHERE jid = ?1";
+/// Changes nothing; asserts that the account has these keys.
+const IS_CHECKED_WITH: &str = "UPDATE credential SET salt = salt WHERE owner = ?1 AND salt = ?2";
+/// Changes nothing; asserts that the account may sign in.
+const IS_OPEN: &str = "UPDATE account SET jid = jid WHERE jid = ?1 AND disabled IS NULL";
 const CREDENTIALS: &str = "SELECT hash, salt, iterations, stored_key, server_key FROM credential \
      WHERE owner = ?1 ORDER BY hash";
 const FIND: &str = "SELECT jid, created, last_seen, disabled FROM account WHERE jid = ?1";
@@ -110,7 +115,7 @@ const REMOVE: &str = "DELETE FROM account WHERE jid = ?1";
 
 impl Accounts {
     /// The tables to migrate.
-    pub const TABLES: &'static [&'static Table] = &[&ACCOUNT, &CREDENTIAL, &ERASURE];
+    pub const TABLES: &'static [&'static Table] = &[&ACCOUNT, &CREDENTIAL, &ERASURE, &clients::CLIENT, &clients::TOKEN];
 
     /// Every statement used here, so that both engines can be asked whether they understand it.
     pub const STATEMENTS: &'static [&'static str] = &[
@@ -124,6 +129,8 @@ impl Accounts {
         LIST_DISABLED,
         COUNT,
         COUNT_DISABLED,
+        IS_CHECKED_WITH,
+        IS_OPEN,
         SET_DISABLED,
         SEEN,
         BEGIN_ERASURE,
@@ -164,7 +171,19 @@ impl Accounts {
         rows.iter().map(read_credential).collect()
     }
 
-    /// Replaces all keys of an account. False when there is no such account.
+    /// A statement that changes nothing, and fails its batch unless the account has keys with this
+    /// salt: the password that was checked with them is the one that it has.
+    pub fn is_checked_with(jid: &str, salt: &[u8]) -> Statement {
+        Statement::new(IS_CHECKED_WITH).with(jid).with(salt).must_change(1)
+    }
+
+    /// A statement that changes nothing, and fails its batch unless the account may sign in.
+    pub fn is_open(jid: &str) -> Statement {
+        Statement::new(IS_OPEN).with(jid).must_change(1)
+    }
+
+    /// Replaces all keys of an account; whoever came in by the old ones has to know the new
+    /// password, so every token ends. False when there is no such account.
     pub async fn set_credentials(
         &self,
         jid: &str,
@@ -173,6 +192,8 @@ impl Accounts {
         let mut batch = vec![
             Statement::new(TOUCH).with(jid).must_change(1),
             Statement::new(DROP_CREDENTIALS).with(jid),
+            Statement::new(clients::WITHDRAW_ALL).with(jid),
+            Statement::new(clients::FORGET_PASSWORDS).with(jid),
         ];
         batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
         match self.db.batch(batch).await {

@@ -1,6 +1,7 @@
 //! Accounts, rosters and the spool.
 
 use waxwing_store::domains::accounts::{Accounts, Credential, Listing};
+use waxwing_store::domains::clients::Clients;
 use waxwing_store::domains::offline::{Held, Offline, Spooled};
 use waxwing_store::domains::roster::{Item, Request, Roster};
 use waxwing_store::{Db, Statement, StoreError, Table};
@@ -43,7 +44,8 @@ async fn is_understood(db: &Db, sql: &str) -> Result<(), StoreError> {
 
 #[tokio::test]
 async fn every_statement_is_understood() {
-    let statements = [Accounts::STATEMENTS, Offline::STATEMENTS, Roster::STATEMENTS].concat();
+    let own = [Accounts::STATEMENTS, Offline::STATEMENTS, Roster::STATEMENTS];
+    let statements = [own.concat().as_slice(), Clients::STATEMENTS].concat();
     for ground in grounds() {
         let db = open(&ground).await;
         for sql in &statements {

@@ -4,17 +4,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use waxwing_jid::BareJid;
 
-use crate::event::{Answer, AuthFailure, Need, Question};
+use crate::event::{Answer, AuthFailure, Need, Proof, Question};
 use crate::host::{Entropy, Host, Security};
 use crate::sasl::plain::Plain;
 use crate::sasl::scram::{ClientFirst, Scram, ScramError};
-use crate::sasl::{Failure, FailureCondition, Hash, Mechanism, ScramKeys, refusal};
+use crate::sasl::token::HashedToken;
+use crate::sasl::{Failure, FailureCondition, Hash, Mechanism, ScramKeys, TokenBinding, refusal};
 
 /// What an exchange may look at.
 pub(crate) struct Context<'a> {
     pub(crate) host: &'a Host,
     pub(crate) security: &'a Security,
     pub(crate) entropy: &'a Entropy,
+    /// The client's installation, where the profile tells it and a token may be used.
+    pub(crate) agent: Option<&'a str>,
 }
 
 /// What comes next.
@@ -23,7 +26,7 @@ pub(crate) enum Step {
     Challenge(String),
     Ask(Question),
     /// With additional data, if the mechanism has any.
-    Success(BareJid, Option<String>),
+    Success(BareJid, Option<Vec<u8>>, Proof),
     Failure(Failure),
 }
 
@@ -39,6 +42,7 @@ pub(crate) enum Exchange {
     /// With the reason why even the right proof does not help.
     ExpectProof(Box<Scram>, BareJid, Option<AuthFailure>),
     ExpectVerdict(BareJid),
+    ExpectTokens(HashedToken, BareJid),
     /// With the account that the client wants to be.
     ExpectOwner(Option<BareJid>),
     ExpectGuest,
@@ -96,17 +100,27 @@ impl Exchange {
                 *self = Exchange::ExpectProof(scram, account, locked);
                 Step::Challenge(text)
             }
-            (Exchange::ExpectVerdict(account), Answer::Verdict(Ok(()))) => {
-                Step::Success(account, None)
+            (Exchange::ExpectVerdict(account), Answer::Verdict(Ok(salt))) => {
+                Step::Success(account, None, Proof::Password(salt))
+            }
+            (Exchange::ExpectTokens(token, account), Answer::Tokens(keys)) => {
+                match token.verify(&keys) {
+                    Some((key, answer)) => {
+                        Step::Success(account, Some(answer), Proof::Token(key.name.clone()))
+                    }
+                    None => fail(FailureCondition::NotAuthorized),
+                }
             }
             (Exchange::ExpectOwner(wanted), Answer::External(owner)) => match owner {
                 Ok(owner) if wanted.is_some_and(|wanted| wanted != owner) => {
                     fail(FailureCondition::InvalidAuthzid)
                 }
-                Ok(owner) => Step::Success(owner, None),
+                Ok(owner) => Step::Success(owner, None, Proof::Other),
                 Err(failure) => Step::Failure(failure.into()),
             },
-            (Exchange::ExpectGuest, Answer::Account(account)) => Step::Success(account, None),
+            (Exchange::ExpectGuest, Answer::Account(account)) => {
+                Step::Success(account, None, Proof::Other)
+            }
             _ => fail(FailureCondition::TemporaryAuthFailure),
         }
     }
@@ -128,32 +142,57 @@ impl Exchange {
             Exchange::ExpectKeys(_, account, _)
             | Exchange::ExpectProof(_, account, _)
             | Exchange::ExpectVerdict(account)
+            | Exchange::ExpectTokens(_, account)
             | Exchange::ExpectOwner(Some(account)) => Some(account),
             _ => None,
         }
     }
 
     fn initial(&mut self, mechanism: Mechanism, data: &[u8], context: &Context<'_>) -> Step {
-        let Ok(message) = std::str::from_utf8(data) else {
-            return fail(FailureCondition::MalformedRequest);
+        let begun = match (mechanism, std::str::from_utf8(data)) {
+            (Mechanism::Token(binding), _) => hashed_token(binding, data, context),
+            (_, Ok(message)) => self::begin(mechanism, message, context),
+            (_, Err(_)) => Err(FailureCondition::MalformedRequest.into()),
         };
-        let (next, step) = match mechanism {
-            Mechanism::Scram(hash, plus) => scram(hash, plus, message, context),
-            Mechanism::Plain => plain(message, context),
-            Mechanism::External => external(message, context),
-            // RFC 4505: the message is for logs only.
-            Mechanism::Anonymous => Ok((Exchange::ExpectGuest, Question::Anonymous)),
-        }
-        .map_or_else(
-            |failure| (Exchange::Idle, Step::Failure(failure)),
-            |(next, question)| (next, Step::Ask(question)),
-        );
+        let (next, step) = match begun {
+            Ok((next, question)) => (next, Step::Ask(question)),
+            Err(failure) => (Exchange::Idle, Step::Failure(failure)),
+        };
         *self = next;
         step
     }
 }
 
 type Begun = Result<(Exchange, Question), Failure>;
+
+fn begin(mechanism: Mechanism, message: &str, context: &Context<'_>) -> Begun {
+    match mechanism {
+        Mechanism::Scram(hash, plus) => scram(hash, plus, message, context),
+        Mechanism::Plain => plain(message, context),
+        Mechanism::External => external(message, context),
+        // RFC 4505: the message is for logs only.
+        Mechanism::Anonymous => Ok((Exchange::ExpectGuest, Question::Anonymous)),
+        Mechanism::Token(_) => Err(FailureCondition::InvalidMechanism.into()),
+    }
+}
+
+/// XEP-0484 §4.1: "Clients wishing to use FAST ... MUST also provide the a SASL2 <user-agent>
+/// element with an 'id' attribute".
+fn hashed_token(binding: TokenBinding, data: &[u8], context: &Context<'_>) -> Begun {
+    let Some(agent) = context.agent else {
+        let text = "a token needs the id of the user agent that it was made for";
+        return Err(Failure::new(FailureCondition::MalformedRequest).text(text));
+    };
+    let bound = binding.kind().and_then(|kind| context.security.binding(kind)).unwrap_or_default();
+    let (name, token) =
+        HashedToken::parse(data, bound).ok_or(FailureCondition::MalformedRequest)?;
+    let account = account(&name, context)?;
+    let (agent, owner) = (agent.to_owned(), account.clone());
+    Ok((
+        Exchange::ExpectTokens(token, account),
+        Question::Tokens { account: owner, agent, binding },
+    ))
+}
 
 fn scram(hash: Hash, plus: bool, message: &str, context: &Context<'_>) -> Begun {
     let first = ClientFirst::parse(message).map_err(scram_failure)?;
@@ -212,7 +251,10 @@ fn prove(scram: &Scram, data: &[u8], account: BareJid, locked: Option<AuthFailur
     match (scram.finish(message), locked) {
         (Err(error), _) => Step::Failure(scram_failure(error)),
         (Ok(_), Some(failure)) => Step::Failure(failure.into()),
-        (Ok(data), None) => Step::Success(account, Some(data)),
+        (Ok(data), None) => {
+            let proof = Proof::Password(scram.salt().to_vec());
+            Step::Success(account, Some(data.into_bytes()), proof)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::host::{Host, Security};
-use crate::sasl::{Failure, FailureCondition, Hash};
+use crate::sasl::{Failure, FailureCondition, Hash, TokenBinding};
 
 /// A SASL mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub enum Mechanism {
     External,
     /// RFC 4505.
     Anonymous,
+    /// A token of XEP-0484, by the extensible profile only.
+    Token(TokenBinding),
 }
 
 impl Mechanism {
@@ -26,6 +28,9 @@ impl Mechanism {
             "EXTERNAL" => return Some(Mechanism::External),
             "ANONYMOUS" => return Some(Mechanism::Anonymous),
             _ => {}
+        }
+        if let Some(token) = TokenBinding::ALL.into_iter().find(|known| known.mechanism() == name) {
+            return Some(Mechanism::Token(token));
         }
         let scram = name.strip_prefix("SCRAM-")?;
         let (hash, plus) = match scram.strip_suffix("-PLUS") {
@@ -46,6 +51,7 @@ impl fmt::Display for Mechanism {
             Mechanism::Plain => f.write_str("PLAIN"),
             Mechanism::External => f.write_str("EXTERNAL"),
             Mechanism::Anonymous => f.write_str("ANONYMOUS"),
+            Mechanism::Token(binding) => f.write_str(binding.mechanism()),
         }
     }
 }
@@ -59,6 +65,12 @@ pub(crate) fn offered(host: &Host, security: &Security) -> Vec<Mechanism> {
     all.extend([Mechanism::Plain, Mechanism::Anonymous]);
     all.retain(|mechanism| refusal(*mechanism, host, security).is_none());
     all
+}
+
+/// What a stream offers to who has a token (XEP-0484 §3.1).
+pub(crate) fn offered_tokens(host: &Host, security: &Security) -> Vec<Mechanism> {
+    let all = TokenBinding::ALL.map(Mechanism::Token);
+    all.into_iter().filter(|token| refusal(*token, host, security).is_none()).collect()
 }
 
 /// Whether the profile of XEP-0388 is offered. "SASL2 MUST only be used by Clients or offered by
@@ -83,9 +95,19 @@ pub(crate) fn refusal(
         // RFC 6120 §6.5.9: "The mechanism requested by the initiating entity is weaker than
         // server policy permits for that initiating entity."
         _ if !host.mechanisms.allow(mechanism) && weak => Some(FailureCondition::MechanismTooWeak),
+        Mechanism::Token(_) if !host.tokens => Some(FailureCondition::InvalidMechanism),
         _ if !host.mechanisms.allow(mechanism) => Some(FailureCondition::InvalidMechanism),
         Mechanism::Plain if !encrypted && !host.plain_without_tls => {
             Some(FailureCondition::EncryptionRequired)
+        }
+        // XEP-0484 §6: "only ... over a secure connection": whoever reads it can say it again.
+        Mechanism::Token(_) if !encrypted && !host.plain_without_tls => {
+            Some(FailureCondition::EncryptionRequired)
+        }
+        Mechanism::Token(binding)
+            if binding.kind().is_some_and(|kind| security.binding(kind).is_none()) =>
+        {
+            Some(FailureCondition::InvalidMechanism)
         }
         Mechanism::Scram(_, true) if !security.binds_channel() => {
             Some(FailureCondition::InvalidMechanism)
@@ -116,10 +138,19 @@ mod tests {
 
     #[test]
     fn names_are_read_and_written() {
-        for name in ["SCRAM-SHA-1", "SCRAM-SHA-512-PLUS", "PLAIN", "EXTERNAL", "ANONYMOUS"] {
+        for name in [
+            "HT-SHA-256-NONE",
+            "HT-SHA-256-ENDP",
+            "HT-SHA-256-EXPR",
+            "SCRAM-SHA-1",
+            "SCRAM-SHA-512-PLUS",
+            "PLAIN",
+            "EXTERNAL",
+            "ANONYMOUS",
+        ] {
             assert_eq!(Mechanism::parse(name).unwrap().to_string(), name);
         }
-        for name in ["", "SCRAM-", "SCRAM-SHA-256-", "SCRAM-PLUS", "plain", "DIGEST-MD5"] {
+        for name in ["", "SCRAM-", "SCRAM-SHA-256-", "SCRAM-PLUS", "plain", "HT-SHA-256-UNIQ"] {
             assert_eq!(Mechanism::parse(name), None, "{name}");
         }
     }

@@ -6,14 +6,16 @@ mod hash;
 mod mechanism;
 mod plain;
 mod scram;
+mod token;
 
 pub(crate) use failure::Profile;
 pub use failure::{Failure, FailureCondition};
 pub use hash::{Hash, ScramKeys};
 pub use mechanism::Mechanism;
+pub use token::TokenBinding;
 
 pub(crate) use exchange::{Context, Exchange, Step};
-pub(crate) use mechanism::{offered, offers_sasl2, refusal};
+pub(crate) use mechanism::{offered, offered_tokens, offers_sasl2, refusal};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -110,6 +110,11 @@ impl Scram {
         &self.server_first
     }
 
+    /// The salt of the keys.
+    pub(crate) fn salt(&self) -> &[u8] {
+        &self.keys.salt
+    }
+
     /// Checks `client-final-message` and gives `server-final-message`.
     pub(crate) fn finish(&self, message: &str) -> Result<String, ScramError> {
         let malformed = ScramError::Malformed;

@@ -9,8 +9,8 @@ use waxwing_jid::BareJid;
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_stream::{
     Acks, Answer, AuthFailure, Begun, Closing, Closure, Enabled, Event, Framing, Hash, Host, Hosts,
-    Inline, Input, Limits, MarkKind, Need, Question, ScramKeys, Security, Stream, StreamError, Tag,
-    Ticket, Violation,
+    Inline, Input, Limits, MarkKind, Need, Proof, Question, ScramKeys, Security, Stream,
+    StreamError, Tag, Ticket, TokenBinding, TokenKey, Violation,
 };
 
 /// The password of `juliet` and, disabled, of `romeo`.
@@ -265,14 +265,27 @@ impl Stage {
             Question::Plain { account, password } => {
                 let right =
                     account.local() == Some("juliet") && keys(Hash::Sha256).verify_plain(&password);
-                Answer::Verdict(if right { Ok(()) } else { Err(AuthFailure::NotAuthorized) })
+                let salt = SALT.to_vec();
+                Answer::Verdict(if right { Ok(salt) } else { Err(AuthFailure::NotAuthorized) })
             }
             Question::External { certificate, .. } => {
                 let owner = String::from_utf8(certificate).unwrap();
                 Answer::External(BareJid::new(&owner).map_err(|_| AuthFailure::NotAuthorized))
             }
+            Question::Tokens { account, agent, binding } => {
+                let of = |secret: &str| TokenKey {
+                    name: format!("{secret} of {agent}"),
+                    secret: secret.to_owned().into(),
+                };
+                let is_known = account.local() == Some("juliet") && binding == TokenBinding::None;
+                Answer::Tokens(if is_known { vec![of("new"), of("old")] } else { Vec::new() })
+            }
+            Question::Admit(admit) => match admit.agent.as_str() {
+                "refused" => Answer::Admitted(Err(AuthFailure::NotAuthorized)),
+                _ => Answer::Admitted(Ok("<x xmlns='urn:x'/>".into())),
+            },
             Question::Anonymous => Answer::Account(BareJid::new("guest@example.org").unwrap()),
-            Question::Bind { account, resource } => match resource.as_deref() {
+            Question::Bind { account, resource, .. } => match resource.as_deref() {
                 Some("taken") => Answer::Bound(Err(StanzaError::conflict())),
                 resource => {
                     let resource = resource.unwrap_or("made-here");
@@ -347,15 +360,26 @@ fn describe(question: &Question) -> String {
             Some(account) => format!("external {account} {verified}"),
             None => format!("external - {verified}"),
         },
+        Question::Tokens { account, agent, binding } => {
+            format!("tokens {account} {agent} {}", binding.mechanism())
+        }
+        Question::Admit(admit) => {
+            let proof = match &admit.proof {
+                Proof::Password(salt) => format!("password {}", salt.len()),
+                Proof::Token(name) => format!("token {name}"),
+                Proof::Other => "other".into(),
+            };
+            format!("admit {} {} by {proof}", admit.account, admit.agent)
+        }
         Question::Anonymous => "anonymous".into(),
-        Question::Bind { account, resource } => {
+        Question::Bind { account, resource, .. } => {
             format!("bind {account} {}", resource.as_deref().unwrap_or("-"))
         }
         Question::Begin(inline) => {
-            let Inline { account, agent, tag, enable, .. } = &**inline;
+            let Inline { account, by, tag, enable, .. } = &**inline;
             let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
             let enable = enable.map_or("-".into(), |e| format!("{} {:?}", e.resume, e.max));
-            format!("begin {account} {} {} {enable}", or(agent), or(tag))
+            format!("begin {account} {} {} {enable}", or(&by.agent), or(tag))
         }
         Question::Resume { account, previd, h } => format!("resume {account} {previd} {h}"),
         Question::Enable { resume, max } => format!("enable {resume} {max:?}"),

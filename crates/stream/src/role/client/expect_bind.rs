@@ -9,7 +9,7 @@ use waxwing_xml::{Element, write};
 use crate::acks::Acks;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
-use crate::event::{Answer, Question};
+use crate::event::{Answer, Installation, Question};
 use crate::role::client::management::{replay, too_high};
 use crate::role::client::{Open, State, management_failed, refuse_management, unexpected};
 use crate::{BIND, SM};
@@ -17,6 +17,7 @@ use crate::{BIND, SM};
 /// The state after authentication.
 pub(crate) struct ExpectBind {
     account: BareJid,
+    by: Installation,
     failures: u8,
     pending: Option<Pending>,
 }
@@ -29,8 +30,8 @@ enum Pending {
 }
 
 impl ExpectBind {
-    pub(crate) fn new(account: BareJid) -> ExpectBind {
-        ExpectBind { account, failures: 0, pending: None }
+    pub(crate) fn new(account: BareJid, by: Installation) -> ExpectBind {
+        ExpectBind { account, by, failures: 0, pending: None }
     }
 
     pub(crate) fn element(self: Box<Self>, io: &mut Chassis, element: Element) -> State {
@@ -101,7 +102,8 @@ impl ExpectBind {
                 return self.refuse(io, &stanza, &error);
             }
         };
-        io.ask(Question::Bind { account: self.account.clone(), resource });
+        let (account, by) = (self.account.clone(), self.by.clone());
+        io.ask(Question::Bind { account, resource, by });
         self.pending = Some(Pending::Bind(stanza));
         State::ExpectBind(self)
     }

@@ -7,7 +7,7 @@ use waxwing_xml::Element;
 
 use crate::chassis::Chassis;
 use crate::error::StreamError;
-use crate::event::{Closure, Framing};
+use crate::event::{Closure, Framing, Installation};
 use crate::features::Phase;
 use crate::framing::{check_version, tcp, websocket};
 use crate::host::Host;
@@ -86,7 +86,10 @@ impl ExpectHeader {
         }
         let failures = self.failures;
         let (phase, state) = match self.account {
-            Some(account) => (Phase::Bind, State::ExpectBind(Box::new(ExpectBind::new(account)))),
+            Some(account) => {
+                let state = ExpectBind::new(account, Installation::default());
+                (Phase::Bind, State::ExpectBind(Box::new(state)))
+            }
             None if clear && host.require_tls => {
                 if !starttls {
                     let text = "this domain takes no connections without TLS";

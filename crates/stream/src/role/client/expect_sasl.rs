@@ -8,7 +8,7 @@ use waxwing_xml::{Element, write};
 
 use crate::chassis::Chassis;
 use crate::error::StreamError;
-use crate::event::{Answer, Event};
+use crate::event::{Answer, Event, Proof};
 use crate::host::Host;
 use crate::limits::seconds;
 use crate::role::client::request::Request;
@@ -16,7 +16,7 @@ use crate::role::client::{
     ExpectHeader, ExpectTls, State, Welcome, host, refuse_management, unexpected,
 };
 use crate::sasl::{self, Context, Exchange, Failure, FailureCondition, Mechanism, Profile, Step};
-use crate::{CLIENT, SASL, SASL2, TLS};
+use crate::{CLIENT, FAST, SASL, SASL2, TLS};
 
 const REGISTER: &str = "jabber:iq:register";
 
@@ -115,7 +115,8 @@ impl ExpectSasl {
             return self.exchange.respond(&data, &context);
         }
         let name = element.attribute("mechanism").unwrap_or_default();
-        match Mechanism::parse(&name) {
+        // A token is for the other profile.
+        match Mechanism::parse(&name).filter(|found| !matches!(found, Mechanism::Token(_))) {
             Some(mechanism) => {
                 let initial = (!text.is_empty()).then_some(data.as_slice());
                 self.exchange.start(mechanism, initial, &context)
@@ -141,10 +142,17 @@ impl ExpectSasl {
         let Some(mechanism) = Mechanism::parse(&request.mechanism()) else {
             return Step::Failure(Failure::new(FailureCondition::InvalidMechanism));
         };
+        // XEP-0484 §3.4: "To indicate that it is providing a token, the client MUST include a <fast/>
+        // element".
+        let is_token = matches!(mechanism, Mechanism::Token(_));
+        if is_token && request.element.child("fast", FAST).is_none() {
+            return Step::Failure(Failure::new(FailureCondition::MalformedRequest));
+        }
         match request.initial() {
             Ok(initial) => {
                 let initial = initial.as_deref().map(Vec::as_slice);
-                self.exchange.start(mechanism, initial, &context(io, &host))
+                let context = Context { agent: request.agent.as_deref(), ..context(io, &host) };
+                self.exchange.start(mechanism, initial, &context)
             }
             Err(failure) => Step::Failure(failure),
         }
@@ -155,9 +163,13 @@ impl ExpectSasl {
         if element.name() == "abort" {
             return self.exchange.abort();
         }
-        let host = host(io);
+        let (host, request) = (host(io), self.request.as_ref());
+        let agent = request.and_then(|request| request.agent.as_deref());
         match sasl::decode_plain(&element.text()) {
-            Ok(data) => self.exchange.respond(&data, &context(io, &host)),
+            Ok(data) => {
+                let context = Context { agent, ..context(io, &host) };
+                self.exchange.respond(&data, &context)
+            }
             Err(failure) => Step::Failure(failure),
         }
     }
@@ -166,7 +178,7 @@ impl ExpectSasl {
         let profile = self.profile();
         match step {
             Step::Challenge(text) => {
-                io.write(|out| data_element(out, "challenge", profile, &text));
+                io.write(|out| data_element(out, "challenge", profile, text.as_bytes()));
             }
             Step::Ask(_)
                 if self.request.is_some() && self.is_somebody_else(self.exchange.account()) =>
@@ -175,7 +187,9 @@ impl ExpectSasl {
                 return self.refuse(io, profile, account, failure);
             }
             Step::Ask(question) => io.ask(question),
-            Step::Success(account, data) => return self.succeed(io, account, data),
+            Step::Success(account, data, proof) => {
+                return self.succeed(io, account, (data, proof));
+            }
             Step::Failure(failure) => return self.refuse(io, profile, account, failure),
         }
         State::ExpectSasl(self)
@@ -185,7 +199,7 @@ impl ExpectSasl {
         mut self: Box<Self>,
         io: &mut Chassis,
         account: BareJid,
-        data: Option<String>,
+        (data, proof): (Option<Vec<u8>>, Proof),
     ) -> State {
         let Some(request) = self.request.take() else {
             let data = data.unwrap_or_default();
@@ -198,7 +212,7 @@ impl ExpectSasl {
             let failure = Failure::new(FailureCondition::InvalidAuthzid);
             return self.refuse(io, Profile::Sasl2, Some(account), failure);
         }
-        Welcome::start(io, self, (account, data), request)
+        Welcome::start(io, self, (account, data, proof), request)
     }
 
     /// XEP-0388 §2.3: "If the stream's from attribute (if present) does not match the non-empty
@@ -212,7 +226,7 @@ impl ExpectSasl {
         if self.request.is_some() { Profile::Sasl2 } else { Profile::Sasl1 }
     }
 
-    fn refuse(
+    pub(crate) fn refuse(
         mut self: Box<Self>,
         io: &mut Chassis,
         profile: Profile,
@@ -256,7 +270,7 @@ fn offers_sasl2(io: &Chassis) -> bool {
 }
 
 fn context<'a>(io: &'a Chassis, host: &'a Host) -> Context<'a> {
-    Context { host, security: &io.security, entropy: &io.entropy }
+    Context { host, security: &io.security, entropy: &io.entropy, agent: None }
 }
 
 fn is_registration(stanza: &Stanza) -> bool {
@@ -264,7 +278,7 @@ fn is_registration(stanza: &Stanza) -> bool {
         && stanza.body.has("query", REGISTER)
 }
 
-fn data_element(out: &mut String, name: &str, profile: Profile, data: &str) {
+fn data_element(out: &mut String, name: &str, profile: Profile, data: &[u8]) {
     out.push('<');
     out.push_str(name);
     write::attribute(out, "xmlns", profile.namespace());
@@ -272,7 +286,7 @@ fn data_element(out: &mut String, name: &str, profile: Profile, data: &str) {
         return out.push_str("/>");
     }
     out.push('>');
-    out.push_str(&sasl::encode(data.as_bytes()));
+    out.push_str(&sasl::encode(data));
     out.push_str("</");
     out.push_str(name);
     out.push('>');

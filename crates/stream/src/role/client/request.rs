@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::event::Enable;
 use crate::sasl::{self, Failure, FailureCondition};
-use crate::{BIND2, CSI, SASL2, SM};
+use crate::{BIND2, CSI, FAST, SASL2, SM};
 
 /// The longest identifier of a user agent, in bytes; a UUID has 36.
 const AGENT_BYTES: usize = 64;
@@ -75,6 +75,14 @@ impl Request {
     /// The name of the mechanism.
     pub(crate) fn mechanism(&self) -> Cow<'_, str> {
         self.element.attribute("mechanism").unwrap_or_default()
+    }
+
+    /// XEP-0484 §3.6: the client wants its token to end.
+    pub(crate) fn is_last_use(&self) -> bool {
+        let fast = self.element.child("fast", FAST);
+        fast.is_some_and(|fast| {
+            matches!(fast.attribute("invalidate").as_deref(), Some("true" | "1"))
+        })
     }
 
     /// The initial response, if there is one. §2.2: "To indicate the absence of an initial

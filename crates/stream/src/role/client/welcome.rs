@@ -10,39 +10,58 @@ use waxwing_xml::{Element, write};
 use crate::acks::Acks;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
-use crate::event::{Answer, Begun, Enabled, Inline, Question};
+use crate::event::{Admit, Answer, Begun, Enabled, Inline, Installation, Proof, Question};
 use crate::features::Phase;
 use crate::role::client::expect_bind::resumed;
 use crate::role::client::management::{write_enabled, write_failed};
 use crate::role::client::request::{Request, Resume};
 use crate::role::client::{ExpectBind, ExpectSasl, Open, State, host, unexpected};
-use crate::sasl::{self, Failure, FailureCondition};
+use crate::sasl::{self, Failure, FailureCondition, Mechanism, Profile};
 use crate::{BIND2, SASL2};
 
 /// The state of a client that has proven who it is.
 pub(crate) struct Welcome {
     account: BareJid,
     /// Of the mechanism, for `<additional-data/>`.
-    data: Option<String>,
+    data: Option<Vec<u8>>,
     request: Box<Request>,
-    /// `<failed/>` of the session that is not resumed.
-    unresumed: String,
-    /// Stanzas that the client has handled of the session that it wants to resume.
-    resuming: Option<u32>,
+    by: Installation,
+    /// What else `<success/>` has: of modules, then `<failed/>` of a session that is not resumed.
+    extras: String,
+    asked: Asked,
     /// Where the client is again if this comes to nothing.
     back: Box<ExpectSasl>,
+}
+
+/// What the driver was asked.
+enum Asked {
+    Admit,
+    /// With the count of stanzas that the client has handled.
+    Resume(u32),
+    Begin,
 }
 
 impl Welcome {
     pub(crate) fn start(
         io: &mut Chassis,
         back: Box<ExpectSasl>,
-        (account, data): (BareJid, Option<String>),
+        (account, data, proof): (BareJid, Option<Vec<u8>>, Proof),
         request: Box<Request>,
     ) -> State {
-        let unresumed = String::new();
-        let state = Welcome { account, data, request, unresumed, resuming: None, back };
-        Box::new(state).resume(io)
+        let (agent, extras) = (request.agent.clone(), String::new());
+        let token = match (&proof, Mechanism::parse(&request.mechanism())) {
+            (Proof::Token(name), Some(Mechanism::Token(binding))) if !request.is_last_use() => {
+                Some((name.clone(), binding))
+            }
+            _ => None,
+        };
+        let by = Installation { agent: agent.clone(), token };
+        let state = Welcome { account, data, request, by, extras, asked: Asked::Admit, back };
+        let state = Box::new(state);
+        let Some(agent) = agent else { return state.resume(io) };
+        let (account, request) = (state.account.clone(), state.request.element.clone());
+        io.ask(Question::Admit(Box::new(Admit { account, agent, proof, request })));
+        State::Welcome(state)
     }
 
     /// Nothing may come now: input waits while a question is open.
@@ -56,19 +75,29 @@ impl Welcome {
         now: Instant,
         answer: Answer,
     ) -> State {
-        match (self.resuming.take(), answer) {
-            (Some(h), Answer::Resumed(acks)) => self.go_on(io, now, acks, h),
-            (Some(_), answer) => {
+        match (&self.asked, answer) {
+            (Asked::Admit, Answer::Admitted(Ok(extras))) => {
+                self.extras = extras;
+                self.resume(io)
+            }
+            (Asked::Admit, Answer::Admitted(Err(failure))) => {
+                self.back.refuse(io, Profile::Sasl2, Some(self.account), failure.into())
+            }
+            (Asked::Resume(h), Answer::Resumed(acks)) => {
+                let h = *h;
+                self.go_on(io, now, acks, h)
+            }
+            (Asked::Resume(_), answer) => {
                 let h = match answer {
                     Answer::NotResumed { h } => h,
                     _ => None,
                 };
-                write_failed(&mut self.unresumed, &StanzaError::item_not_found(), h);
+                write_failed(&mut self.extras, &StanzaError::item_not_found(), h);
                 self.bind(io)
             }
-            (None, Answer::Begun(Ok(begun))) => self.begin(io, now, *begun),
-            (None, Answer::Begun(Err(error))) => self.give_up(io, &error),
-            (None, _) => self.give_up(io, &StanzaError::internal_server_error()),
+            (Asked::Begin, Answer::Begun(Ok(begun))) => self.begin(io, now, *begun),
+            (Asked::Begin, Answer::Begun(Err(error))) => self.give_up(io, &error),
+            _ => self.give_up(io, &StanzaError::internal_server_error()),
         }
     }
 
@@ -77,11 +106,11 @@ impl Welcome {
         match self.request.resume.take() {
             Some(Resume::Session(previd, h)) => {
                 io.ask(Question::Resume { account: self.account.clone(), previd, h });
-                self.resuming = Some(h);
+                self.asked = Asked::Resume(h);
                 State::Welcome(self)
             }
             Some(Resume::Malformed) => {
-                write_failed(&mut self.unresumed, &StanzaError::bad_request(), None);
+                write_failed(&mut self.extras, &StanzaError::bad_request(), None);
                 self.bind(io)
             }
             None => self.bind(io),
@@ -100,16 +129,17 @@ impl Welcome {
         resumed(io, now, acks, h, |out, inner| self.write_success(out, &address, inner))
     }
 
-    fn bind(self: Box<Self>, io: &mut Chassis) -> State {
+    fn bind(mut self: Box<Self>, io: &mut Chassis) -> State {
         let Some(bind) = &self.request.bind else { return self.expect_bind(io) };
         let inline = Inline {
             account: self.account.clone(),
-            agent: self.request.agent.clone(),
+            by: self.by.clone(),
             tag: bind.tag.clone().filter(|tag| !tag.is_empty()),
             enable: bind.enable,
             request: self.request.element.clone(),
         };
         io.ask(Question::Begin(Box::new(inline)));
+        self.asked = Asked::Begin;
         State::Welcome(self)
     }
 
@@ -121,7 +151,7 @@ impl Welcome {
         io.enlarge();
         let host = host(io);
         io.features(&Phase::Bind, &host);
-        State::ExpectBind(Box::new(ExpectBind::new(self.account)))
+        State::ExpectBind(Box::new(ExpectBind::new(self.account, self.by)))
     }
 
     fn begin(self: Box<Self>, io: &mut Chassis, now: Instant, begun: Begun) -> State {
@@ -180,13 +210,13 @@ impl Welcome {
         out.push('>');
         if let Some(data) = &self.data {
             out.push_str("<additional-data>");
-            out.push_str(&sasl::encode(data.as_bytes()));
+            out.push_str(&sasl::encode(data));
             out.push_str("</additional-data>");
         }
         out.push_str("<authorization-identifier>");
         write::text(out, identity);
         out.push_str("</authorization-identifier>");
-        out.push_str(&self.unresumed);
+        out.push_str(&self.extras);
         out.push_str(inner);
         out.push_str("</success>");
     }

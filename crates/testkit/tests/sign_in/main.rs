@@ -1,0 +1,177 @@
+//! Signing in, by every mechanism, on every transport, by both profiles and with every binding of
+//! the channel; and with tokens (XEP-0484).
+
+mod scram;
+mod tokens;
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tempfile::TempDir;
+use waxwing_modules::MODULES;
+use waxwing_store::domains::accounts::Accounts;
+use waxwing_testkit::client::Client;
+use waxwing_testkit::node::Node;
+use waxwing_testkit::script::Name;
+use waxwing_testkit::world::PASSWORD;
+use waxwing_testkit::{Certificates, Plan, Way, World};
+
+const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+const SASL2: &str = "urn:xmpp:sasl:2";
+const WAYS: [Way; 4] = [Way::StartTls, Way::DirectTls, Way::WebSocket, Way::SecureWebSocket];
+
+/// How SASL is put into XML.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Profile {
+    Sasl1,
+    Sasl2,
+}
+
+fn certificates() -> &'static (TempDir, Certificates) {
+    static MADE: OnceLock<(TempDir, Certificates)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let certificates = Certificates::make(folder.path()).expect("certificates");
+        (folder, certificates)
+    })
+}
+
+/// RFC 5929 §4.1: of a certificate that is signed with SHA-256.
+fn end_point() -> Vec<u8> {
+    let file = certificates().0.path().join("localhost.pem");
+    let certificate = CertificateDer::from_pem_file(file).expect("a certificate");
+    digest::digest(&digest::SHA256, &certificate).as_ref().to_vec()
+}
+
+/// A server in which Romeo has keys for every hash.
+async fn world() -> World {
+    let plan = Plan::on_sockets(MODULES, certificates().1.clone());
+    let world = World::start(plan).await.expect("a world");
+    world.add_account("romeo@localhost").await.expect("an account");
+    let keys = waxwing_kernel::auth::credentials(world.hub().clock(), PASSWORD).await;
+    let accounts = Accounts::new(world.hub().db().clone());
+    let changed = accounts.set_credentials("romeo@localhost", &keys.expect("keys")).await;
+    assert_eq!(changed, Ok(true));
+    world
+}
+
+async fn connect(world: &World, way: Way) -> Client {
+    let name = Name::parse("romeo").expect("a name");
+    let link = world.connect(way, "localhost").await.expect("a connection");
+    Client::connect(name, link).await.expect("a stream")
+}
+
+async fn ask(client: &mut Client, xml: &str) -> Node {
+    client.send(xml).await.expect("sent");
+    client.next().await.expect("in time").expect("an answer")
+}
+
+/// The first message of an authentication.
+fn begin(profile: Profile, mechanism: &str, initial: &[u8], more: &str) -> String {
+    let initial = BASE64.encode(initial);
+    match profile {
+        Profile::Sasl1 => format!("<auth xmlns='{SASL}' mechanism='{mechanism}'>{initial}</auth>"),
+        Profile::Sasl2 => format!(
+            "<authenticate xmlns='{SASL2}' mechanism='{mechanism}'>\
+             <initial-response>{initial}</initial-response>{more}</authenticate>"
+        ),
+    }
+}
+
+fn namespace(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Sasl1 => SASL,
+        Profile::Sasl2 => SASL2,
+    }
+}
+
+/// What the mechanism says at the end.
+fn additional(profile: Profile, success: &Node) -> Vec<u8> {
+    let text = match profile {
+        Profile::Sasl1 => Some(success.text.as_str()),
+        Profile::Sasl2 => success.child("additional-data", SASL2).map(|data| data.text.as_str()),
+    };
+    BASE64.decode(text.unwrap_or_default()).expect("base64")
+}
+
+async fn by_plain(world: &World, way: Way, profile: Profile) {
+    let mut client = connect(world, way).await;
+    let message = format!("\0romeo\0{PASSWORD}");
+    let answer = ask(&mut client, &begin(profile, "PLAIN", message.as_bytes(), "")).await;
+    assert!(answer.is("success", namespace(profile)), "{way:?} {profile:?}: {answer}");
+    assert_eq!(additional(profile, &answer), b"");
+}
+
+/// `flag` and `binding` as of RFC 5802 §5.1; gives the answer to the proof.
+async fn by_scram(
+    world: &World,
+    way: Way,
+    profile: Profile,
+    hash: scram::Hash,
+    (flag, binding): (&str, &[u8]),
+) -> Result<(), String> {
+    let mut client = connect(world, way).await;
+    let plus = if flag.starts_with('p') { "-PLUS" } else { "" };
+    let mechanism = format!("{}{plus}", hash.name);
+    let first = scram::first("romeo", flag);
+    let challenge = ask(&mut client, &begin(profile, &mechanism, &first, "")).await;
+    if !challenge.is("challenge", namespace(profile)) {
+        return Err(challenge.to_string());
+    }
+    let text = BASE64.decode(&challenge.text).expect("base64");
+    let text = String::from_utf8(text).expect("text");
+    let (last, expected) = scram::last(hash, "romeo", (flag, binding), &text);
+    let last = BASE64.encode(last);
+    let response = format!("<response xmlns='{}'>{last}</response>", namespace(profile));
+    let answer = ask(&mut client, &response).await;
+    if !answer.is("success", namespace(profile)) {
+        return Err(answer.to_string());
+    }
+    assert_eq!(additional(profile, &answer), expected, "{way:?} {mechanism}: the server's proof");
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_mechanism_on_every_transport_by_both_profiles() {
+    let world = world().await;
+    for way in WAYS {
+        for profile in [Profile::Sasl1, Profile::Sasl2] {
+            by_plain(&world, way, profile).await;
+            for hash in scram::hashes() {
+                let case = format!("{way:?} {profile:?} {}", hash.name);
+                let signed_in = by_scram(&world, way, profile, hash, ("n,,", b"")).await;
+                assert_eq!(signed_in, Ok(()), "{case}");
+                let flag = "p=tls-server-end-point,,";
+                let bound = by_scram(&world, way, profile, hash, (flag, &end_point())).await;
+                // Behind a proxy there is no channel to bind.
+                match way {
+                    Way::WebSocket => assert!(bound.unwrap_err().contains("invalid-mechanism")),
+                    _ => assert_eq!(bound, Ok(()), "{case}"),
+                }
+            }
+        }
+    }
+    world.stop().await.expect("an end");
+}
+
+#[tokio::test]
+async fn what_is_bound_to_another_channel_is_refused_by_both_profiles() {
+    let world = world().await;
+    for way in [Way::StartTls, Way::DirectTls, Way::SecureWebSocket] {
+        for profile in [Profile::Sasl1, Profile::Sasl2] {
+            for hash in scram::hashes() {
+                let other = ("p=tls-server-end-point,,", &[7; 32][..]);
+                let refused = by_scram(&world, way, profile, hash, other).await.unwrap_err();
+                assert!(refused.contains("not-authorized"), "{refused}");
+                // RFC 5802 §6: the client was shown no -PLUS, although there is one.
+                let hidden = by_scram(&world, way, profile, hash, ("y,,", b"")).await.unwrap_err();
+                assert!(hidden.contains("not-authorized"), "{hidden}");
+            }
+        }
+    }
+    world.stop().await.expect("an end");
+}
