@@ -21,8 +21,7 @@ use crate::modules::MODULES;
 
 /// Every table of the program: those of the kernel's own domains, then those of the modules.
 pub(crate) fn tables() -> Vec<&'static Table> {
-    let own = [accounts::Accounts::TABLES, offline::Offline::TABLES, roster::Roster::TABLES];
-    let own = own.into_iter().flatten().copied();
+    let own = domains::tables().into_iter();
     own.chain(MODULES.iter().flat_map(|mount| mount.tables)).collect()
 }
 

@@ -6,3 +6,17 @@ pub mod clients;
 pub mod offline;
 pub mod roster;
 pub mod secrets;
+
+use crate::Table;
+
+/// The tables of all of them, to migrate.
+pub fn tables() -> Vec<&'static Table> {
+    let all = [
+        accounts::Accounts::TABLES,
+        archive::Archive::TABLES,
+        offline::Offline::TABLES,
+        roster::Roster::TABLES,
+        secrets::Secrets::TABLES,
+    ];
+    all.concat()
+}

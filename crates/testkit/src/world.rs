@@ -8,8 +8,8 @@ use waxwing_kernel::config::{Config, Host as HostSettings, Source};
 use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::module::Mount;
 use waxwing_kernel::{Hub, Limits, Site, Sites, connection};
+use waxwing_store::domains;
 use waxwing_store::domains::accounts::{Accounts, Credential};
-use waxwing_store::domains::{accounts, offline, roster};
 use waxwing_store::{Db, Location, Statement, Table};
 use waxwing_stream::{Hash, Host, ScramKeys, Security};
 
@@ -183,8 +183,7 @@ const WRITE_FENCE: &str = "DELETE FROM account WHERE jid = ''";
 
 /// Every table of the program.
 fn tables(modules: &'static [Mount]) -> Vec<&'static Table> {
-    let own = [accounts::Accounts::TABLES, offline::Offline::TABLES, roster::Roster::TABLES];
-    let own = own.into_iter().flatten().copied();
+    let own = domains::tables().into_iter();
     own.chain(modules.iter().flat_map(|mount| mount.tables)).collect()
 }
 

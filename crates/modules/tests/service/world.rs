@@ -15,8 +15,8 @@ use waxwing_kernel::wire::Transport;
 use waxwing_kernel::{Hub, Limits, Site, Sites};
 use waxwing_modules::MODULES;
 use waxwing_stanza::{PresenceType, Stanza};
+use waxwing_store::domains;
 use waxwing_store::domains::accounts::Accounts;
-use waxwing_store::domains::{offline, roster};
 use waxwing_store::{Db, Location};
 
 const CONFIG: &str = "[[host]]\ndomain = 'localhost'\nadmins = ['admin@localhost']\n\

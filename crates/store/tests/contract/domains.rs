@@ -1,9 +1,12 @@
 //! Accounts, rosters and the spool.
 
+use waxwing_store::domains;
 use waxwing_store::domains::accounts::{Accounts, Credential, Listing};
+use waxwing_store::domains::archive::Archive;
 use waxwing_store::domains::clients::Clients;
 use waxwing_store::domains::offline::{Held, Offline, Spooled};
 use waxwing_store::domains::roster::{Item, Request, Roster};
+use waxwing_store::domains::secrets::Secrets;
 use waxwing_store::{Db, Statement, StoreError, Table};
 
 use crate::ground::{Ground, grounds};
@@ -44,10 +47,12 @@ async fn is_understood(db: &Db, sql: &str) -> Result<(), StoreError> {
 
 #[tokio::test]
 async fn every_statement_is_understood() {
-    let own = [Accounts::STATEMENTS, Offline::STATEMENTS, Roster::STATEMENTS];
-    let statements = [own.concat().as_slice(), Clients::STATEMENTS].concat();
+    let own = [Accounts::STATEMENTS, Offline::STATEMENTS, Roster::STATEMENTS, Clients::STATEMENTS];
+    let mut statements = own.concat();
+    statements.extend([Archive::STATEMENTS, Secrets::STATEMENTS].concat());
+    statements.extend(Archive::QUERIES.concat());
     for ground in grounds() {
-        let db = open(&ground).await;
+        let db = ground.open_with(&domains::tables()).await;
         for sql in &statements {
             let answer = is_understood(&db, sql).await;
             assert_eq!(answer, Ok(()), "{}: {sql}", ground.name);

@@ -4,6 +4,7 @@
 //! to; each test makes a schema of its own there.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod archive;
 mod batches;
 mod bounds;
 mod domains;

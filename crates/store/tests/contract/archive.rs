@@ -1,0 +1,165 @@
+//! Archives, and the keys that the server makes for itself.
+
+use waxwing_store::domains::archive::{
+    Archive, Entry, Order, Preferences, Preset, Selection, With,
+};
+use waxwing_store::domains::secrets::Secrets;
+use waxwing_store::{Db, StoreError};
+
+use crate::ground::{Ground, grounds};
+
+const ROMEO: &str = "romeo@example.org";
+const JULIET: &str = "juliet@example.org";
+const NURSE: &str = "nurse@example.org";
+
+async fn open(ground: &Ground) -> Db {
+    ground.open_with(&[Archive::TABLES, Secrets::TABLES].concat()).await
+}
+
+fn entry(number: i64, owner: &str, peer: &str, resource: &str) -> Entry {
+    Entry {
+        number,
+        owner: owner.to_owned(),
+        peer: peer.to_owned(),
+        resource: resource.to_owned(),
+        stanza: format!("<message id='{number}'/>"),
+    }
+}
+
+/// Ten messages of Romeo, those with even numbers with Juliet, and one of Juliet.
+async fn fill(db: &Db) {
+    let entry = |number: i64| match number % 2 {
+        0 => entry(number, ROMEO, JULIET, if number > 5 { "balcony" } else { "" }),
+        _ => entry(number, ROMEO, NURSE, "room"),
+    };
+    let mut batch: Vec<_> = (1..=10).map(|number| Archive::append(entry(number))).collect();
+    batch.push(Archive::append(self::entry(11, JULIET, ROMEO, "orchard")));
+    db.batch(batch).await.unwrap();
+}
+
+fn all(owner: &str) -> Selection<'_> {
+    Selection { owner, above: 0, below: i64::MAX, with: With::Anybody }
+}
+
+async fn numbers(db: &Db, selection: &Selection<'_>, order: Order, limit: u32) -> Vec<i64> {
+    let page = Archive::new(db.clone()).page(selection, order, limit).await.unwrap();
+    page.into_iter().map(|entry| entry.number).collect()
+}
+
+#[tokio::test]
+async fn pages_are_ranges_from_either_end() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        fill(&db).await;
+        let (romeo, hers, nobodys) = (all(ROMEO), all(JULIET), all(NURSE));
+        let page = |selection, order, limit| numbers(&db, selection, order, limit);
+        assert_eq!(page(&romeo, Order::Rising, 3).await, [1, 2, 3], "{}", ground.name);
+        assert_eq!(page(&romeo, Order::Falling, 3).await, [10, 9, 8], "{}", ground.name);
+        let middle = Selection { above: 3, below: 7, ..romeo };
+        assert_eq!(page(&middle, Order::Rising, 9).await, [4, 5, 6], "{}", ground.name);
+        assert_eq!(page(&middle, Order::Falling, 1).await, [6], "{}", ground.name);
+        let juliet = Selection { with: With::Account(JULIET), ..romeo };
+        assert_eq!(page(&juliet, Order::Rising, 9).await, [2, 4, 6, 8, 10], "{}", ground.name);
+        let balcony = Selection { with: With::Resource(JULIET, "balcony"), ..romeo };
+        assert_eq!(page(&balcony, Order::Falling, 2).await, [10, 8], "{}", ground.name);
+        assert_eq!(page(&hers, Order::Rising, 9).await, [11], "{}", ground.name);
+        assert!(page(&nobodys, Order::Rising, 9).await.is_empty(), "{}", ground.name);
+    }
+}
+
+#[tokio::test]
+async fn messages_are_found_counted_and_spanned() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        let archive = Archive::new(db.clone());
+        assert_eq!(archive.last_number().await, Ok(0), "{}", ground.name);
+        assert_eq!(archive.span(ROMEO, i64::MAX).await, Ok(None));
+        fill(&db).await;
+        let found = archive.find(ROMEO, 6).await.unwrap();
+        assert_eq!(found, Some(entry(6, ROMEO, JULIET, "balcony")), "{}", ground.name);
+        // Another's message is not there, as far as one can tell.
+        assert_eq!(archive.find(ROMEO, 11).await, Ok(None), "{}", ground.name);
+        assert_eq!(archive.has(JULIET, 11).await, Ok(true));
+        assert_eq!(archive.has(ROMEO, 11).await, Ok(false));
+        assert_eq!(archive.span(ROMEO, i64::MAX).await, Ok(Some((1, 10))), "{}", ground.name);
+        assert_eq!(archive.span(ROMEO, 5).await, Ok(Some((1, 4))), "{}", ground.name);
+        assert_eq!(archive.count(&all(ROMEO), 100).await, Ok(10), "{}", ground.name);
+        assert_eq!(archive.count(&all(ROMEO), 4).await, Ok(4), "{}", ground.name);
+        let juliet = Selection { with: With::Account(JULIET), above: 2, ..all(ROMEO) };
+        assert_eq!(archive.count(&juliet, 100).await, Ok(4), "{}", ground.name);
+        let balcony = Selection { with: With::Resource(JULIET, "balcony"), ..all(ROMEO) };
+        assert_eq!(archive.count(&balcony, 100).await, Ok(3), "{}", ground.name);
+        assert_eq!(archive.last_number().await, Ok(11), "{}", ground.name);
+        archive.catch_up().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_go_first() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        fill(&db).await;
+        assert_eq!(db.batch(vec![Archive::trim(ROMEO, 10)]).await, Ok(vec![0]), "{}", ground.name);
+        assert_eq!(db.batch(vec![Archive::trim(ROMEO, 8)]).await, Ok(vec![2]), "{}", ground.name);
+        assert_eq!(db.batch(vec![Archive::expire(ROMEO, 5)]).await, Ok(vec![2]), "{}", ground.name);
+        let left = numbers(&db, &all(ROMEO), Order::Rising, 20).await;
+        assert_eq!(left, [5, 6, 7, 8, 9, 10], "{}", ground.name);
+        assert_eq!(numbers(&db, &all(JULIET), Order::Rising, 20).await, [11], "{}", ground.name);
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_given_once() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        fill(&db).await;
+        let twice = db.batch(vec![Archive::append(entry(11, ROMEO, NURSE, ""))]).await;
+        assert!(matches!(twice, Err(StoreError::Conflict(_))), "{}", ground.name);
+    }
+}
+
+#[tokio::test]
+async fn an_archive_is_erased_and_exported_with_its_account() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        fill(&db).await;
+        let wishes = Preferences { preset: Preset::Never, always: Vec::new(), never: Vec::new() };
+        db.batch(vec![Archive::prefer(ROMEO, &wishes)]).await.unwrap();
+        let export = db.export(ROMEO).await.unwrap();
+        let rows: Vec<_> =
+            export.iter().map(|part| (part.table.as_str(), part.rows.len())).collect();
+        assert_eq!(rows, [("archive", 10), ("archive_preference", 1)], "{}", ground.name);
+        assert_eq!(db.batch(db.erasure(ROMEO)).await, Ok(vec![10, 1]), "{}", ground.name);
+        assert!(db.export(ROMEO).await.unwrap().is_empty(), "{}", ground.name);
+        assert_eq!(numbers(&db, &all(JULIET), Order::Rising, 20).await, [11], "{}", ground.name);
+    }
+}
+
+#[tokio::test]
+async fn preferences_come_back_as_they_were_put() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        let archive = Archive::new(db.clone());
+        assert_eq!(archive.preferences(ROMEO).await, Ok(None), "{}", ground.name);
+        for preset in Preset::ALL {
+            let wishes = Preferences {
+                preset,
+                always: vec![JULIET.to_owned(), "a@b/\"c\"".to_owned()],
+                never: vec!["example.net".to_owned()],
+            };
+            db.batch(vec![Archive::prefer(ROMEO, &wishes)]).await.unwrap();
+            assert_eq!(archive.preferences(ROMEO).await, Ok(Some(wishes)), "{}", ground.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_stays_what_it_was_first() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        let secrets = Secrets::new(db.clone());
+        assert_eq!(secrets.obtain("one", &[1; 32]).await, Ok(vec![1; 32]), "{}", ground.name);
+        assert_eq!(secrets.obtain("one", &[2; 32]).await, Ok(vec![1; 32]), "{}", ground.name);
+        assert_eq!(secrets.obtain("two", &[2; 32]).await, Ok(vec![2; 32]), "{}", ground.name);
+    }
+}
