@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use waxwing_jid::BareJid;
 use waxwing_store::{Db, StoreError};
 
+use crate::filing::Underway;
 use crate::rate::Bucket;
 
 /// Something worth knowing about an account before judging a stanza: a roster, a block list.
@@ -65,7 +66,8 @@ impl Facts {
             facts.push(RwLock::new(loader(db, &jid).await?));
         }
         let (facts, turn) = (facts.into(), tokio::sync::Mutex::new(()));
-        Ok(Account { jid, is_guest, facts, turn, bucket: Mutex::default() })
+        let (bucket, underway) = (Mutex::default(), Underway::default());
+        Ok(Account { jid, is_guest, facts, turn, bucket, underway })
     }
 }
 
@@ -76,6 +78,7 @@ pub struct Account {
     facts: Box<[RwLock<Erased>]>,
     turn: tokio::sync::Mutex<()>,
     bucket: Mutex<Bucket>,
+    underway: Underway,
 }
 
 impl Account {
@@ -92,6 +95,11 @@ impl Account {
     /// What is left of the rate at which its sessions may send.
     pub(crate) fn bucket(&self) -> &Mutex<Bucket> {
         &self.bucket
+    }
+
+    /// What is being filed in its archive.
+    pub(crate) fn underway(&self) -> &Underway {
+        &self.underway
     }
 
     /// A snapshot of one fact.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -12,7 +12,9 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use waxwing_jid::{BareJid, Jid};
+use waxwing_store::domains::archive::Archive;
 use waxwing_store::domains::offline::Offline;
+use waxwing_store::domains::secrets::Secrets;
 use waxwing_store::{Db, StoreError};
 use waxwing_stream::{Entropy, Host, Hosts};
 
@@ -25,6 +27,7 @@ use crate::lapsed::Lapsed;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
+use crate::names::{KEY_BYTES, Names};
 use crate::site::Site;
 use crate::trace::Tracer;
 
@@ -39,6 +42,7 @@ struct Core {
     entropy: Entropy,
     started: Instant,
     ids: Ids,
+    names: OnceLock<Names>,
     limits: ArcSwap<Limits>,
     directory: Directory,
     accounts: Accounts,
@@ -116,6 +120,7 @@ impl Hub {
             entropy: Arc::new(move |bytes| dice.random(bytes)),
             clock,
             ids: Ids::default(),
+            names: OnceLock::new(),
             directory: Directory::default(),
             accounts: Accounts::new(limits.accounts_cached),
             sites: ArcSwap::default(),
@@ -137,6 +142,9 @@ impl Hub {
     pub fn serve(&self, sites: Sites) {
         let sites = Arc::new(sites);
         let before = self.0.sites.swap(Arc::clone(&sites));
+        for site in sites.iter() {
+            self.start_rounds(site);
+        }
         for domain in before.by_domain.keys() {
             if !sites.by_domain.contains_key(domain) {
                 self.0.accounts.forget_host(domain);
@@ -181,14 +189,30 @@ impl Hub {
     }
 
     /// Goes on where the last run ended: identifiers rise across restarts, even when the wall
-    /// clock was set back meanwhile.
+    /// clock was set back meanwhile, and have the same names.
     ///
     /// # Errors
     /// The store's.
     pub async fn restore(&self) -> Result<(), StoreError> {
-        let last = Offline::new(self.0.db.clone()).last_id().await?;
-        self.0.ids.start_after(last.cast_unsigned());
+        let spooled = Offline::new(self.0.db.clone()).last_id().await?;
+        let filed = Archive::new(self.0.db.clone()).last_number().await?;
+        self.0.ids.start_after(spooled.max(filed).cast_unsigned());
+        let secrets = Secrets::new(self.0.db.clone());
+        let key = secrets.obtain("names", &self.fresh_key()).await?;
+        self.0.names.get_or_init(|| Names::new(&key));
         Ok(())
+    }
+
+    /// What identifiers are called by clients; under a key of this run alone where nothing was
+    /// restored.
+    pub fn names(&self) -> &Names {
+        self.0.names.get_or_init(|| Names::new(&self.fresh_key()))
+    }
+
+    fn fresh_key(&self) -> [u8; KEY_BYTES] {
+        let mut key = [0; KEY_BYTES];
+        self.0.clock.random(&mut key);
+        key
     }
 
     /// When the server started.

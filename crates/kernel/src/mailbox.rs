@@ -97,6 +97,12 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Deliveries that it would still take before it overflows.
+    pub fn room(&self) -> usize {
+        let inbox = self.0.lock();
+        inbox.room.saturating_sub(inbox.queue.len())
+    }
+
     /// Whether it takes deliveries, as far as can be known without trying.
     pub fn is_open(&self) -> bool {
         let inbox = self.0.lock();

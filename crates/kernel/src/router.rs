@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::Identity;
@@ -21,6 +22,7 @@ use crate::module::{About, StartError};
 use crate::request::{
     Answer, EgressRoute, Happening, InlineRoute, IqRoute, NonzaRoute, Scope, Signal, SignalRoute,
 };
+use crate::rounds::RoundRoute;
 use crate::routes::Ask;
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
@@ -149,6 +151,7 @@ pub struct Table {
     pub(crate) tokens: Option<TokenRoute>,
     pub(crate) egress: Vec<(&'static str, EgressRoute)>,
     pub(crate) losses: Vec<(&'static str, NonzaRoute)>,
+    pub(crate) rounds: Vec<(&'static str, Duration, RoundRoute)>,
     pub(crate) spool: Option<Arc<dyn Spool>>,
     pub(crate) identities: Vec<IdentityRoute>,
     pub(crate) nodes: Vec<NodeRoute>,
@@ -293,10 +296,17 @@ impl Router {
         lines.extend(
             self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
         );
-        lines.extend(self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)));
+        lines.extend(
+            self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)),
+        );
         lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
         lines.extend(self.0.deeds.iter().map(|(module, _)| format!("deed · {module}")));
         lines.extend(self.0.presences.iter().map(|(module, _)| format!("presence · {module}")));
+        lines.extend(
+            self.0.rounds.iter().map(|(module, period, _)| {
+                format!("round every {} s · {module}", period.as_secs())
+            }),
+        );
         lines.extend(self.0.egress.iter().map(|(module, _)| format!("egress · {module}")));
         lines.extend(self.0.commands.iter().map(|(module, command)| {
             let about = command.about();

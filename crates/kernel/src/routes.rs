@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::Identity;
@@ -15,12 +16,14 @@ use crate::admission::{Admission, AdmissionRoute, Admitted, TokenAsk};
 use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk};
 use crate::http::{HttpReply, HttpRequest};
+use crate::hub::Hub;
 use crate::mailbox::Delivery;
 use crate::module::{Module, StartError};
 use crate::request::{
     Beginning, Call, EgressRoute, Happening, InlineRoute, IqRoute, Leaving, NonzaRoute, Request,
     Scope, Signal, SignalRoute,
 };
+use crate::rounds::RoundRoute;
 use crate::router::{DeedRoute, Filter, PresenceRoute, Service, Spool, Table};
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
@@ -229,6 +232,17 @@ impl<'a, M: Module> Routes<'a, M> {
         let module = Arc::clone(&self.module);
         let run: NonzaRoute = Box::new(move |leaving| handler(&module, leaving));
         self.table.losses.push((M::ABOUT.name, run));
+    }
+
+    /// Something to do every `period`, unasked, for as long as the site is served.
+    pub fn every<F>(&mut self, period: Duration, handler: fn(Arc<M>, Hub, Arc<Site>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let module = Arc::clone(&self.module);
+        let run: RoundRoute =
+            Box::new(move |hub, site| Box::pin(handler(Arc::clone(&module), hub, site)));
+        self.table.rounds.push((M::ABOUT.name, period, run));
     }
 
     /// Makes this module the keeper of stanzas that must not be lost.

@@ -14,6 +14,7 @@ use waxwing_stream::Tag;
 
 use crate::account::Account;
 use crate::directory::Resource;
+use crate::filing::{Filed, Ticket};
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mailbox};
 
@@ -66,6 +67,11 @@ impl Party {
     pub fn new(jid: Jid, account: Option<Arc<Account>>) -> Self {
         Self { jid, account, mailbox: None, is_acknowledged: false }
     }
+
+    /// Whether both act for the same account.
+    pub(crate) fn is_same_account(&self, other: &Self) -> bool {
+        self.jid.bare_str() == other.jid.bare_str()
+    }
 }
 
 /// The sessions that a stanza will be handed to.
@@ -85,6 +91,8 @@ pub struct Transit<'a> {
     pub effects: &'a mut Effects,
     /// Set when the stanza is kept in the spool, so that no error is due without targets.
     pub kept: &'a mut Option<Tag>,
+    /// What the archive of the account whose side this is has made of the stanza.
+    pub filed: &'a mut Filed,
     /// The server.
     pub hub: &'a Hub,
 }
@@ -94,6 +102,15 @@ impl Transit<'_> {
     pub fn keep(&mut self, tag: Tag, statement: Statement) {
         self.effects.append(statement);
         *self.kept = Some(tag);
+    }
+
+    /// Files the stanza in the archive of `account`, under the next number, with the statement that
+    /// `row` makes.
+    pub fn file(&mut self, account: &Arc<Account>, row: impl FnOnce(u64, &Stanza) -> Statement) {
+        let ticket = Ticket::draw(account, self.hub);
+        *self.filed = Filed::Kept(ticket.number());
+        self.effects.records.push(row(ticket.number(), self.stanza));
+        self.effects.tickets.push(ticket);
     }
 
     /// Whether some target has a client connected right now.
@@ -129,6 +146,13 @@ pub enum Verdict {
 #[derive(Default)]
 pub struct Effects {
     pub(crate) appends: Vec<Statement>,
+    /// For archives. They are appended like the others where somebody is owed that; where nobody
+    /// is, nobody waits for them.
+    pub(crate) records: Vec<Statement>,
+    /// The numbers of the records, until those are with the store.
+    pub(crate) tickets: SmallVec<[Ticket; 2]>,
+    /// What the sender's archive made of a message to the sender itself.
+    pub(crate) to_self: Filed,
     pub(crate) deliveries: Vec<(Mailbox, Delivery)>,
     /// Kept for accounts that had nobody to take it when it was judged.
     pub(crate) spooled: Vec<Delivery>,
@@ -157,6 +181,13 @@ impl Effects {
         self.reads_spool = true;
     }
 
+    /// What an archive has made of a stanza before its recipient's is asked. XEP-0313 §5.1: the server
+    /// "MUST store such a stanza within a given archive only once", also one to oneself.
+    pub(crate) fn filed_for(&mut self, from: &Party, to: &Party) -> Filed {
+        let filed = std::mem::take(&mut self.to_self);
+        if from.is_same_account(to) { filed } else { Filed::Unasked }
+    }
+
     /// Notes that nobody was there to take a kept stanza; looked at again once it is durable.
     pub(crate) fn spooled(&mut self, stanza: Stanza, tag: Tag) {
         self.spooled.push(Delivery { stanza, tag });
@@ -165,6 +196,8 @@ impl Effects {
     /// Adds what another part of the same stanza's way wants done, behind this.
     pub fn merge(&mut self, other: Self) {
         self.appends.extend(other.appends);
+        self.records.extend(other.records);
+        self.tickets.extend(other.tickets);
         self.deliveries.extend(other.deliveries);
         self.spooled.extend(other.spooled);
         self.reads_spool |= other.reads_spool;

@@ -20,13 +20,15 @@ impl Hub {
     /// Performs `effects` on behalf of nobody in particular, and waits until it is done.
     /// What could not be stored is logged and not delivered.
     pub async fn perform(&self, effects: Effects) {
-        let Effects { appends, deliveries, spooled, .. } = effects;
+        let Effects { mut appends, records, deliveries, spooled, tickets, .. } = effects;
+        appends.extend(records);
         if !appends.is_empty()
             && let Err(error) = self.db().batch(appends).await
         {
             tracing::error!(%error, "stanzas of the server itself could not be stored");
             return self.abandon(&deliveries, &spooled).await;
         }
+        drop(tickets);
         self.hand_over(deliveries).await;
         self.look_again(spooled).await;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
 use waxwing_stream::Tag;
 
+use crate::filing::Filed;
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
 use crate::request::Scope;
@@ -67,6 +68,8 @@ impl Hub {
             Landing::Ignore => return,
         };
         let mut kept = None;
+        let mut filed = effects.filed_for(from, to);
+        let records = effects.records.len();
         // The second time it was recorded and copied already.
         let stages = [Stage::Record, Stage::Mirror, Stage::Deliver, Stage::Notify];
         for stage in stages.into_iter().skip(if not_to.is_some() { 2 } else { 0 }) {
@@ -77,17 +80,20 @@ impl Hub {
                 targets: &mut targets,
                 effects,
                 kept: &mut kept,
+                filed: &mut filed,
                 hub: self,
             };
             match site.router.judge(Side::Inbound, stage, &mut transit) {
                 Verdict::Pass => {}
-                Verdict::Done => return,
-                Verdict::Refuse(error) => return self.refuse(from, &stanza, &error, effects),
+                Verdict::Done => return effects.records.truncate(records),
+                Verdict::Refuse(error) => {
+                    return self.reject(from, &stanza, &error, (records, effects));
+                }
             }
         }
         match (otherwise, kept) {
             (Some(error), None) if targets.is_empty() => {
-                self.refuse(from, &stanza, &error, effects);
+                self.reject(from, &stanza, &error, (records, effects));
             }
             (_, Some(tag)) if targets.is_empty() => effects.spooled(stanza, tag),
             (_, kept) => {
@@ -101,6 +107,20 @@ impl Hub {
         }
     }
 
+    /// Refuses a stanza. XEP-0313 §5.1: "If an entity … rejects an incoming message …, that message
+    /// should not appear in the archive for the entity that rejected it": there were so many records
+    /// before.
+    fn reject(
+        &self,
+        from: &Party,
+        stanza: &Stanza,
+        error: &StanzaError,
+        (records, effects): (usize, &mut Effects),
+    ) {
+        effects.records.truncate(records);
+        self.refuse(from, stanza, error, effects);
+    }
+
     /// One stage of the recipient's side, before its sessions are known.
     fn judge_inbound(
         &self,
@@ -111,8 +131,8 @@ impl Hub {
         stage: Stage,
         effects: &mut Effects,
     ) -> Verdict {
-        let (targets, kept) = (&mut Targets::new(), &mut None);
-        let mut transit = Transit { stanza, from, to, targets, effects, kept, hub: self };
+        let (targets, kept, filed) = (&mut Targets::new(), &mut None, &mut Filed::default());
+        let mut transit = Transit { stanza, from, to, targets, effects, kept, filed, hub: self };
         site.router.judge(Side::Inbound, stage, &mut transit)
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use waxwing_jid::Jid;
 use waxwing_stanza::{Kind, MessageType, PresenceType, Stanza, StanzaError};
 
+use crate::filing::Filed;
 use crate::hub::Hub;
 use crate::request::Scope;
 use crate::site::Site;
@@ -50,6 +51,7 @@ impl Hub {
         }
         let Some(site) = self.site(from.jid.domain()) else { return Outcome::Stop };
         let to = Party::new(to.clone(), None);
+        let mut filed = Filed::default();
         for stage in Stage::ALL {
             let mut transit = Transit {
                 stanza,
@@ -58,6 +60,7 @@ impl Hub {
                 targets: &mut Targets::new(),
                 effects,
                 kept: &mut None,
+                filed: &mut filed,
                 hub: self,
             };
             match site.router.judge(Side::Outbound, stage, &mut transit) {
@@ -69,6 +72,7 @@ impl Hub {
                 }
             }
         }
+        effects.to_self = if from.is_same_account(&to) { filed } else { Filed::Unasked };
         Outcome::Go
     }
 

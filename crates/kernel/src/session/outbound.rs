@@ -1,6 +1,9 @@
 //! What a client sends: judged in order, made durable, then delivered and acknowledged.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use waxwing_jid::Jid;
 use waxwing_stanza::{Head, Kind, PresenceType, Stanza, StanzaError};
@@ -11,6 +14,9 @@ use crate::mailbox::{Delivery, Mail, Mailbox};
 use crate::request::{Scope, unstored};
 use crate::session::{Decision, Pending, Session};
 use crate::stage::{Effects, Party};
+
+/// Messages of one session that may be filed in archives before one is waited for.
+const UNWAITED: u8 = 64;
 
 impl Session {
     /// One stanza of the client.
@@ -25,17 +31,14 @@ impl Session {
         let mut effects = Effects::default();
         let (from, head) = (self.party(), stanza.head.clone());
         self.judge(&from, stanza, &mut effects).await;
-        let Effects { appends, deliveries, spooled, reads_spool } = effects;
-        if appends.is_empty() && self.pending.is_empty() && spooled.is_empty() {
+        let state = self.store(&mut effects);
+        let Effects { deliveries, spooled, reads_spool, .. } = effects;
+        if matches!(state, Decision::Made(Ok(()))) && self.pending.is_empty() && spooled.is_empty()
+        {
             self.release(stream, deliveries).await;
             self.begin_reading(reads_spool);
             return stream.handled(self.hub.clock().now(), seq);
         }
-        let state = if appends.is_empty() {
-            Decision::Made(Ok(()))
-        } else {
-            Decision::Waits(self.hub.db().submit(appends))
-        };
         let since = self.hub.clock().now();
         self.pending.push_back(Pending {
             seq,
@@ -46,6 +49,30 @@ impl Session {
             spooled,
             reads_spool,
         });
+    }
+
+    /// Gives the store what a stanza leaves there, in one batch. Archives alone are not waited for
+    /// when we owe the sender nothing: but every so often they are, so that a client cannot write
+    /// faster than the store.
+    fn store(&mut self, effects: &mut Effects) -> Decision {
+        let mut rows = std::mem::take(&mut effects.appends);
+        let is_archive_alone = rows.is_empty();
+        rows.append(&mut effects.records);
+        if rows.is_empty() {
+            return Decision::Made(Ok(()));
+        }
+        let mut commit = self.hub.db().submit(rows);
+        effects.tickets.clear();
+        if !is_archive_alone || self.is_acknowledged || self.unwaited >= UNWAITED {
+            self.unwaited = 0;
+            return Decision::Waits(commit);
+        }
+        self.unwaited += 1;
+        // What the store did not even take is known at once.
+        match Pin::new(&mut commit).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Decision::Made(outcome),
+            Poll::Pending => Decision::Made(Ok(())),
+        }
     }
 
     /// RFC 6120 §10.3 and §8.1.1: where a stanza without `to` goes depends on its kind.

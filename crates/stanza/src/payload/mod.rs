@@ -9,6 +9,7 @@ pub mod delay;
 pub mod disco;
 pub mod forward;
 pub mod rsm;
+pub mod sid;
 mod write;
 
 use waxwing_xml::Child;
