@@ -27,9 +27,10 @@ pub(crate) fn block_on(task: impl Future<Output = Outcome>) -> Outcome {
     runtime.map_err(|error| error.to_string())?.block_on(task)
 }
 
-/// A server with all modules, on SQLite in memory and a clock that stands still.
+/// A server with all modules but the archive, on SQLite in memory and a clock that stands still.
 pub(crate) async fn world() -> Outcome<World> {
-    World::start(Plan::in_memory(MODULES)).await
+    let settings = "modules.archive.enabled = false".into();
+    World::start(Plan { settings, ..Plan::in_memory(MODULES) }).await
 }
 
 /// A client and its connection.

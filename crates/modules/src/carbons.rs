@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use waxwing_jid::{BareJid, Jid};
-use waxwing_kernel::{Hub, SiteBuilder};
+use waxwing_kernel::{Filed, Hub, SiteBuilder};
 use waxwing_kernel::config::NoConfig;
 use waxwing_kernel::directory::{Flag, Resource, Resources};
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::{Beginning, Request};
 use waxwing_kernel::routes::Routes;
-use waxwing_kernel::stage::{Party, Stage, Transit, Verdict};
-use waxwing_stanza::payload::forward;
+use waxwing_kernel::stage::{Stage, Transit, Verdict};
+use waxwing_stanza::payload::{forward, sid};
 use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza, StanzaError, payload};
 use xso::FromXml;
 
@@ -79,7 +79,7 @@ impl Carbons {
         let sender = &transit.from.jid;
         let listeners = self.listeners(transit.hub, sender, |session| session.jid != *sender);
         if !listeners.is_empty() && is_eligible(transit.stanza, &transit.to.jid, Way::Sent) {
-            copy(transit, "sent", &sender.bare(), &listeners);
+            copy(transit, Way::Sent, &sender.bare(), &listeners);
         }
         Verdict::Pass
     }
@@ -97,7 +97,7 @@ impl Carbons {
             targets.iter().all(|target| target.jid != session.jid)
         });
         if !listeners.is_empty() && is_eligible(transit.stanza, recipient, Way::Received) {
-            copy(transit, "received", &recipient.bare(), &listeners);
+            copy(transit, Way::Received, &recipient.bare(), &listeners);
         }
         Verdict::Pass
     }
@@ -116,8 +116,8 @@ impl Carbons {
     }
 }
 
-fn copy(transit: &mut Transit<'_>, way: &str, owner: &BareJid, listeners: &[Resource]) {
-    let wrapped = wrap(transit.stanza, transit.from, way);
+fn copy(transit: &mut Transit<'_>, way: Way, owner: &BareJid, listeners: &[Resource]) {
+    let wrapped = wrap(transit, owner, way);
     for session in listeners {
         // "the 'from' attribute MUST be the Carbons-enabled user's bare JID".
         let copy = wrapped.clone().from(owner.to_jid()).to(session.jid.clone());
@@ -132,14 +132,32 @@ enum Way {
     Received,
 }
 
+impl Way {
+    /// The element around the copy.
+    fn element(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+        }
+    }
+}
+
 /// The forwarded message inside `<sent/>` or `<received/>`.
-fn wrap(stanza: &Stanza, from: &Party, way: &str) -> Stanza {
+fn wrap(transit: &Transit<'_>, owner: &BareJid, way: Way) -> Stanza {
+    let stanza = &*transit.stanza;
     let kind = match stanza.head.kind {
         Kind::Message(kind) => kind,
         _ => MessageType::Chat,
     };
     let mut original = stanza.clone();
-    original.head.from.get_or_insert_with(|| from.jid.clone());
+    original.head.from.get_or_insert_with(|| transit.from.jid.clone());
+    // XEP-0313 §3.4: "servers SHOULD include the element as a child of the forwarded message". What
+    // is received has it already.
+    if let (Way::Sent, Filed::Kept(number)) = (way, *transit.filed) {
+        let name = transit.hub.names().name(number);
+        original.body_mut().append(sid::stanza_id(owner.as_str(), &name));
+    }
+    let way = way.element();
     let mut xml = format!("<{way} xmlns='{NS}'>");
     forward::write_forwarded(&mut xml, &original, CLIENT, None);
     xml.push_str("</");

@@ -1,20 +1,12 @@
 #![cfg_attr(not(doctest), doc = include_str!("ids.md"))]
 
-use waxwing_kernel::SiteBuilder;
 use waxwing_kernel::config::NoConfig;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Stage, Transit, Verdict};
+use waxwing_kernel::{Filed, SiteBuilder};
+use waxwing_stanza::payload::sid;
 use waxwing_stanza::{CLIENT, Kind, MessageType};
-use waxwing_xml::write;
-
-const NS: &str = "urn:xmpp:sid:0";
-
-/// Bytes of randomness in an id: "The values of the 'id' attribute SHOULD be unpredictable."
-const ID_BYTES: usize = 12;
-
-/// Room for a usual element.
-const XML_BYTES: usize = 128;
 
 /// Gives every message an id that its recipient can trust.
 pub struct Ids;
@@ -25,8 +17,8 @@ impl Module for Ids {
         summary: "Gives every message an id that nobody else can forge.",
         is_on: true,
         xeps: &[Xep(359, "0.7.0")],
-        server_features: &[NS],
-        account_features: &[NS],
+        server_features: &[sid::NS],
+        account_features: &[sid::NS],
         manual: include_str!("ids.md"),
     };
     type Config = NoConfig;
@@ -37,44 +29,39 @@ impl Module for Ids {
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.inbound(Stage::Check, Self::strip);
-        on.inbound(Stage::Record, Self::stamp);
+        on.inbound(Stage::Record, Self::stamp).after("archive");
     }
 }
 
 impl Ids {
-    /// §3.1 rule 4: "entities, which encounter a <stanza-id/> element where the 'by' attribute
+    /// §3.1 rule 2: "entities, which encounter a <stanza-id/> element where the 'by' attribute
     /// matches the 'by' attribute they would otherwise set, MUST delete that element even if they
     /// are not adding their own stanza ID."
     fn strip(&self, transit: &mut Transit<'_>) -> Verdict {
-        if !transit.stanza.body.has("stanza-id", NS) {
-            return Verdict::Pass;
+        if sid::has_any(&transit.stanza.body) {
+            sid::remove(transit.stanza.body_mut(), &transit.to.jid.bare());
         }
-        let own = transit.to.jid.bare();
-        transit.stanza.body_mut().retain(|child| {
-            let by = child.is("stanza-id", NS).then(|| child.attribute("by")).flatten();
-            // As an address, not as text: `Romeo@LOCALHOST` is the same.
-            by.is_none_or(|by| waxwing_jid::BareJid::new(&by).ok().as_ref() != Some(&own))
-        });
         Verdict::Pass
     }
 
-    /// "For one-on-one messages the assigning entity is the account."
+    /// "For one-on-one messages the assigning entity is the account." XEP-0313 §3.4: the id of what
+    /// is archived is that of the archive; and where there is an archive, an id that is not in it
+    /// would mislead a client that asks for what came after it.
     fn stamp(&self, transit: &mut Transit<'_>) -> Verdict {
-        let Kind::Message(MessageType::Normal | MessageType::Chat) = transit.stanza.head.kind
-        else {
-            return Verdict::Pass;
+        let number = match *transit.filed {
+            Filed::Kept(number) => number,
+            Filed::Unasked if is_conversation(transit) => transit.hub.next_id(),
+            Filed::Left | Filed::Unasked => return Verdict::Pass,
         };
-        if transit.stanza.body.has("body", CLIENT) {
-            let mut xml = String::with_capacity(XML_BYTES);
-            xml.push_str("<stanza-id xmlns='");
-            xml.push_str(NS);
-            xml.push('\'');
-            write::attribute(&mut xml, "by", transit.to.jid.bare_str());
-            xml.push_str(" id='");
-            xml.push_str(&transit.hub.clock().token(ID_BYTES)); // digits need no escaping
-            xml.push_str("'/>");
-            transit.stanza.body_mut().append(xml);
-        }
+        let name = transit.hub.names().name(number);
+        let id = sid::stanza_id(transit.to.jid.bare_str(), &name);
+        transit.stanza.body_mut().append(id);
         Verdict::Pass
     }
+}
+
+fn is_conversation(transit: &Transit<'_>) -> bool {
+    let kind = transit.stanza.head.kind;
+    matches!(kind, Kind::Message(MessageType::Normal | MessageType::Chat))
+        && transit.stanza.body.has("body", CLIENT)
 }

@@ -21,6 +21,7 @@ macro_rules! modules {
 
 modules! {
     admin::Admin,
+    archive::Archive,
     audit::Audit,
     blocking::Blocking,
     caps::Caps,

@@ -50,7 +50,7 @@ impl Module for Offline {
         name: "offline",
         summary: "Keeps messages until a client has them.",
         is_on: true,
-        xeps: &[Xep(160, "1.0.1"), Xep(334, "0.4.0"), Xep(203, "2.0")],
+        xeps: &[Xep(160, "1.0.1"), Xep(334, "1.0.0"), Xep(203, "2.0")],
         server_features: &["msgoffline"],
         account_features: &[],
         manual: include_str!("offline.md"),
