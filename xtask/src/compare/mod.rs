@@ -47,6 +47,9 @@ fn run(root: &Path, arguments: &[String]) -> Result<bool, String> {
             }
             // Kept after every case: a run that is stopped leaves what it has.
             let last = root.join(LAST);
+            // Cargo may have been told to build elsewhere.
+            let folder = last.parent().unwrap_or(root);
+            std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
             Comparison::new(root, options)?.run(|results| results.write(&last))?
         }
     };
