@@ -31,8 +31,8 @@ pub(super) async fn put(
         return refuse(StatusCode::FORBIDDEN, "This address is not the one that was given out.\n");
     }
     let now = upload.hub.clock().wall_millis().cast_signed();
-    if let Err(reply) = judge(&file, &request, now) {
-        return reply;
+    if let Some(refusal) = objection(&file, &request, now) {
+        return refusal;
     }
     // In a task of its own: a client that goes away must not leave half a file and a slot that
     // nobody can use.
@@ -47,18 +47,18 @@ pub(super) async fn put(
     })
 }
 
-/// Whether this is the file that the slot is for.
-fn judge(file: &File, request: &HttpRequest, now: i64) -> Result<(), HttpReply> {
+/// Why this is not the file that the slot is for.
+fn objection(file: &File, request: &HttpRequest, now: i64) -> Option<HttpReply> {
     match file.state {
         State::Slot if file.expires > now => {}
         State::Slot => {
             let text = "It is too late to upload this; ask for another slot.\n";
-            return Err(refuse(StatusCode::FORBIDDEN, text));
+            return Some(refuse(StatusCode::FORBIDDEN, text));
         }
-        State::Coming => return Err(taken()),
+        State::Coming => return Some(taken()),
         State::Stored => {
             let text = "This file is there already, and is never overwritten.\n";
-            return Err(refuse(StatusCode::CONFLICT, text));
+            return Some(refuse(StatusCode::CONFLICT, text));
         }
     }
     // §7 "The upload service MUST reject the file upload if the Content-Length does not match the
@@ -67,15 +67,15 @@ fn judge(file: &File, request: &HttpRequest, now: i64) -> Result<(), HttpReply> 
     match length {
         None => {
             let text = "The length must be said before (Content-Length).\n";
-            return Err(refuse(StatusCode::LENGTH_REQUIRED, text));
+            return Some(refuse(StatusCode::LENGTH_REQUIRED, text));
         }
         Some(length) if length > file.size => {
             let text = format!("This is larger than the {} bytes of the slot.\n", file.size);
-            return Err(HttpReply::text(StatusCode::PAYLOAD_TOO_LARGE, text));
+            return Some(HttpReply::text(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         Some(length) if length < file.size => {
             let text = format!("This is smaller than the {} bytes of the slot.\n", file.size);
-            return Err(HttpReply::text(StatusCode::BAD_REQUEST, text));
+            return Some(HttpReply::text(StatusCode::BAD_REQUEST, text));
         }
         Some(_) => {}
     }
@@ -85,9 +85,9 @@ fn judge(file: &File, request: &HttpRequest, now: i64) -> Result<(), HttpReply> 
     match (&file.kind, sent) {
         (Some(promised), Some(sent)) if !is_same(promised.as_bytes(), sent) => {
             let text = format!("The slot is for {promised}.\n");
-            Err(HttpReply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
+            Some(HttpReply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
         }
-        _ => Ok(()),
+        _ => None,
     }
 }
 
