@@ -146,10 +146,7 @@ async fn external(
 }
 
 async fn known(hub: &Hub, jid: &BareJid) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
-    let accounts = Accounts::new(hub.db().clone());
-    let Some(account) = accounts.find(jid.as_str()).await? else { return Ok(None) };
-    let credentials = accounts.credentials(jid.as_str()).await?;
-    Ok(Some((account, credentials)))
+    Accounts::new(hub.db().clone()).find_with_credentials(jid.as_str()).await
 }
 
 fn keys(credential: Credential, hash: Hash) -> Option<ScramKeys> {

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 /// Where time and randomness come from. Cheap to clone.
@@ -118,11 +117,26 @@ impl Clock {
 
     /// A random token of `bytes` bytes, in lower-case hexadecimal.
     pub fn token(&self, bytes: usize) -> String {
-        let mut raw: SmallVec<[u8; 32]> = SmallVec::from_elem(0, bytes);
-        self.random(&mut raw);
-        let digits = raw.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let text: Vec<u8> = digits.map(|digit| HEX[usize::from(digit)]).collect();
-        String::from_utf8(text).expect("hexadecimal digits are ASCII")
+        let mut text = String::with_capacity(2 * bytes);
+        self.write_token(&mut text, bytes);
+        text
+    }
+
+    /// Appends such a token.
+    pub fn write_token(&self, out: &mut String, bytes: usize) {
+        let (mut raw, mut digits) = ([0; TOKEN_BYTES], [0; 2 * TOKEN_BYTES]);
+        let mut left = bytes;
+        while left > 0 {
+            let count = left.min(TOKEN_BYTES);
+            self.random(&mut raw[..count]);
+            for (two, byte) in digits.chunks_exact_mut(2).zip(&raw[..count]) {
+                two[0] = HEX[usize::from(byte >> 4)];
+                two[1] = HEX[usize::from(byte & 15)];
+            }
+            let text = std::str::from_utf8(&digits[..2 * count]);
+            out.push_str(text.expect("hexadecimal digits are ASCII"));
+            left -= count;
+        }
     }
 
     /// Starts a task that nobody waits for.
@@ -131,6 +145,9 @@ impl Clock {
         tokio::spawn(task);
     }
 }
+
+/// Bytes of a token made at a time.
+const TOKEN_BYTES: usize = 16;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 

@@ -17,6 +17,7 @@ use waxwing_stream::{
 use crate::hub::Hub;
 use crate::mailbox::{Handover, Mail};
 use crate::rate::Pace;
+use crate::request::Pass;
 use crate::session::{Alarm, Listen, Session, Woke, expire, size};
 use crate::wire::Wire;
 
@@ -37,8 +38,9 @@ pub fn accept_framed(hub: &Hub, wire: Box<dyn Wire>, security: Security, framing
 /// Goes on negotiating on a task of its own.
 pub(crate) fn negotiate(hub: &Hub, stream: Box<Stream>, wire: Box<dyn Wire>) {
     let counted = hub.stranger();
-    let (hub, pace) = (hub.clone(), Pace::default());
-    let connection = Connection { hub: hub.clone(), stream, wire, is_told: false, pace };
+    let (hub, pace, pass) = (hub.clone(), Pace::default(), Pass::default());
+    let connection =
+        Connection { hub: hub.clone(), stream, wire, is_told: false, open_at: None, pace, pass };
     hub.clock().spawn(async move {
         connection.run().await;
         drop(counted);
@@ -78,7 +80,11 @@ struct Connection {
     wire: Box<dyn Wire>,
     /// Whether it was told that the server is about to end.
     is_told: bool,
+    /// What [`Hub::locked`] gave before the account was last found open to its owner.
+    open_at: Option<u64>,
     pace: Pace,
+    /// What its client has shown to be let in.
+    pass: Pass,
 }
 
 impl Connection {
@@ -116,7 +122,8 @@ impl Connection {
                         None => return,
                     },
                     Event::Early(ticket, stanza) => {
-                        let early = early(self.hub.clone(), stanza, self.wire.peer().ip());
+                        let visitor = (self.wire.peer().ip(), self.pass.clone());
+                        let early = early(self.hub.clone(), stanza, visitor);
                         match self.attend(early).await {
                             Some(reply) => self.answer(ticket, Answer::Reply(reply)),
                             None => return self.give_up(),
@@ -161,6 +168,12 @@ impl Connection {
         if let Question::Anonymous = question {
             return Some(self.welcome_guest().await);
         }
+        // These look at the account itself.
+        let looks = matches!(
+            question,
+            Question::Credentials { .. } | Question::Plain { .. } | Question::External { .. }
+        );
+        self.open_at = looks.then(|| self.hub.locked());
         let (hub, peer) = (self.hub.clone(), self.wire.peer().ip());
         self.attend(crate::auth::answer(&hub, question, peer)).await
     }
@@ -272,7 +285,8 @@ impl Connection {
         account: waxwing_jid::BareJid,
         how: (Option<String>, &Installation),
     ) -> Option<Session> {
-        match crate::bind::bind(&self.hub, account, how, self.wire.transport()).await {
+        let (wish, how) = (how, (self.wire.transport(), self.open_at));
+        match crate::bind::bind(&self.hub, account, wish, how).await {
             Ok(session) => {
                 tracing::info!(jid = %session.jid(), peer = %self.wire.peer(), "session bound");
                 self.answer(ticket, Answer::Bound(Ok(session.jid().clone())));
@@ -287,7 +301,8 @@ impl Connection {
 
     /// XEP-0386: the same along with the authentication, and with stream management.
     async fn begin(&mut self, ticket: Ticket, inline: &Inline) -> Option<Session> {
-        match crate::bind::begin(&self.hub, inline, self.wire.transport()).await {
+        let how = (self.wire.transport(), self.open_at);
+        match crate::bind::begin(&self.hub, inline, how).await {
             Ok(mut session) => {
                 tracing::info!(jid = %session.jid(), peer = %self.wire.peer(), "session begun");
                 let enabled = inline.enable.map(|wish| session.enable(wish));
@@ -315,7 +330,7 @@ impl Connection {
 
     /// Flushes `<proceed/>` and puts TLS under the stream, within the handshake's time.
     async fn upgrade(self) -> Option<Self> {
-        let Self { hub, mut stream, mut wire, is_told, pace } = self;
+        let Self { hub, mut stream, mut wire, is_told, open_at, pace, .. } = self;
         let (clock, deadline) = (hub.clock().clone(), stream.deadline());
         let upgraded = async {
             poll_fn(|cx| wire.poll_write(cx, stream.outbox())).await?;
@@ -328,7 +343,7 @@ impl Connection {
         match outcome {
             Ok((wire, security)) => {
                 stream.secured(hub.clock().now(), security);
-                Some(Self { hub, stream, wire, is_told, pace })
+                Some(Self { hub, stream, wire, is_told, open_at, pace, pass: Pass::default() })
             }
             Err(error) => {
                 tracing::debug!(%error, "TLS handshake failed");
@@ -339,7 +354,7 @@ impl Connection {
 }
 
 /// RFC 6120 §10.3: before sign-in everything is for the server; `to` may name which.
-async fn early(hub: Hub, stanza: Stanza, peer: IpAddr) -> Option<Stanza> {
+async fn early(hub: Hub, stanza: Stanza, visitor: (IpAddr, Pass)) -> Option<Stanza> {
     let site = hub.site(stanza.head.to.as_ref()?.domain())?;
-    hub.ask_early(&site, stanza, peer).await
+    hub.ask_early(&site, stanza, visitor).await
 }

@@ -38,6 +38,7 @@ impl Hub {
         while !self.is_deserted() && self.clock().now() < deadline {
             self.tick().await;
         }
+        self.write_notes().await;
         self.sessions()
     }
 

@@ -24,8 +24,10 @@ const PAGE: u32 = 100;
 const LOOK: Duration = Duration::from_millis(10);
 
 impl Hub {
-    /// Ends every session of `account` with `error`; returns how many there were.
+    /// Ends every session of `account` with `error`; returns how many there were. Call it after the
+    /// account's row says that nobody may sign in: whoever is about to will look again.
     pub fn dismiss(&self, account: &BareJid, error: &StreamError) -> usize {
+        self.lock_out();
         let sessions = self.directory().sessions(account);
         for session in &sessions {
             let _ = session.mailbox.send(Mail::Close(Closing::Error(error.clone())));
@@ -59,6 +61,8 @@ impl Hub {
         };
         let effects = site.router.signal(Signal::Removed, happening).await;
         self.perform(effects).await;
+        // Not to be found in the account of whoever has this name next.
+        self.write_notes().await;
         let was_there = rows.remove(jid.as_str()).await?;
         self.forget(jid);
         Ok(was_there)

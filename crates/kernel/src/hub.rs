@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use waxwing_jid::{BareJid, Jid};
@@ -28,7 +27,9 @@ use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::names::{KEY_BYTES, Names};
+use crate::notes::Notes;
 use crate::site::Site;
+use crate::sites::Sites;
 use crate::trace::Tracer;
 
 /// A handle on the running server. Cheap to clone.
@@ -50,6 +51,8 @@ struct Core {
     resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
     lapsed: Lapsed,
     gate: Gate,
+    locked: AtomicU64,
+    notes: Notes,
     metrics: Arc<Metrics>,
     tracer: Tracer,
     is_draining: watch::Sender<bool>,
@@ -73,42 +76,6 @@ pub(crate) struct Door {
     limits: Arc<Limits>,
 }
 
-/// The virtual hosts by domain, and the one for clients that name none.
-#[derive(Default)]
-pub struct Sites {
-    by_domain: HashMap<String, Arc<Site>, RandomState>,
-    /// The services of all sites by their addresses, each with the module that answers.
-    by_service: HashMap<String, (Arc<Site>, &'static str), RandomState>,
-    first: Option<Arc<Site>>,
-}
-
-impl Sites {
-    /// The sites, the first of them being the default.
-    pub fn new(sites: Vec<Arc<Site>>) -> Self {
-        let first = sites.first().cloned();
-        let services = sites.iter().flat_map(|site| {
-            let services = site.router.0.services.iter();
-            services.map(move |service| {
-                let address = format!("{}.{}", service.label, site.domain());
-                (address, (Arc::clone(site), service.module))
-            })
-        });
-        let by_service = services.collect();
-        let by_domain = sites.into_iter().map(|site| (site.domain().to_owned(), site)).collect();
-        Self { by_domain, by_service, first }
-    }
-
-    /// The default one.
-    pub fn first(&self) -> Option<&Arc<Site>> {
-        self.first.as_ref()
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Site>> {
-        self.by_domain.values()
-    }
-}
-
 impl Hub {
     /// A server without sites on an open database.
     pub fn new(db: Db, clock: Clock, limits: Limits, metrics: Arc<Metrics>) -> Self {
@@ -127,6 +94,8 @@ impl Hub {
             resumable: Mutex::default(),
             lapsed: Lapsed::default(),
             gate: Gate::new(limits.password_checks),
+            locked: AtomicU64::new(0),
+            notes: Notes::default(),
             limits: ArcSwap::from_pointee(limits),
             metrics,
             tracer: Tracer::default(),
@@ -145,8 +114,8 @@ impl Hub {
         for site in sites.iter() {
             self.start_rounds(site);
         }
-        for domain in before.by_domain.keys() {
-            if !sites.by_domain.contains_key(domain) {
+        for domain in before.iter().map(|site| site.domain()) {
+            if sites.find(domain).is_none() {
                 self.0.accounts.forget_host(domain);
                 self.close_host(domain);
             }
@@ -160,12 +129,12 @@ impl Hub {
 
     /// The virtual host of `domain`.
     pub fn site(&self, domain: &str) -> Option<Arc<Site>> {
-        self.0.sites.load().by_domain.get(domain).cloned()
+        self.0.sites.load().find(domain).cloned()
     }
 
     /// The site and the module whose service has this address.
     pub(crate) fn service(&self, address: &str) -> Option<(Arc<Site>, &'static str)> {
-        self.0.sites.load().by_service.get(address).cloned()
+        self.0.sites.load().service(address).cloned()
     }
 
     /// Says where files are kept that are no rows. The first word counts.
@@ -278,10 +247,15 @@ impl Hub {
     /// # Errors
     /// The store's, when it had to be asked.
     pub(crate) async fn account_of(&self, jid: &Jid) -> Result<Option<Arc<Account>>, StoreError> {
-        match self.0.accounts.known(jid.bare_str()) {
+        match self.known(jid) {
             Some(account) => Ok(Some(account)),
             None => Box::pin(self.account(&jid.bare())).await,
         }
+    }
+
+    /// The same, if it is in memory.
+    pub(crate) fn known(&self, jid: &Jid) -> Option<Arc<Account>> {
+        self.0.accounts.known(jid.bare_str())
     }
 
     /// An account for a nameless guest of `site` (SASL ANONYMOUS, RFC 4505).
@@ -305,6 +279,22 @@ impl Hub {
     /// Where those wait whose password is to be checked.
     pub(crate) fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// How many accounts were disabled or erased so far. One that was found open to its owner after
+    /// this was asked is still, if the answer is still the same.
+    pub(crate) fn locked(&self) -> u64 {
+        self.0.locked.load(Ordering::SeqCst)
+    }
+
+    /// An account was disabled, or is being erased: its row says so already.
+    pub(crate) fn lock_out(&self) {
+        self.0.locked.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// What is noted and not written yet.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.0.notes
     }
 
     /// Makes a session findable by the id that its client will resume it with.

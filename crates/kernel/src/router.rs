@@ -1,6 +1,7 @@
 //! The frozen table of routes: what a module declared is found here, in an order that is printed.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +83,13 @@ pub(crate) struct Filter {
     pub(crate) run: FilterRoute,
 }
 
+/// Stages of both sides.
+const STATIONS: usize = 2 * Stage::ALL.len();
+
+fn station(side: Side, stage: Stage) -> usize {
+    side as usize * Stage::ALL.len() + stage as usize
+}
+
 /// The keeper of stanzas that must not be lost, under a [`Tag`] each: rows that stand until a
 /// client has confirmed them, and stanzas for several sessions that are watched without a row.
 /// Each is on its way to at most one set of sessions at a time, and every session of the set
@@ -142,6 +150,8 @@ pub struct Table {
     pub(crate) abouts: Vec<&'static About>,
     pub(crate) iqs: HashMap<(Scope, Ask), ByElement<IqRoute>>,
     pub(crate) filters: Vec<Filter>,
+    /// Which of them belong to each side and stage, once they are in order.
+    spans: [Range<usize>; STATIONS],
     pub(crate) deeds: Vec<(&'static str, DeedRoute)>,
     pub(crate) presences: Vec<(&'static str, PresenceRoute)>,
     pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
@@ -157,6 +167,7 @@ pub struct Table {
     pub(crate) nodes: Vec<NodeRoute>,
     pub(crate) forms: Vec<FormRoute>,
     pub(crate) stream_features: Vec<FeatureRoute>,
+    pub(crate) early_features: Vec<Arc<str>>,
     pub(crate) commands: Vec<(&'static str, Command)>,
     pub(crate) services: Vec<Service>,
     pub(crate) https: Vec<(&'static str, HttpRoute)>,
@@ -191,6 +202,10 @@ impl Table {
             ordered.push(waiting.remove(ready));
         }
         self.filters = ordered;
+        for (at, filter) in self.filters.iter().enumerate() {
+            let span = &mut self.spans[station(filter.side, filter.stage)];
+            *span = if span.end == 0 { at..at + 1 } else { span.start..at + 1 };
+        }
         Ok(Router(self))
     }
 }
@@ -206,12 +221,10 @@ impl Router {
 
     /// Runs the filters of one stage until one of them stops.
     pub(crate) fn judge(&self, side: Side, stage: Stage, transit: &mut Transit<'_>) -> Verdict {
-        for filter in &self.0.filters {
-            if filter.side == side && filter.stage == stage {
-                match (filter.run)(transit) {
-                    Verdict::Pass => {}
-                    verdict => return verdict,
-                }
+        for filter in &self.0.filters[self.0.spans[station(side, stage)].clone()] {
+            match (filter.run)(transit) {
+                Verdict::Pass => {}
+                verdict => return verdict,
             }
         }
         Verdict::Pass

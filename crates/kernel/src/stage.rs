@@ -13,7 +13,7 @@ use waxwing_store::Statement;
 use waxwing_stream::Tag;
 
 use crate::account::Account;
-use crate::directory::Resource;
+use crate::directory::Resources;
 use crate::filing::{Filed, Ticket};
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mailbox};
@@ -75,7 +75,7 @@ impl Party {
 }
 
 /// The sessions that a stanza will be handed to.
-pub type Targets = SmallVec<[Resource; 2]>;
+pub type Targets = Resources;
 
 /// One stanza on its way past the modules.
 pub struct Transit<'a> {

@@ -90,6 +90,11 @@ impl Hub {
         Some(Watch { hub: self.clone(), notes })
     }
 
+    /// Whether anybody watches any session.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.tracer().is_on()
+    }
+
     pub(crate) fn trace_stanza(&self, session: &Jid, is_from_client: bool, stanza: &Stanza) {
         if self.tracer().is_on() {
             self.jot(session, is_from_client, || of_stanza(stanza));

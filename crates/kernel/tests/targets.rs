@@ -2,7 +2,7 @@
 //! Table 1 for accounts that do not exist are in `src/presence/tests.rs`, where there is a hub.
 
 use waxwing_jid::Jid;
-use waxwing_kernel::directory::{Flags, Resource};
+use waxwing_kernel::directory::{Flags, Resource, Resources};
 use waxwing_kernel::mailbox::Mailbox;
 use waxwing_kernel::route::targets::{self, Landing};
 use waxwing_kernel::wire::Transport;
@@ -12,7 +12,7 @@ const ACCOUNT: &str = "juliet@capulet.lit";
 
 /// Sessions from words such as `balcony:5`, `cellar:-1`, and `attic` for one that is connected but
 /// has not sent presence.
-fn sessions(words: &str) -> Vec<Resource> {
+fn sessions(words: &str) -> Resources {
     let session = |word: &str| {
         let (name, priority) = word.split_once(':').unwrap_or((word, "none"));
         let presence = Stanza::presence(PresenceType::Available);
@@ -38,7 +38,7 @@ fn landing(kind: Kind, to: &str, online: &str) -> String {
         "bare" => Jid::new(ACCOUNT).expect("an address"),
         resource => Jid::new(&format!("{ACCOUNT}/{resource}")).expect("an address"),
     };
-    match targets::of(kind, &to, &sessions(online)) {
+    match targets::of(kind, &to, sessions(online)) {
         Landing::Sessions(targets) => {
             let names: Vec<_> = targets.iter().filter_map(|it| it.jid.resource()).collect();
             names.join(" ")

@@ -77,6 +77,7 @@ impl Last {
         if sessions.iter().any(|session| session.is_available()) {
             return Ok(Activity { seconds: 0, status: String::new() });
         }
+        ask.hub.write_notes().await;
         let read = Statement::new(READ).with(account.jid().as_str());
         let noted = ask.hub.db().query_one(read).await;
         let noted = noted
@@ -143,7 +144,7 @@ fn shortened(status: &str) -> &str {
 #[derive(FromXml)]
 #[xml(namespace = NS, name = "query", on_unknown_attribute = Discard, on_unknown_child = Discard)]
 pub struct Question;
-payload!(Question, "query", NS);
+payload!(empty Question, "query", NS);
 
 /// §2: "a REQUIRED 'seconds' attribute and OPTIONAL XML character data".
 #[derive(AsXml)]

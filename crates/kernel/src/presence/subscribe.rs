@@ -8,7 +8,7 @@ use waxwing_stanza::{PresenceType, Stanza, StanzaError};
 use crate::account::Account;
 use crate::hub::Hub;
 use crate::presence::rules::{self, Ruling, State};
-use crate::request::unstored;
+use crate::request::{Happening, Signal, unstored};
 use crate::roster::{Contact, Draft};
 use crate::route::Outcome;
 use crate::site::Site;
@@ -63,7 +63,8 @@ impl Hub {
             let error = StanzaError::not_allowed().text("You always see your own presence.");
             return self.refuse_presence(from, &stanza, &error, effects);
         }
-        if let Outcome::Stop = self.leave(from, contact.as_jid(), &mut stanza, effects) {
+        let to = Party::new(contact.to_jid(), None);
+        if let Outcome::Stop = self.leave(site, from, &to, &mut stanza, effects) {
             return;
         }
         let step =
@@ -99,6 +100,16 @@ impl Hub {
         }
         stanza.head.from = Some(contact.to_jid());
         stanza.head.to = Some(owner.to_jid());
+        if kind == PresenceType::Subscribe {
+            let happening = || Happening {
+                hub: self.clone(),
+                site: Arc::clone(site),
+                party: from.clone(),
+                account: Arc::clone(account),
+                presence: Some(stanza.clone()),
+            };
+            effects.merge(site.router.signal(Signal::Asked, happening).await);
+        }
         let step =
             Step { site, account, contact: &contact, kind, stanza: &stanza, is_inbound: true };
         let taken = match self.take(&step).await {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use waxwing_jid::Jid;
 use waxwing_stanza::{IqType, Kind, MessageType, Stanza};
-use waxwing_store::{Statement, StoreError};
+use waxwing_store::StoreError;
 use waxwing_stream::Tag;
 
 use crate::directory::Resource;
@@ -33,20 +33,6 @@ impl Hub {
         self.look_again(spooled).await;
     }
 
-    /// Writes down what nothing else depends on: not to be able to is no reason to keep anybody
-    /// from hearing that somebody left.
-    pub(crate) fn note(&self, notes: Vec<Statement>) {
-        if notes.is_empty() {
-            return;
-        }
-        let commit = self.db().submit(notes);
-        self.clock().spawn(async move {
-            if let Err(error) = commit.await {
-                tracing::warn!(%error, "when somebody left could not be noted");
-            }
-        });
-    }
-
     /// What was kept because nobody was there is durable now. A session that has become available
     /// since may have looked into the spool too early to see it.
     pub(crate) async fn look_again(&self, spooled: Vec<Delivery>) {
@@ -60,7 +46,7 @@ impl Hub {
         let Some(to) = stanza.head.to.clone() else { return };
         let mut sessions = self.directory().sessions(&to.bare());
         sessions.retain(|session| session.mailbox.is_open());
-        let Landing::Sessions(targets) = targets::of(stanza.head.kind, &to, &sessions) else {
+        let Landing::Sessions(targets) = targets::of(stanza.head.kind, &to, sessions) else {
             return;
         };
         let Some(site) = self.site(to.domain()) else { return };

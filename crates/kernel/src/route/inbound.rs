@@ -5,6 +5,7 @@ use std::sync::Arc;
 use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
 use waxwing_stream::Tag;
 
+use crate::directory::Resources;
 use crate::filing::Filed;
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
@@ -20,15 +21,10 @@ impl Hub {
         site: &Arc<Site>,
         from: &Party,
         to: &Party,
-        mut stanza: Stanza,
+        stanza: Stanza,
         effects: &mut Effects,
     ) {
-        let verdict = self.judge_inbound(site, from, to, &mut stanza, Stage::Check, effects);
-        match verdict {
-            Verdict::Pass => {}
-            Verdict::Done => return,
-            Verdict::Refuse(error) => return self.refuse(from, &stanza, &error, effects),
-        }
+        let Some(stanza) = self.check(site, from, to, stanza, effects) else { return };
         match stanza.head.kind {
             Kind::Presence(kind) if kind.is_subscription() => {
                 Box::pin(self.receive_subscription(site, from, to, kind, stanza, effects)).await;
@@ -51,16 +47,34 @@ impl Hub {
         site: &Site,
         from: &Party,
         to: &Party,
-        mut stanza: Stanza,
+        stanza: Stanza,
         not_to: Option<&Mailbox>,
         effects: &mut Effects,
     ) {
-        let mut sessions = self.directory().select(to.jid.bare_str(), |_| true);
+        let sessions = self.sessions_of(to);
+        self.land_with(site, from, to, stanza, (sessions, not_to), effects);
+    }
+
+    /// The sessions that a stanza for `to` may land at.
+    pub(crate) fn sessions_of(&self, to: &Party) -> Resources {
+        self.directory().select(to.jid.bare_str(), |_| true)
+    }
+
+    /// [`Hub::land`] with the sessions of the recipient as they were found.
+    pub(crate) fn land_with(
+        &self,
+        site: &Site,
+        from: &Party,
+        to: &Party,
+        mut stanza: Stanza,
+        (mut sessions, not_to): (Resources, Option<&Mailbox>),
+        effects: &mut Effects,
+    ) {
         // A session that does not read, or is over in a moment, is as good as none.
         sessions.retain(|session| {
             session.mailbox.is_open() && !not_to.is_some_and(|mailbox| mailbox.is(&session.mailbox))
         });
-        let landing = targets::of(stanza.head.kind, &to.jid, &sessions);
+        let landing = targets::of(stanza.head.kind, &to.jid, sessions);
         let (mut targets, otherwise) = match landing {
             Landing::Sessions(targets) => (targets, None),
             Landing::Spool => (Targets::new(), Some(StanzaError::service_unavailable())),
@@ -121,18 +135,31 @@ impl Hub {
         self.refuse(from, stanza, error, effects);
     }
 
-    /// One stage of the recipient's side, before its sessions are known.
-    fn judge_inbound(
+    /// The first stage of the recipient's side, before its sessions are known. Gives the stanza
+    /// back if it may go on.
+    pub(crate) fn check(
         &self,
         site: &Site,
         from: &Party,
         to: &Party,
-        stanza: &mut Stanza,
-        stage: Stage,
+        mut stanza: Stanza,
         effects: &mut Effects,
-    ) -> Verdict {
-        let (targets, kept, filed) = (&mut Targets::new(), &mut None, &mut Filed::default());
-        let mut transit = Transit { stanza, from, to, targets, effects, kept, filed, hub: self };
-        site.router.judge(Side::Inbound, stage, &mut transit)
+    ) -> Option<Stanza> {
+        let mut transit = Transit {
+            stanza: &mut stanza,
+            from,
+            to,
+            targets: &mut Targets::new(),
+            effects,
+            kept: &mut None,
+            filed: &mut Filed::default(),
+            hub: self,
+        };
+        match site.router.judge(Side::Inbound, Stage::Check, &mut transit) {
+            Verdict::Pass => return Some(stanza),
+            Verdict::Done => {}
+            Verdict::Refuse(error) => self.refuse(from, &stanza, &error, effects),
+        }
+        None
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use waxwing_jid::Jid;
 use waxwing_stanza::{Kind, MessageType, PresenceType, Stanza, StanzaError};
 
+use crate::directory::Resources;
 use crate::filing::Filed;
 use crate::hub::Hub;
 use crate::request::Scope;
@@ -30,40 +31,93 @@ pub(crate) enum Outcome {
 impl Hub {
     /// Sends `stanza` on its way from `from`: its own stages, then wherever it is addressed.
     /// What should happen is added to `effects`; nothing has happened yet when this returns.
-    pub async fn route(&self, from: &Party, mut stanza: Stanza, effects: &mut Effects) {
+    pub async fn route(&self, from: &Party, stanza: Stanza, effects: &mut Effects) {
+        match self.site(from.jid.domain()) {
+            Some(home) => self.route_from(&home, from, stanza, effects).await,
+            None if from.account.is_none() => self.arrive(from, stanza, effects).await,
+            None => {}
+        }
+    }
+
+    /// The same for a sender who is at home on the site `home`.
+    pub(crate) async fn route_from(
+        &self,
+        home: &Arc<Site>,
+        from: &Party,
+        stanza: Stanza,
+        effects: &mut Effects,
+    ) {
+        let Err(mut stanza) = self.route_at_once(home, from, stanza, None, effects) else { return };
         let Some(to) = stanza.head.to.clone() else { return };
-        if let Outcome::Stop = self.leave(from, &to, &mut stanza, effects) {
+        if let Outcome::Stop =
+            self.leave(home, from, &Party::new(to, None), &mut stanza, effects)
+        {
             return;
         }
         self.arrive(from, stanza, effects).await;
     }
 
+    /// The same for what needs no wait, which is nearly all there is: what goes to sessions of an
+    /// account of the same site that is in memory. `sessions` are those of the account, when they
+    /// are known already.
+    ///
+    /// # Errors
+    /// Any other stanza, untouched.
+    pub(crate) fn route_at_once(
+        &self,
+        home: &Arc<Site>,
+        from: &Party,
+        mut stanza: Stanza,
+        sessions: Option<Resources>,
+        effects: &mut Effects,
+    ) -> Result<(), Stanza> {
+        let Some(to) = &stanza.head.to else { return Err(stanza) };
+        let is_plain = match stanza.head.kind {
+            Kind::Message(_) => true,
+            Kind::Presence(kind) => !kind.is_subscription() && kind != PresenceType::Probe,
+            Kind::Iq(_) => to.resource().is_some(),
+        };
+        if !is_plain || to.domain() != home.domain() || to.local().is_none() {
+            return Err(stanza);
+        }
+        let Some(account) = self.known(to) else { return Err(stanza) };
+        let mut to = Party::new(to.clone(), None);
+        if let Outcome::Stop = self.leave(home, from, &to, &mut stanza, effects) {
+            return Ok(());
+        }
+        to.account = Some(account);
+        if let Some(stanza) = self.check(home, from, &to, stanza, effects) {
+            let sessions = sessions.unwrap_or_else(|| self.sessions_of(&to));
+            self.land_with(home, from, &to, stanza, (sessions, None), effects);
+        }
+        Ok(())
+    }
+
     /// The stages of the sender's account.
     pub(crate) fn leave(
         &self,
+        home: &Site,
         from: &Party,
-        to: &Jid,
+        to: &Party,
         stanza: &mut Stanza,
         effects: &mut Effects,
     ) -> Outcome {
         if from.account.is_none() {
             return Outcome::Go;
         }
-        let Some(site) = self.site(from.jid.domain()) else { return Outcome::Stop };
-        let to = Party::new(to.clone(), None);
         let mut filed = Filed::default();
         for stage in Stage::ALL {
             let mut transit = Transit {
                 stanza,
                 from,
-                to: &to,
+                to,
                 targets: &mut Targets::new(),
                 effects,
                 kept: &mut None,
                 filed: &mut filed,
                 hub: self,
             };
-            match site.router.judge(Side::Outbound, stage, &mut transit) {
+            match home.router.judge(Side::Outbound, stage, &mut transit) {
                 Verdict::Pass => {}
                 Verdict::Done => return Outcome::Stop,
                 Verdict::Refuse(error) => {
@@ -72,7 +126,7 @@ impl Hub {
                 }
             }
         }
-        effects.to_self = if from.is_same_account(&to) { filed } else { Filed::Unasked };
+        effects.to_self = if from.is_same_account(to) { filed } else { Filed::Unasked };
         Outcome::Go
     }
 

@@ -3,7 +3,7 @@
 use waxwing_jid::Jid;
 use waxwing_stanza::{IqType, Kind, MessageType, PresenceType, StanzaError};
 
-use crate::directory::Resource;
+use crate::directory::{Resource, Resources};
 use crate::stage::Targets;
 
 /// Where a stanza for an existing account ends up.
@@ -19,11 +19,15 @@ pub enum Landing {
 }
 
 /// Applies the rules of RFC 6121 §8.5.2 (bare address) and §8.5.3 (full address).
-pub fn of(kind: Kind, to: &Jid, sessions: &[Resource]) -> Landing {
+pub fn of(kind: Kind, to: &Jid, mut sessions: Resources) -> Landing {
     if to.resource().is_some() {
-        match sessions.iter().find(|session| session.jid == *to) {
+        match sessions.iter().position(|session| session.jid == *to) {
             // §8.5.3.1: "the server MUST deliver the stanza to the resource."
-            Some(session) => Landing::Sessions(Targets::from_iter([session.clone()])),
+            Some(index) => {
+                sessions.swap(0, index);
+                sessions.truncate(1);
+                Landing::Sessions(sessions)
+            }
             None => unmatched(kind, sessions),
         }
     } else {
@@ -32,7 +36,7 @@ pub fn of(kind: Kind, to: &Jid, sessions: &[Resource]) -> Landing {
 }
 
 /// §8.5.3.2, the full address of no connected resource.
-fn unmatched(kind: Kind, sessions: &[Resource]) -> Landing {
+fn unmatched(kind: Kind, sessions: Resources) -> Landing {
     match kind {
         // A chat message goes where it would go under the bare address: it may be meant for an
         // earlier session of the same person, and messages are not lost here.
@@ -51,7 +55,7 @@ fn unmatched(kind: Kind, sessions: &[Resource]) -> Landing {
 }
 
 /// §8.5.2, the bare address.
-fn bare(kind: Kind, sessions: &[Resource]) -> Landing {
+fn bare(kind: Kind, sessions: Resources) -> Landing {
     match kind {
         Kind::Message(MessageType::Normal | MessageType::Chat) => {
             // §8.5.2.1.1: of several, "deliver the message to the "most available" resource or
@@ -83,8 +87,7 @@ fn bare(kind: Kind, sessions: &[Resource]) -> Landing {
 }
 
 /// The available sessions that `wanted` picks, if any.
-fn chosen(sessions: &[Resource], wanted: impl Fn(&Resource) -> bool) -> Option<Targets> {
-    let available = sessions.iter().filter(|session| session.is_available() && wanted(session));
-    let targets: Targets = available.cloned().collect();
-    (!targets.is_empty()).then_some(targets)
+fn chosen(mut sessions: Resources, wanted: impl Fn(&Resource) -> bool) -> Option<Targets> {
+    sessions.retain(|session| session.is_available() && wanted(session));
+    (!sessions.is_empty()).then_some(sessions)
 }

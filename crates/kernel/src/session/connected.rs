@@ -39,8 +39,11 @@ impl Line {
     pub(super) async fn connected(&mut self) -> Box<Ended> {
         loop {
             loop {
-                let Some(work) = self.work() else { break };
-                let ended = work.await;
+                let ended = match self.work() {
+                    None => break,
+                    Some(None) => None,
+                    Some(Some(work)) => work.await,
+                };
                 if let Some(ended) = ended {
                     return ended;
                 }
@@ -66,11 +69,13 @@ impl Line {
         }
     }
 
-    /// What the next event of the stream asks for. The event is in the box, and not in the future
-    /// that waits for it.
-    fn work(&mut self) -> Option<impl Future<Output = Option<Box<Ended>>> + Send> {
-        let event = self.stream.next_event()?;
-        Some(Box::pin(self.session.on_event(&mut self.stream, event)))
+    /// Takes the next event of the stream, if there is one, and gives what has to be waited for.
+    /// The event is in the box, and not in the future that waits for it.
+    fn work(&mut self) -> Option<Option<impl Future<Output = Option<Box<Ended>>> + Send>> {
+        let Self { session, stream, .. } = self;
+        let event = stream.next_event()?;
+        let event = session.at_once(stream, event);
+        Some(event.map(|event| Box::pin(session.on_event(stream, event))))
     }
 
     /// Ready when something has happened, and what can be done about it at once is done.

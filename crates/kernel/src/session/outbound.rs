@@ -10,7 +10,7 @@ use waxwing_stanza::{Head, Kind, PresenceType, Stanza, StanzaError};
 use waxwing_store::StoreError;
 use waxwing_stream::{Stream, Tag};
 
-use crate::mailbox::{Delivery, Mail, Mailbox};
+use crate::mailbox::{Delivery, Mailbox};
 use crate::request::{Scope, unstored};
 use crate::session::{Decision, Pending, Session};
 use crate::stage::{Effects, Party};
@@ -31,30 +31,13 @@ impl Session {
         let mut effects = Effects::default();
         let (from, head) = (self.party(), stanza.head.clone());
         self.judge(&from, stanza, &mut effects).await;
-        let state = self.store(&mut effects);
-        let Effects { deliveries, spooled, reads_spool, .. } = effects;
-        if matches!(state, Decision::Made(Ok(()))) && self.pending.is_empty() && spooled.is_empty()
-        {
-            self.release(stream, deliveries).await;
-            self.begin_reading(reads_spool);
-            return stream.handled(self.hub.clock().now(), seq);
-        }
-        let since = self.hub.clock().now();
-        self.pending.push_back(Pending {
-            seq,
-            since,
-            state,
-            head,
-            deliveries,
-            spooled,
-            reads_spool,
-        });
+        self.conclude(stream, (seq, head), effects);
     }
 
     /// Gives the store what a stanza leaves there, in one batch. Archives alone are not waited for
     /// when we owe the sender nothing: but every so often they are, so that a client cannot write
     /// faster than the store.
-    fn store(&mut self, effects: &mut Effects) -> Decision {
+    pub(super) fn store(&mut self, effects: &mut Effects) -> Decision {
         let mut rows = std::mem::take(&mut effects.appends);
         let is_archive_alone = rows.is_empty();
         rows.append(&mut effects.records);
@@ -92,7 +75,7 @@ impl Session {
                     return self.hub.refuse_presence(from, &stanza, &error, effects);
                 }
                 site.router.amend_presence(&self.account, &mut stanza);
-                self.hub.route(from, stanza, effects).await;
+                self.hub.route_from(&site, from, stanza, effects).await;
             }
             (Kind::Iq(_), None) => {
                 let account = Some(self.account.clone());
@@ -101,9 +84,9 @@ impl Session {
             // RFC 6120 §10.3.1: a message without `to` is for the sender's own bare address.
             (Kind::Message(_), None) => {
                 stanza.head.to = Some(self.account.jid().to_jid());
-                self.hub.route(from, stanza, effects).await;
+                self.hub.route_from(&site, from, stanza, effects).await;
             }
-            (_, Some(_)) => self.hub.route(from, stanza, effects).await,
+            (_, Some(_)) => self.hub.route_from(&site, from, stanza, effects).await,
         }
     }
 
@@ -183,7 +166,7 @@ impl Session {
     }
 
     /// The client takes messages now: it gets what was kept, from the beginning.
-    fn begin_reading(&mut self, reads_spool: bool) {
+    pub(super) fn begin_reading(&mut self, reads_spool: bool) {
         if reads_spool {
             self.unread = Some(Tag(0));
         }
@@ -211,20 +194,9 @@ impl Session {
         }
     }
 
-    /// Hands deliveries over; those for this very session need no detour while its client keeps
-    /// up.
+    /// Hands deliveries over, also those that a mailbox does not take.
     async fn release(&mut self, stream: &mut Stream, deliveries: Vec<(Mailbox, Delivery)>) {
-        let mut others = Vec::new();
-        for (mailbox, delivery) in deliveries {
-            // What came by mail before must leave before.
-            if mailbox.is(&self.mailbox) && self.drain(stream) {
-                self.leave(stream, delivery);
-            } else if mailbox.is(&self.mailbox) && delivery.tag != Tag(0) {
-                self.backlog.push_back(delivery);
-            } else if let Err(Mail::Deliver(delivery)) = mailbox.send(Mail::Deliver(delivery)) {
-                others.push((mailbox, delivery));
-            }
-        }
+        let others = self.hand_out(stream, deliveries);
         if !others.is_empty() {
             Box::pin(self.hub.hand_over(others)).await;
         }

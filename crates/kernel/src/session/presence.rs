@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use waxwing_stanza::{Body, CLIENT, PresenceType, Stanza, StanzaError};
 
+use crate::directory::Resources;
 use crate::request::{Happening, Signal};
 use crate::roster::{Contact, Roster};
 use crate::session::Session;
@@ -67,7 +68,7 @@ impl Session {
         if before.is_none() {
             self.look_around(&roster, from, effects).await;
         }
-        self.tell_contacts(&roster, from, &presence, effects).await;
+        self.tell_contacts((site, &roster), from, &presence, effects).await;
         if priority >= 0 && before.is_none_or(|before| before < 0) {
             self.signal(site, Signal::Available, presence, effects).await;
         }
@@ -88,7 +89,7 @@ impl Session {
             });
             let roster = self.account.fact(site.roster);
             self.tell_own(&presence, effects);
-            self.tell_contacts(&roster, from, &presence, effects).await;
+            self.tell_contacts((site, &roster), from, &presence, effects).await;
             let mut noted = Effects::default();
             self.signal(site, Signal::Unavailable, presence.clone(), &mut noted).await;
             self.hub.note(std::mem::take(&mut noted.appends));
@@ -129,17 +130,32 @@ impl Session {
     /// To every contact with a subscription of type "from" or "both". The copies share one body.
     async fn tell_contacts(
         &mut self,
-        roster: &Roster,
+        (site, roster): (&Arc<Site>, &Roster),
         from: &Party,
         presence: &Stanza,
         effects: &mut Effects,
     ) {
         for contact in roster.contacts().filter(|contact| contact.subscription.shows()) {
-            if self.may_hear(contact) {
-                let copy = presence.clone().to(contact.jid.to_jid());
-                self.hub.route(from, copy, effects).await;
+            let sessions = self.sessions_of(site, contact);
+            if sessions.as_ref().is_some_and(|sessions| sessions.is_empty()) {
+                continue;
+            }
+            let copy = presence.clone().to(contact.jid.to_jid());
+            let hub = &self.hub;
+            if let Err(copy) = hub.route_at_once(site, from, copy, sessions, effects) {
+                Box::pin(hub.route_from(site, from, copy, effects)).await;
             }
         }
+    }
+
+    /// The sessions of a contact, if its account is at home here.
+    ///
+    /// A local account without sessions has nobody to tell; not to ask spares loading it, which
+    /// makes signing in with a long roster cheap.
+    fn sessions_of(&self, site: &Site, contact: &Contact) -> Option<Resources> {
+        let domain = contact.jid.domain();
+        let is_local = domain == site.domain() || self.hub.site(domain).is_some();
+        is_local.then(|| self.hub.directory().sessions(&contact.jid))
     }
 
     /// What a resource that comes online gets to see: its siblings, the requests that wait

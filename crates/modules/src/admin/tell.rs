@@ -43,6 +43,7 @@ impl Admin {
         self: Arc<Self>,
         order: Order<LastSeen>,
     ) -> Result<Said, Refusal> {
+        self.hub.write_notes().await;
         let mut rows = Vec::with_capacity(order.form.jids.len());
         for jid in order.form.jids {
             let row = self.row("accountjids", &jid).await?;
@@ -69,6 +70,7 @@ impl Admin {
     pub(super) async fn show(self: Arc<Self>, order: Order<ShowUser>) -> Result<Said, Refusal> {
         let jid = order.form.jid;
         let account = self.account("accountjid", &jid).await?;
+        self.hub.write_notes().await;
         let row = self.row("accountjid", &jid).await?;
         let contacts = account.fact(self.site()?.roster).contacts().len();
         let sessions = self.hub.directory().sessions(&jid);

@@ -1,6 +1,7 @@
 use waxwing_jid::BareJid;
 use waxwing_stanza::Condition;
 use waxwing_store::domains::accounts::Accounts;
+use waxwing_stream::{Installation, StreamError};
 
 use super::world::World;
 use crate::bind::bind;
@@ -21,12 +22,19 @@ async fn a_session_whose_task_is_gone_is_not_found() {
 async fn who_may_not_sign_in_any_more_gets_no_session() {
     let world = World::new(&["romeo"]).await;
     let romeo = BareJid::new("romeo@localhost").unwrap();
-    let bind = || bind(&world.hub, romeo.clone(), None, Transport::Memory);
-    let session = bind().await.ok().unwrap();
+    // Who authenticated looked at the account after this was noted, or did not look at all.
+    let looked_at = Some(world.hub.locked());
+    let by = Installation::default();
+    let bind = |at| bind(&world.hub, romeo.clone(), (None, &by), (Transport::Memory, at));
+    let first = bind(looked_at).await.ok().unwrap();
+    let second = bind(None).await.ok().unwrap();
     let accounts = Accounts::new(world.hub.db().clone());
     accounts.disable("romeo@localhost", "He is banished.").await.unwrap();
-    let refused = bind().await.err().unwrap();
-    assert_eq!(refused.condition, Condition::NotAllowed);
-    assert_eq!(world.hub.directory().sessions(&romeo).len(), 1);
-    drop(session);
+    assert_eq!(bind(None).await.err().unwrap().condition, Condition::NotAllowed);
+    // What disables an account ends its sessions too, those that it finds.
+    let banished = StreamError::not_authorized();
+    assert_eq!(world.hub.dismiss(&romeo, &banished), 2);
+    assert_eq!(bind(looked_at).await.err().unwrap().condition, Condition::NotAllowed);
+    assert_eq!(world.hub.directory().sessions(&romeo).len(), 2);
+    drop((first, second));
 }

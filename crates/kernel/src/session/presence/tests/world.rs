@@ -10,7 +10,7 @@ use waxwing_store::{Db, Location};
 
 use crate::clock::Clock;
 use crate::config::{Config, NoConfig};
-use crate::hub::{Hub, Sites};
+use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::module::{About, Module, Mount, StartError};
@@ -18,6 +18,7 @@ use crate::request::{Happening, Signal};
 use crate::routes::Routes;
 use crate::session::Session;
 use crate::site::{Site, SiteBuilder};
+use crate::sites::Sites;
 use crate::stage::Effects;
 use crate::wire::Transport;
 
