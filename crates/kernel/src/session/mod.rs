@@ -3,12 +3,14 @@
 //! The task owns the stream, the wire, what modules keep for the session, and the stanzas whose
 //! commit is under way. Others reach it through its [`Mailbox`] and see what the directory shows.
 
+mod at_once;
 mod connected;
 mod end;
 mod hibernate;
 mod line;
 mod outbound;
 mod presence;
+mod strangers;
 mod turn;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -222,6 +224,9 @@ impl Session {
 
     /// Sends one delivery past the modules that watch the wire.
     fn leave(&mut self, stream: &mut Stream, delivery: Delivery) {
+        if self.is_prying(&delivery.stanza) {
+            return self.turn_away(&delivery.stanza);
+        }
         let Some(site) = self.site() else { return };
         let egress = &site.router.0.egress;
         let mut leaving = vec![delivery];
