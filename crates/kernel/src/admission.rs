@@ -6,11 +6,14 @@ use std::sync::Arc;
 use waxwing_jid::BareJid;
 use waxwing_store::domains::accounts::Accounts;
 use waxwing_store::{Statement, StoreError};
-use waxwing_stream::{Admit, AuthFailure, Proof, TokenBinding, TokenKey};
+use waxwing_stream::{
+    Admit, AuthFailure, Closing, Proof, StreamError, TokenBinding, TokenKey,
+};
 use waxwing_xml::Element;
 
 use crate::directory::ClientId;
 use crate::hub::Hub;
+use crate::mailbox::Mail;
 use crate::request::Answer;
 use crate::site::Site;
 
@@ -107,6 +110,18 @@ pub(crate) async fn admit(hub: &Hub, admit: Admit) -> Result<String, AuthFailure
         }
     }
     Ok(success)
+}
+
+impl Hub {
+    /// Ends the sessions of one client of `account` with `error`. Call it when its tokens have
+    /// ended: whoever is about to come in with one will look again.
+    pub fn dismiss_client(&self, account: &BareJid, client: &str, error: &StreamError) {
+        for session in self.directory().sessions(account) {
+            if session.client.is_some_and(|id| id.to_string() == client) {
+                let _ = session.mailbox.send(Mail::Close(Closing::Error(error.clone())));
+            }
+        }
+    }
 }
 
 fn unwritten(error: &StoreError) -> AuthFailure {

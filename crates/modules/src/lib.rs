@@ -20,6 +20,7 @@ macro_rules! modules {
 }
 
 modules! {
+    access::Access,
     admin::Admin,
     archive::Archive,
     audit::Audit,

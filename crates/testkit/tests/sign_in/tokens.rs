@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use base64::Engine;
+use waxwing_jid::BareJid;
 use waxwing_kernel::clock::Clock;
+use waxwing_kernel::directory::ClientId;
 use waxwing_store::domains::accounts::Accounts;
+use waxwing_store::domains::clients::{Clients, Sighting, Token};
 use waxwing_stream::Framing;
 use waxwing_testkit::node::Node;
 use waxwing_testkit::world::PASSWORD;
@@ -213,6 +216,46 @@ async fn an_exchange_that_began_with_the_old_password_gives_no_token() {
     let answer =
         ask(&mut stream, &format!("<response xmlns='urn:xmpp:sasl:2'>{last}</response>")).await;
     assert!(answer.child("not-authorized", SASL).is_some(), "{answer}");
+}
+
+/// A token that no password stands behind, as of somebody who came with a certificate.
+#[tokio::test]
+async fn a_revoked_client_cannot_use_its_token() {
+    let world = in_memory().await;
+    let (site, now) = (world.hub().site("localhost").unwrap(), world.hub().clock().wall_millis());
+    let romeo = BareJid::new("romeo@localhost").unwrap();
+    let client = ClientId::of(&site, &romeo, DESK).to_string();
+    let made = Token {
+        is_new: true,
+        seed: "seed".to_owned(),
+        mechanism: NONE.to_owned(),
+        issued: now.cast_signed(),
+        expiry: now.cast_signed() + 1_000_000,
+    };
+    let sighting = Sighting { software: None, device: None, at: 0, has_password: false };
+    let mut writes = Clients::issue(romeo.as_str(), &client, &made, 10).to_vec();
+    writes.extend(Clients::see(romeo.as_str(), &client, sighting, (0, 10)));
+    world.hub().db().batch(writes).await.unwrap();
+    let seal = site.host().seal("token", &[romeo.as_str(), &client, NONE, "seed"]);
+    let held = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(seal);
+    let bind = "<bind xmlns='urn:xmpp:bind:0'/>";
+    let attempt = Attempt { more: bind, ..Attempt::default() };
+    let bound = attempt.with(&world, &held).await.unwrap();
+    let address = &bound.child("authorization-identifier", crate::SASL2).unwrap().text;
+    assert_eq!(*address, format!("romeo@localhost/{client}"));
+    let mut other = connect(&world, Way::Memory(Framing::Tcp)).await;
+    other.sign_in().await.unwrap();
+    other.bind().await.unwrap();
+    let listed =
+        ask(&mut other, "<iq type='get' id='1'><list xmlns='urn:xmpp:cam:0'/></iq>").await.to_string();
+    assert!(listed.contains(&client) && listed.contains("<fast/>"), "{listed}");
+    let revoke = format!("<iq type='set' id='2'><revoke xmlns='urn:xmpp:cam:0' id='{client}'/></iq>");
+    let answer = ask(&mut other, &revoke).await;
+    assert_eq!(answer.attribute("type"), Some("result"), "{answer}");
+    refused(attempt.with(&world, &held).await);
+    let listed =
+        ask(&mut other, "<iq type='get' id='3'><list xmlns='urn:xmpp:cam:0'/></iq>").await.to_string();
+    assert!(!listed.contains(&client), "{listed}");
 }
 
 #[tokio::test]
