@@ -164,6 +164,12 @@ impl Chassis {
         self.write(|out| out.push_str(&text));
     }
 
+    /// What the features of this phase are called by XEP-0509.
+    pub(crate) fn version(&self, phase: &Phase) -> Option<String> {
+        let (host, limits) = (self.host.as_deref()?, self.hosts.limits());
+        Features { host, security: &self.security, limits }.version(phase)
+    }
+
     /// 128 unguessable bits in hexadecimal digits (RFC 6120 §4.7.3).
     pub(crate) fn random_id(&self) -> String {
         let mut bytes = [0; 16];

@@ -6,12 +6,14 @@ use waxwing_xml::write;
 
 use crate::host::{Host, Security};
 use crate::limits::Limits;
-use crate::{BIND, BIND2, FAST, SASL, SASL2, SM, STREAM, TLS, sasl};
+use crate::{BIND, BIND2, FAST, IAP, SASL, SASL2, SM, STREAM, TLS, sasl};
 
 const LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// XEP-0077 §8.
 const REGISTER: &str = "http://jabber.org/features/iq-register";
 const CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0";
+/// What is told of the hash of the features, in bytes: nobody gains from a collision.
+const VERSION_BYTES: usize = 15;
 
 /// What a client may do next.
 pub(crate) enum Phase {
@@ -40,6 +42,36 @@ impl Features<'_> {
             write::attribute(out, "xmlns:stream", STREAM);
         }
         out.push('>');
+        let start = out.len();
+        self.write_content(phase, out);
+        if let Some(version) = self.version_of(phase, &out[start..]) {
+            out.push_str("<config-version");
+            write::attribute(out, "xmlns", IAP);
+            write::attribute(out, "scheme", "opaque");
+            write::attribute(out, "value", &version);
+            out.push_str("/>");
+        }
+        out.push_str("</stream:features>");
+    }
+
+    /// What a client names that sends its `<authenticate/>` before it sees the features; none where
+    /// there is none to send.
+    pub(crate) fn version(&self, phase: &Phase) -> Option<String> {
+        let mut content = String::new();
+        self.write_content(phase, &mut content);
+        self.version_of(phase, &content)
+    }
+
+    /// XEP-0509 §2.3: "a hash or HMAC of the rendered features, absent the <config-version>".
+    fn version_of(&self, phase: &Phase, content: &str) -> Option<String> {
+        let is_asked = matches!(phase, Phase::Sasl(_));
+        (is_asked && sasl::offers_sasl2(self.host, self.security)).then(|| {
+            let hash = sasl::Hash::Sha256.digest(content.as_bytes());
+            sasl::encode(&hash[..VERSION_BYTES])
+        })
+    }
+
+    fn write_content(&self, phase: &Phase, out: &mut String) {
         match phase {
             Phase::Tls => starttls(true, out),
             Phase::Sasl(tls) => {
@@ -65,7 +97,6 @@ impl Features<'_> {
         }
         let is_known = matches!(phase, Phase::Bind | Phase::Bound { .. });
         announce_limits(is_known, self.limits, out);
-        out.push_str("</stream:features>");
     }
 }
 
@@ -95,18 +126,17 @@ fn mechanisms(host: &Host, security: &Security, out: &mut String) {
     if sasl::offers_sasl2(host, security) {
         authentication(host, (&offered, &sasl::offered_tokens(host, security)), out);
     }
-    if !offered.iter().any(|mechanism| matches!(mechanism, sasl::Mechanism::Scram(_, true))) {
+    let kinds = sasl::binding_kinds(security, &offered);
+    if kinds.is_empty() {
         return;
     }
     out.push_str("<sasl-channel-binding");
     write::attribute(out, "xmlns", CHANNEL_BINDING);
     out.push('>');
-    for kind in ["tls-exporter", "tls-server-end-point"] {
-        if security.binding(kind).is_some() {
-            out.push_str("<channel-binding");
-            write::attribute(out, "type", kind);
-            out.push_str("/>");
-        }
+    for kind in kinds {
+        out.push_str("<channel-binding");
+        write::attribute(out, "type", kind);
+        out.push_str("/>");
     }
     out.push_str("</sasl-channel-binding>");
 }

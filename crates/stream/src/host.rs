@@ -170,6 +170,8 @@ pub struct Security {
     /// Both ends are on this machine and nothing stands between them: as good as TLS, except
     /// that passwords are not sent in the clear.
     pub local: bool,
+    /// The version of TLS that ends in this process, as RFC 8446 §4.1.2 numbers it: 0x0304.
+    pub tls_version: Option<u16>,
     /// The `tls-exporter` channel binding (RFC 9266).
     pub exporter: Option<[u8; 32]>,
     /// The `tls-server-end-point` channel binding (RFC 5929 §4): the certificate's hash.

@@ -49,5 +49,6 @@ pub(crate) const SASL2: &str = "urn:xmpp:sasl:2";
 pub(crate) const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 pub(crate) const BIND2: &str = "urn:xmpp:bind:0";
 pub(crate) const SM: &str = "urn:xmpp:sm:3";
+pub(crate) const IAP: &str = "urn:xmpp:iap:0";
 pub(crate) const FAST: &str = "urn:xmpp:fast:0";
 pub(crate) const CSI: &str = "urn:xmpp:csi:0";

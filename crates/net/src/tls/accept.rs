@@ -132,6 +132,7 @@ fn security(facts: &CommonState, material: &Material, stand: &Stand, store: &Sto
         tls: true,
         trusted_proxy: false,
         local: false,
+        tls_version: facts.protocol_version().map(u16::from),
         exporter: binding::exporter(facts, material),
         end_point: stand.end_point(),
         origin: None,

@@ -6,6 +6,7 @@ use waxwing_jid::BareJid;
 
 use crate::event::{Answer, AuthFailure, Need, Proof, Question};
 use crate::host::{Entropy, Host, Security};
+use crate::sasl::downgrade;
 use crate::sasl::plain::Plain;
 use crate::sasl::scram::{ClientFirst, Scram, ScramError};
 use crate::sasl::token::HashedToken;
@@ -18,6 +19,8 @@ pub(crate) struct Context<'a> {
     pub(crate) entropy: &'a Entropy,
     /// The client's installation, where the profile tells it and a token may be used.
     pub(crate) agent: Option<&'a str>,
+    /// By the profile of XEP-0388.
+    pub(crate) is_extensible: bool,
 }
 
 /// What comes next.
@@ -241,7 +244,11 @@ fn challenge(first: ClientFirst, keys: ScramKeys, context: &Context<'_>) -> Scra
     let binding = kind.and_then(|kind| context.security.binding(kind)).unwrap_or_default();
     let mut nonce = [0; 18];
     (context.entropy)(&mut nonce);
-    Scram::new(first, keys, binding.to_vec(), &BASE64.encode(nonce))
+    let extensions = match context.is_extensible {
+        true => downgrade::attributes(keys.hash, context.host, context.security),
+        false => String::new(),
+    };
+    Scram::new(first, keys, binding.to_vec(), (&BASE64.encode(nonce), &extensions))
 }
 
 fn prove(scram: &Scram, data: &[u8], account: BareJid, locked: Option<AuthFailure>) -> Step {

@@ -1,5 +1,6 @@
 //! SASL (RFC 4422, RFC 6120 §6) without XML and without accounts: messages in, steps out.
 
+mod downgrade;
 mod exchange;
 mod failure;
 mod hash;
@@ -14,6 +15,7 @@ pub use hash::{Hash, ScramKeys};
 pub use mechanism::Mechanism;
 pub use token::TokenBinding;
 
+pub(crate) use downgrade::binding_kinds;
 pub(crate) use exchange::{Context, Exchange, Step};
 pub(crate) use mechanism::{offered, offered_tokens, offers_sasl2, refusal};
 

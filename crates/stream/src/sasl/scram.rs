@@ -93,15 +93,17 @@ pub(crate) struct Scram {
 }
 
 impl Scram {
+    /// An exchange with `keys`, after the first message of the client. `extensions` are further
+    /// attributes of ours, each behind its comma.
     pub(crate) fn new(
         first: ClientFirst,
         keys: ScramKeys,
         binding: Vec<u8>,
-        server_nonce: &str,
+        (server_nonce, extensions): (&str, &str),
     ) -> Scram {
         let nonce = [first.nonce.as_str(), server_nonce].concat();
         let server_first =
-            format!("r={nonce},s={},i={}", BASE64.encode(&keys.salt), keys.iterations);
+            format!("r={nonce},s={},i={}{extensions}", BASE64.encode(&keys.salt), keys.iterations);
         Scram { first, keys, nonce, server_first, binding }
     }
 

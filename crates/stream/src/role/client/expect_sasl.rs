@@ -9,6 +9,7 @@ use waxwing_xml::{Element, write};
 use crate::chassis::Chassis;
 use crate::error::StreamError;
 use crate::event::{Answer, Event, Proof};
+use crate::features::Phase;
 use crate::host::Host;
 use crate::limits::seconds;
 use crate::role::client::request::Request;
@@ -16,7 +17,7 @@ use crate::role::client::{
     ExpectHeader, ExpectTls, State, Welcome, host, refuse_management, unexpected,
 };
 use crate::sasl::{self, Context, Exchange, Failure, FailureCondition, Mechanism, Profile, Step};
-use crate::{CLIENT, FAST, SASL, SASL2, TLS};
+use crate::{CLIENT, FAST, IAP, SASL, SASL2, TLS};
 
 const REGISTER: &str = "jabber:iq:register";
 
@@ -88,7 +89,9 @@ impl ExpectSasl {
         }
         let account = self.exchange.account().cloned();
         let host = host(io);
-        let step = self.exchange.answer(answer, &context(io, &host));
+        let is_extensible = self.request.is_some();
+        let context = Context { is_extensible, ..context(io, &host) };
+        let step = self.exchange.answer(answer, &context);
         self.step(io, account, step)
     }
 
@@ -131,10 +134,28 @@ impl ExpectSasl {
             Ok(request) => Box::new(request),
             Err(failure) => return self.refuse(io, Profile::Sasl2, None, failure),
         };
+        if !self.is_current(io, &request) {
+            return self.outdated(io);
+        }
         let step = self.begin(io, &request);
         self.request = Some(request);
         let account = self.exchange.account().cloned();
         self.step(io, account, step)
+    }
+
+    /// XEP-0509 §2.2: a client that answers features from an earlier stream says which.
+    fn is_current(&self, io: &Chassis, request: &Request) -> bool {
+        let Some(named) = request.element.child("config-version", IAP) else { return true };
+        named.attribute("value").as_deref() == io.version(&Phase::Sasl(self.starttls)).as_deref()
+    }
+
+    /// §2.2: the responder rejects it "without prejudice": nobody guessed anything.
+    fn outdated(self: Box<Self>, io: &mut Chassis) -> State {
+        let text = "this server offers other things than it did";
+        let failure = Failure::new(FailureCondition::Aborted).text(text);
+        let app = format!("<config-version-mismatch xmlns='{IAP}'/>");
+        io.write(|out| failure.write(Profile::Sasl2, &app, out));
+        State::ExpectSasl(self)
     }
 
     fn begin(&mut self, io: &Chassis, request: &Request) -> Step {
@@ -151,7 +172,8 @@ impl ExpectSasl {
         match request.initial() {
             Ok(initial) => {
                 let initial = initial.as_deref().map(Vec::as_slice);
-                let context = Context { agent: request.agent.as_deref(), ..context(io, &host) };
+                let agent = request.agent.as_deref();
+                let context = Context { agent, is_extensible: true, ..context(io, &host) };
                 self.exchange.start(mechanism, initial, &context)
             }
             Err(failure) => Step::Failure(failure),
@@ -167,7 +189,7 @@ impl ExpectSasl {
         let agent = request.and_then(|request| request.agent.as_deref());
         match sasl::decode_plain(&element.text()) {
             Ok(data) => {
-                let context = Context { agent, ..context(io, &host) };
+                let context = Context { agent, is_extensible: true, ..context(io, &host) };
                 self.exchange.respond(&data, &context)
             }
             Err(failure) => Step::Failure(failure),
@@ -270,7 +292,7 @@ fn offers_sasl2(io: &Chassis) -> bool {
 }
 
 fn context<'a>(io: &'a Chassis, host: &'a Host) -> Context<'a> {
-    Context { host, security: &io.security, entropy: &io.entropy, agent: None }
+    Context { host, security: &io.security, entropy: &io.entropy, agent: None, is_extensible: false }
 }
 
 fn is_registration(stanza: &Stanza) -> bool {

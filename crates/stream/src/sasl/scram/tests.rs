@@ -57,7 +57,7 @@ fn start(vector: &Vector, password: &str) -> Scram {
     let salt = BASE64.decode(vector.salt).unwrap();
     let keys = ScramKeys::derive(vector.hash, password, &salt, 4096).unwrap();
     let first = ClientFirst::parse(vector.client_first).unwrap();
-    Scram::new(first, keys, Vec::new(), vector.server_nonce)
+    Scram::new(first, keys, Vec::new(), (vector.server_nonce, ""))
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn the_channel_is_bound_by_its_data() {
     let hash = Hash::Sha256;
     let keys = ScramKeys::derive(hash, "pencil", b"salt", 10).unwrap();
     let first = ClientFirst::parse("p=tls-exporter,,n=user,r=abc").unwrap();
-    let scram = Scram::new(first, keys.clone(), vec![7; 32], "def");
+    let scram = Scram::new(first, keys.clone(), vec![7; 32], ("def", ""));
     let finish = |data: &[u8]| {
         let header = [b"p=tls-exporter,,".as_slice(), data].concat();
         let without_proof = format!("c={},r=abcdef", BASE64.encode(header));
