@@ -37,6 +37,13 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
                 Err(error) => Answer::Verdict(Err(temporary(&error))),
             }
         }
+        Question::Missing { account, hashes } => match known(hub, &account).await {
+            Ok(found) => Answer::Missing(missing(found, hashes)),
+            Err(error) => Answer::Verdict(Err(temporary(&error))),
+        },
+        Question::Keep { account, keys, proven } => {
+            Answer::Kept(keep(hub, &account, keys, &proven).await)
+        }
         Question::Admit(admit) => Answer::Admitted(admission::admit(hub, *admit).await),
         Question::Anonymous => Answer::Verdict(Err(AuthFailure::NotAuthorized)),
         // The connection answers these itself; here they would be out of order.
@@ -57,6 +64,31 @@ async fn scram(hub: &Hub, jid: &BareJid, hash: Hash) -> Answer {
     match (keys, account.disabled) {
         (Some(keys), Some(reason)) => Answer::Locked(keys, disabled(reason)),
         (keys, _) => Answer::Scram(keys),
+    }
+}
+
+fn missing(found: Option<(Account, Vec<Credential>)>, mut hashes: Vec<Hash>) -> Vec<Hash> {
+    let credentials = found.map(|(_, credentials)| credentials).unwrap_or_default();
+    hashes.retain(|hash| credentials.iter().all(|known| known.hash != hash.name()));
+    // An account that checks nothing by a password gets none this way.
+    if credentials.is_empty() { Vec::new() } else { hashes }
+}
+
+/// XEP-0480: keys that the client has made of the password it has just proven.
+async fn keep(
+    hub: &Hub,
+    jid: &BareJid,
+    keys: ScramKeys,
+    proven: &[u8],
+) -> Result<(), AuthFailure> {
+    let ScramKeys { hash, salt, iterations, stored_key, server_key } = keys;
+    let hash = hash.name().to_owned();
+    let credential = Credential { hash, salt, iterations, stored_key, server_key };
+    let accounts = Accounts::new(hub.db().clone());
+    match accounts.add_credential(jid.as_str(), &credential, proven).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(AuthFailure::NotAuthorized),
+        Err(error) => Err(temporary(&error)),
     }
 }
 

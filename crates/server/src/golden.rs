@@ -9,7 +9,7 @@ use waxwing_kernel::module::Xep;
 use crate::modules::MODULES;
 
 /// What is implemented below the modules: number, version, where.
-const CORE: [(Xep, &str); 15] = [
+const CORE: [(Xep, &str); 16] = [
     (Xep(82, "1.1.1"), "kernel"),
     (Xep(128, "1.0.1"), "disco"),
     (Xep(156, "1.4.0"), "net"),
@@ -23,6 +23,7 @@ const CORE: [(Xep, &str); 15] = [
     (Xep(440, "1.0.0"), "stream"),
     (Xep(474, "0.5.0"), "stream"),
     (Xep(478, "0.2.0"), "stream"),
+    (Xep(480, "0.2.0"), "stream"),
     (Xep(509, "0.2.0"), "stream"),
     (Xep(515, "0.1.0"), "stream"),
 ];

@@ -137,6 +137,24 @@ pub enum Question {
         /// What the tokens must have been made for.
         binding: TokenBinding,
     },
+    /// Which of these hashes an account has no keys for (XEP-0480). Answers: [`Answer::Missing`],
+    /// [`Answer::Verdict`] (Err).
+    Missing {
+        /// Who has proven its password.
+        account: BareJid,
+        /// What the client can make keys for.
+        hashes: Vec<Hash>,
+    },
+    /// Keep these keys beside those that there are, as long as the password is the one that was
+    /// checked with the salt `proven`. Answer: [`Answer::Kept`].
+    Keep {
+        /// Whose they are.
+        account: BareJid,
+        /// Made by the client.
+        keys: ScramKeys,
+        /// As of [`Proof::Password`].
+        proven: Vec<u8>,
+    },
     /// Let this client in, which has proven who it is and told which installation it is (XEP-0388
     /// §2.3). Answer: [`Answer::Admitted`].
     Admit(Box<Admit>),
@@ -290,6 +308,10 @@ pub enum Answer {
     Verdict(Result<Vec<u8>, AuthFailure>),
     /// The tokens of the client that have not expired; none where there is no such account.
     Tokens(Vec<TokenKey>),
+    /// What there are no keys for.
+    Missing(Vec<Hash>),
+    /// The keys are durable; or why not.
+    Kept(Result<(), AuthFailure>),
     /// The client is let in, with elements for `<success/>`; or why not.
     Admitted(Result<String, AuthFailure>),
     /// Whose certificate it is.

@@ -6,7 +6,8 @@ use waxwing_xml::write;
 
 use crate::host::{Host, Security};
 use crate::limits::Limits;
-use crate::{BIND, BIND2, FAST, IAP, SASL, SASL2, SM, STREAM, TLS, sasl};
+use crate::role::client::tasks::name;
+use crate::{BIND, BIND2, FAST, IAP, SASL, SASL2, SM, STREAM, TLS, UPGRADE, sasl};
 
 const LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// XEP-0077 §8.
@@ -174,7 +175,15 @@ fn authentication(
         }
         out.push_str("</fast>");
     }
-    out.push_str("</inline></authentication>");
+    out.push_str("</inline>");
+    for hash in sasl::upgrades(host) {
+        out.push_str("<upgrade");
+        write::attribute(out, "xmlns", UPGRADE);
+        out.push('>');
+        out.push_str(&name(hash));
+        out.push_str("</upgrade>");
+    }
+    out.push_str("</authentication>");
 }
 
 /// XEP-0478. Before authentication the whole handshake is bounded, which bounds silence too.

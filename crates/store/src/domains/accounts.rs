@@ -87,6 +87,9 @@ const CREATE: &str = "INSERT INTO account (jid, domain, created) VALUES (?1, ?2,
 const KEEP_CREDENTIAL: &str = "INSERT INTO credential \
      (owner, hash, salt, iterations, stored_key, server_key) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const ADD_CREDENTIAL: &str = "INSERT INTO credential \
+     (owner, hash, salt, iterations, stored_key, server_key) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (owner, hash) DO NOTHING";
 const DROP_CREDENTIALS: &str = "DELETE FROM credential WHERE owner = ?1";
 /// Changes nothing; asserts that the account exists.
 const TOUCH: &str = "UPDATE account SET jid = jid WHERE jid = ?1";
@@ -121,6 +124,7 @@ impl Accounts {
     pub const STATEMENTS: &'static [&'static str] = &[
         CREATE,
         KEEP_CREDENTIAL,
+        ADD_CREDENTIAL,
         DROP_CREDENTIALS,
         TOUCH,
         CREDENTIALS,
@@ -156,7 +160,7 @@ impl Accounts {
         let mut batch = vec![create];
         // What was on its way when an earlier account of this name was erased is not for this one.
         batch.extend(self.db.erasure_but(jid, ACCOUNT.name));
-        batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
+        batch.extend(credentials.iter().map(|credential| keep(KEEP_CREDENTIAL, jid, credential)));
         match self.db.batch(batch).await {
             Err(StoreError::Conflict(_)) => {
                 Err(StoreError::Conflict(format!("the account {jid} exists already")))
@@ -182,6 +186,22 @@ impl Accounts {
         Statement::new(IS_OPEN).with(jid).must_change(1)
     }
 
+    /// Keeps keys for a hash that the account has none for, as long as its password is the one that
+    /// was checked with the salt `proven`. False when it is not.
+    pub async fn add_credential(
+        &self,
+        jid: &str,
+        credential: &Credential,
+        proven: &[u8],
+    ) -> Result<bool, StoreError> {
+        let keep = keep(ADD_CREDENTIAL, jid, credential);
+        match self.db.batch(vec![Self::is_checked_with(jid, proven), keep]).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Replaces all keys of an account; whoever came in by the old ones has to know the new
     /// password, so every token ends. False when there is no such account.
     pub async fn set_credentials(
@@ -195,7 +215,7 @@ impl Accounts {
             Statement::new(clients::WITHDRAW_ALL).with(jid),
             Statement::new(clients::FORGET_PASSWORDS).with(jid),
         ];
-        batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
+        batch.extend(credentials.iter().map(|credential| keep(KEEP_CREDENTIAL, jid, credential)));
         match self.db.batch(batch).await {
             Ok(_) => Ok(true),
             Err(StoreError::Conflict(_)) => Ok(false),
@@ -325,8 +345,8 @@ impl Accounts {
     }
 }
 
-fn keep(owner: &str, credential: &Credential) -> Statement {
-    Statement::new(KEEP_CREDENTIAL)
+fn keep(sql: &'static str, owner: &str, credential: &Credential) -> Statement {
+    Statement::new(sql)
         .with(owner)
         .with(credential.hash.as_str())
         .with(credential.salt.as_slice())

@@ -101,14 +101,24 @@ impl ScramKeys {
         let password = prepare_password(password)?;
         let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
         let salted = zeroize::Zeroizing::new(hash.stretch(&password, salt, rounds));
-        let client_key = zeroize::Zeroizing::new(hash.hmac(&salted, b"Client Key"));
-        Ok(ScramKeys {
+        Ok(ScramKeys::from_salted(hash, &salted, salt, rounds.get()))
+    }
+
+    /// The keys of a password that was stretched already: `SaltedPassword` of RFC 5802 §3.
+    pub(crate) fn from_salted(
+        hash: Hash,
+        salted: &[u8],
+        salt: &[u8],
+        iterations: u32,
+    ) -> ScramKeys {
+        let client_key = zeroize::Zeroizing::new(hash.hmac(salted, b"Client Key"));
+        ScramKeys {
             hash,
             salt: salt.to_vec(),
-            iterations: rounds.get(),
+            iterations,
             stored_key: hash.digest(&client_key),
-            server_key: hash.hmac(&salted, b"Server Key"),
-        })
+            server_key: hash.hmac(salted, b"Server Key"),
+        }
     }
 
     /// Whether this is the password, for PLAIN and for the admin's own checks.

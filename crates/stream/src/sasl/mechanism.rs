@@ -73,6 +73,12 @@ pub(crate) fn offered_tokens(host: &Host, security: &Security) -> Vec<Mechanism>
     all.into_iter().filter(|token| refusal(*token, host, security).is_none()).collect()
 }
 
+/// What a client may make keys for (XEP-0480): what is offered and stronger than SHA-1.
+pub(crate) fn upgrades(host: &Host) -> Vec<Hash> {
+    let is_allowed = |hash: &Hash| host.mechanisms.allow(Mechanism::Scram(*hash, false));
+    Hash::ALL.into_iter().filter(|hash| *hash != Hash::Sha1).filter(is_allowed).collect()
+}
+
 /// Whether the profile of XEP-0388 is offered. "SASL2 MUST only be used by Clients or offered by
 /// Servers after TLS negotiation" (§5), or where there is nobody to protect it from; and it "MUST
 /// NOT be offered if not at least one mechanism can be provided" (§2.1).

@@ -17,7 +17,7 @@ pub use token::TokenBinding;
 
 pub(crate) use downgrade::binding_kinds;
 pub(crate) use exchange::{Context, Exchange, Step};
-pub(crate) use mechanism::{offered, offered_tokens, offers_sasl2, refusal};
+pub(crate) use mechanism::{offered, offered_tokens, offers_sasl2, refusal, upgrades};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -280,6 +280,12 @@ impl Stage {
                 let is_known = account.local() == Some("juliet") && binding == TokenBinding::None;
                 Answer::Tokens(if is_known { vec![of("new"), of("old")] } else { Vec::new() })
             }
+            Question::Missing { hashes, .. } => Answer::Missing(hashes),
+            Question::Keep { keys: made, .. } => {
+                let right = ScramKeys::derive(made.hash, PASSWORD, &made.salt, made.iterations);
+                let why = AuthFailure::Temporary(None);
+                Answer::Kept(if made == right.unwrap() { Ok(()) } else { Err(why) })
+            }
             Question::Admit(admit) => match admit.agent.as_str() {
                 "refused" => Answer::Admitted(Err(AuthFailure::NotAuthorized)),
                 _ => Answer::Admitted(Ok("<x xmlns='urn:x'/>".into())),
@@ -362,6 +368,13 @@ fn describe(question: &Question) -> String {
         },
         Question::Tokens { account, agent, binding } => {
             format!("tokens {account} {agent} {}", binding.mechanism())
+        }
+        Question::Missing { account, hashes } => {
+            let names: Vec<&str> = hashes.iter().map(|hash| hash.name()).collect();
+            format!("missing {account} {}", names.join(" "))
+        }
+        Question::Keep { account, keys, proven } => {
+            format!("keep {account} {} {} {}", keys.hash.name(), keys.iterations, proven.len())
         }
         Question::Admit(admit) => {
             let proof = match &admit.proof {

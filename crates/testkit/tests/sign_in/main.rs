@@ -158,6 +158,45 @@ async fn every_mechanism_on_every_transport_by_both_profiles() {
     world.stop().await.expect("an end");
 }
 
+/// XEP-0480: an account that was made with keys for one hash gets those for another.
+#[tokio::test]
+async fn a_client_makes_the_keys_that_are_missing() {
+    let world = World::start(Plan::in_memory(MODULES)).await.expect("a world");
+    world.add_account("romeo@localhost").await.expect("an account");
+    let way = Way::Memory(waxwing_stream::Framing::WebSocket);
+    let [_, old, new] = scram::hashes();
+    assert!(by_scram(&world, way, Profile::Sasl2, new, ("n,,", b"")).await.is_err());
+    let upgrade = "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-512</upgrade>";
+    for is_missing in [true, false] {
+        let mut client = connect(&world, way).await;
+        let first = scram::first("romeo", "n,,");
+        let challenge = ask(&mut client, &begin(Profile::Sasl2, old.name, &first, upgrade)).await;
+        let text = String::from_utf8(BASE64.decode(&challenge.text).expect("base64")).expect("text");
+        let (last, _) = scram::last(old, "romeo", ("n,,", b""), &text);
+        let last = format!("<response xmlns='{SASL2}'>{}</response>", BASE64.encode(last));
+        let answer = ask(&mut client, &last).await;
+        if !is_missing {
+            assert!(answer.is("success", SASL2), "there is nothing to do: {answer}");
+            break;
+        }
+        assert!(answer.is("continue", SASL2), "{answer}");
+        let next = format!("<next xmlns='{SASL2}' task='UPGR-SCRAM-SHA-512'/>");
+        let data = ask(&mut client, &next).await;
+        let salt = data.child("salt", "urn:xmpp:scram-upgrade:0").expect("a salt");
+        let rounds = salt.attribute("iterations").expect("a number").parse().expect("a number");
+        let salted = new.salted(&BASE64.decode(&salt.text).expect("base64"), rounds);
+        let made = BASE64.encode(salted);
+        let hash = format!("<hash xmlns='urn:xmpp:scram-upgrade:0'>{made}</hash>");
+        let task = format!("<task-data xmlns='{SASL2}'>{hash}</task-data>");
+        let answer = ask(&mut client, &task).await;
+        assert!(answer.is("success", SASL2), "{answer}");
+    }
+    for hash in [old, new] {
+        let signed_in = by_scram(&world, way, Profile::Sasl2, hash, ("n,,", b"")).await;
+        assert_eq!(signed_in, Ok(()), "{}", hash.name);
+    }
+}
+
 #[tokio::test]
 async fn what_is_bound_to_another_channel_is_refused_by_both_profiles() {
     let world = world().await;

@@ -18,6 +18,15 @@ pub(crate) struct Hash {
     stretch: fn() -> pbkdf2::Algorithm,
 }
 
+impl Hash {
+    /// `SaltedPassword` of RFC 5802 §3.
+    pub(crate) fn salted(self, salt: &[u8], rounds: NonZeroU32) -> Vec<u8> {
+        let mut salted = vec![0; self.digest.output_len()];
+        pbkdf2::derive((self.stretch)(), rounds, salt, PASSWORD.as_bytes(), &mut salted);
+        salted
+    }
+}
+
 pub(crate) fn hashes() -> [Hash; 3] {
     [
         Hash {
@@ -55,8 +64,7 @@ pub(crate) fn last(
 ) -> (Vec<u8>, Vec<u8>) {
     let salt = BASE64.decode(field(challenge, "s=")).expect("base64");
     let rounds: NonZeroU32 = field(challenge, "i=").parse().expect("a number");
-    let mut salted = vec![0; hash.digest.output_len()];
-    pbkdf2::derive((hash.stretch)(), rounds, &salt, PASSWORD.as_bytes(), &mut salted);
+    let salted = hash.salted(&salt, rounds);
     let bound = BASE64.encode([flag.as_bytes(), binding].concat());
     let last = format!("c={bound},r={}", field(challenge, "r="));
     let signed = format!("n={user},r={NONCE},{challenge},{last}");

@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::limits::seconds;
 use crate::role::client::request::Request;
 use crate::role::client::{
-    ExpectHeader, ExpectTls, State, Welcome, host, refuse_management, unexpected,
+    ExpectHeader, ExpectTls, State, Tasks, Welcome, host, refuse_management, unexpected,
 };
 use crate::sasl::{self, Context, Exchange, Failure, FailureCondition, Mechanism, Profile, Step};
 use crate::{CLIENT, FAST, IAP, SASL, SASL2, TLS};
@@ -130,7 +130,7 @@ impl ExpectSasl {
 
     /// `<authenticate/>` of XEP-0388 §2.3.
     fn authenticate(mut self: Box<Self>, io: &mut Chassis, element: Element) -> State {
-        let request = match Request::read(element) {
+        let request = match Request::read(&host(io), element) {
             Ok(request) => Box::new(request),
             Err(failure) => return self.refuse(io, Profile::Sasl2, None, failure),
         };
@@ -234,7 +234,12 @@ impl ExpectSasl {
             let failure = Failure::new(FailureCondition::InvalidAuthzid);
             return self.refuse(io, Profile::Sasl2, Some(account), failure);
         }
-        Welcome::start(io, self, (account, data, proof), request)
+        match proof {
+            Proof::Password(salt) if !request.upgrades.is_empty() => {
+                Tasks::start(io, self, (account, data, salt), request)
+            }
+            proof => Welcome::start(io, self, (account, data, proof), request),
+        }
     }
 
     /// XEP-0388 §2.3: "If the stream's from attribute (if present) does not match the non-empty

@@ -8,6 +8,7 @@ pub(crate) mod management;
 mod open;
 mod probe;
 mod request;
+pub(crate) mod tasks;
 mod welcome;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) use expect_sasl::ExpectSasl;
 pub(crate) use expect_tls::ExpectTls;
 use management::write_failed;
 pub(crate) use open::{Open, keep};
+pub(crate) use tasks::Tasks;
 pub(crate) use welcome::Welcome;
 
 /// Where a client's stream stands.
@@ -38,6 +40,7 @@ pub(crate) enum State {
     /// behind `<starttls/>` is dropped: nobody knows who wrote it.
     Upgrading(Box<ExpectTls>),
     ExpectSasl(Box<ExpectSasl>),
+    Tasks(Box<Tasks>),
     Welcome(Box<Welcome>),
     ExpectBind(Box<ExpectBind>),
     Open(Open),
@@ -73,6 +76,7 @@ impl State {
             }
             State::ExpectTls(state) => state.element(io, &element),
             State::ExpectSasl(state) => state.element(io, now, element),
+            State::Tasks(state) => state.element(io, &element),
             State::Welcome(state) => state.element(io, &element),
             State::ExpectBind(state) => state.element(io, element),
             State::Open(state) => state.element(io, now, element),
@@ -83,6 +87,7 @@ impl State {
     pub(crate) fn answer(self, io: &mut Chassis, now: Instant, answer: Answer) -> State {
         match self {
             State::ExpectSasl(state) => state.answer(io, answer),
+            State::Tasks(state) => state.answer(io, answer),
             State::Welcome(state) => state.answer(io, now, answer),
             State::ExpectBind(state) => state.answer(io, now, answer),
             State::Open(state) => state.answer(io, answer),

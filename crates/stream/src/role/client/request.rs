@@ -7,8 +7,10 @@ use waxwing_xml::Element;
 use zeroize::Zeroizing;
 
 use crate::event::Enable;
-use crate::sasl::{self, Failure, FailureCondition};
-use crate::{BIND2, CSI, FAST, SASL2, SM};
+use crate::host::Host;
+use crate::role::client::tasks;
+use crate::sasl::{self, Failure, FailureCondition, Hash};
+use crate::{BIND2, CSI, FAST, SASL2, SM, UPGRADE};
 
 /// The longest identifier of a user agent, in bytes; a UUID has 36.
 const AGENT_BYTES: usize = 64;
@@ -17,6 +19,8 @@ const AGENT_BYTES: usize = 64;
 pub(crate) struct Request {
     /// The whole element, for the modules that understand other parts of it.
     pub(crate) element: Arc<Element>,
+    /// `<upgrade/>` (XEP-0480), in the order of our preference.
+    pub(crate) upgrades: Vec<Hash>,
     /// `<user-agent id=''/>`.
     pub(crate) agent: Option<String>,
     /// `<resume/>`.
@@ -46,7 +50,7 @@ impl Request {
     ///
     /// # Errors
     /// `malformed-request` where it breaks XEP-0388.
-    pub(crate) fn read(element: Element) -> Result<Request, Failure> {
+    pub(crate) fn read(host: &Host, element: Element) -> Result<Request, Failure> {
         let malformed = |text| Failure::new(FailureCondition::MalformedRequest).text(text);
         let agent = element.child("user-agent", SASL2);
         let agent = agent.and_then(|agent| agent.attribute("id").map(Cow::into_owned));
@@ -69,7 +73,11 @@ impl Request {
             }),
             inactive: bind.child("inactive", CSI).is_some(),
         });
-        Ok(Request { element: Arc::new(element), agent, resume, bind })
+        let asked = element.children().filter(|child| child.is("upgrade", UPGRADE));
+        let asked: Vec<String> = asked.map(|child| child.text().trim().to_owned()).collect();
+        let mut upgrades = sasl::upgrades(host);
+        upgrades.retain(|hash| asked.contains(&tasks::name(*hash)));
+        Ok(Request { element: Arc::new(element), upgrades, agent, resume, bind })
     }
 
     /// The name of the mechanism.
