@@ -11,6 +11,7 @@ use waxwing_stream::{
 };
 use waxwing_xml::Element;
 
+use crate::account::Account;
 use crate::directory::ClientId;
 use crate::hub::Hub;
 use crate::mailbox::Mail;
@@ -62,6 +63,22 @@ pub(crate) type AdmissionRoute =
     Box<dyn Fn(Arc<Admission>) -> Answer<'static, Result<Admitted, AuthFailure>> + Send + Sync>;
 pub(crate) type TokenRoute =
     Box<dyn Fn(TokenAsk) -> Answer<'static, Result<Vec<TokenKey>, StoreError>> + Send + Sync>;
+
+pub(crate) type BoundRoute =
+    Box<dyn Fn(Hub, Arc<Account>) -> Answer<'static, String> + Send + Sync>;
+
+/// What a client is told about its account when a session begins (XEP-0386 §4).
+pub(crate) async fn bound(hub: &Hub, account: &BareJid) -> String {
+    let mut told = String::new();
+    let (Some(site), Ok(Some(account))) = (hub.site(account.domain()), hub.account(account).await)
+    else {
+        return told;
+    };
+    for (_, route) in &site.router.0.bounds {
+        told.push_str(&route(hub.clone(), Arc::clone(&account)).await);
+    }
+    told
+}
 
 /// The tokens that `agent` may prove.
 pub(crate) async fn tokens(

@@ -306,7 +306,8 @@ impl Connection {
             Ok(mut session) => {
                 tracing::info!(jid = %session.jid(), peer = %self.wire.peer(), "session begun");
                 let enabled = inline.enable.map(|wish| session.enable(wish));
-                let (address, bound) = (session.jid().clone(), String::new());
+                let bound = crate::admission::bound(&self.hub, &inline.account).await;
+                let address = session.jid().clone();
                 self.answer(ticket, Answer::Begun(Ok(Box::new(Begun { address, enabled, bound }))));
                 Some(session)
             }

@@ -13,7 +13,7 @@ use waxwing_stream::Tag;
 use waxwing_xml::Child;
 
 use crate::account::Account;
-use crate::admission::{AdmissionRoute, TokenRoute};
+use crate::admission::{AdmissionRoute, BoundRoute, TokenRoute};
 use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
 use crate::http::HttpRoute;
@@ -158,6 +158,7 @@ pub struct Table {
     pub(crate) nonzas: ByElement<NonzaRoute>,
     pub(crate) inlines: ByElement<InlineRoute>,
     pub(crate) admissions: Vec<(&'static str, AdmissionRoute)>,
+    pub(crate) bounds: Vec<(&'static str, BoundRoute)>,
     pub(crate) tokens: Option<TokenRoute>,
     pub(crate) egress: Vec<(&'static str, EgressRoute)>,
     pub(crate) losses: Vec<(&'static str, NonzaRoute)>,
@@ -306,6 +307,7 @@ impl Router {
         lines.extend(self.0.inlines.describe().map(|route| format!("inline {route}")));
         let admissions = self.0.admissions.iter();
         lines.extend(admissions.map(|(module, _)| format!("admission · {module}")));
+        lines.extend(self.0.bounds.iter().map(|(module, _)| format!("bound · {module}")));
         lines.extend(
             self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
         );

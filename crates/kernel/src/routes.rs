@@ -12,7 +12,7 @@ use waxwing_stream::{AuthFailure, TokenKey};
 use waxwing_xml::Child;
 
 use crate::account::Account;
-use crate::admission::{Admission, AdmissionRoute, Admitted, TokenAsk};
+use crate::admission::{Admission, AdmissionRoute, Admitted, BoundRoute, TokenAsk};
 use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk};
 use crate::http::{HttpReply, HttpRequest};
@@ -203,6 +203,18 @@ impl<'a, M: Module> Routes<'a, M> {
         let run: AdmissionRoute =
             Box::new(move |admission| Box::pin(handler(Arc::clone(&module), admission)));
         self.table.admissions.push((M::ABOUT.name, run));
+    }
+
+    /// Tells a client something of its account when a session begins along with the authentication
+    /// (XEP-0386 §4): whole elements for `<bound/>`, or nothing.
+    pub fn bound<F>(&mut self, handler: fn(Arc<M>, Hub, Arc<Account>) -> F)
+    where
+        F: Future<Output = String> + Send + 'static,
+    {
+        let module = Arc::clone(&self.module);
+        let run: BoundRoute =
+            Box::new(move |hub, account| Box::pin(handler(Arc::clone(&module), hub, account)));
+        self.table.bounds.push((M::ABOUT.name, run));
     }
 
     /// Knows the tokens that clients sign in with (XEP-0484).

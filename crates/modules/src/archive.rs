@@ -93,6 +93,7 @@ impl Module for Archive {
         on.nobody().get(Self::refuse_query).set(Self::refuse_query);
         on.nobody().get(Self::refuse_metadata);
         on.nobody().get(Self::refuse_wishes).set(Self::refuse_wishes);
+        on.bound(Self::bound);
         on.every(ROUND, Self::sweep);
     }
 }

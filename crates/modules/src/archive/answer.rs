@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use waxwing_kernel::account::Account;
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::request::Request;
 use waxwing_kernel::stage::Effects;
@@ -206,12 +207,22 @@ impl Archive {
         self: Arc<Self>,
         ask: Request<Metadata>,
     ) -> Result<String, StanzaError> {
-        let line = ask.hub.line(ask.account()).await.map_err(unread)?;
-        let owner = ask.account().jid().as_str();
-        let span = Self::rows(&ask.hub).span(owner, line.cast_signed()).await.map_err(unread)?;
+        Self::describe(&ask.hub, ask.account()).await
+    }
+
+    /// XEP-0386 §4: "The server SHOULD include a <metadata/> element ..., describing the state of
+    /// the user's message archive at the precise time of resource binding." Who gets none asks.
+    pub(super) async fn bound(self: Arc<Self>, hub: Hub, account: Arc<Account>) -> String {
+        Self::describe(&hub, &account).await.unwrap_or_default()
+    }
+
+    async fn describe(hub: &Hub, account: &Account) -> Result<String, StanzaError> {
+        let line = hub.line(account).await.map_err(unread)?;
+        let owner = account.jid().as_str();
+        let span = Self::rows(hub).span(owner, line.cast_signed()).await.map_err(unread)?;
         let Some((first, last)) = span else { return Ok(format!("<metadata xmlns='{NS}'/>")) };
         let end = |name: &str, number: i64| {
-            let (id, stamp) = (name_of(&ask.hub, number), stamp_of(millis(number)));
+            let (id, stamp) = (name_of(hub, number), stamp_of(millis(number)));
             format!("<{name} id='{}' timestamp='{stamp}'/>", &*id)
         };
         let (start, end) = (end("start", first), end("end", last));
