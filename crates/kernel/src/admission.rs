@@ -6,9 +6,7 @@ use std::sync::Arc;
 use waxwing_jid::BareJid;
 use waxwing_store::domains::accounts::Accounts;
 use waxwing_store::{Statement, StoreError};
-use waxwing_stream::{
-    Admit, AuthFailure, Closing, Proof, StreamError, TokenBinding, TokenKey,
-};
+use waxwing_stream::{Admit, AuthFailure, Closing, Proof, StreamError, TokenBinding, TokenKey};
 use waxwing_xml::Element;
 
 use crate::account::Account;

@@ -75,12 +75,7 @@ fn missing(found: Option<(Account, Vec<Credential>)>, mut hashes: Vec<Hash>) -> 
 }
 
 /// XEP-0480: keys that the client has made of the password it has just proven.
-async fn keep(
-    hub: &Hub,
-    jid: &BareJid,
-    keys: ScramKeys,
-    proven: &[u8],
-) -> Result<(), AuthFailure> {
+async fn keep(hub: &Hub, jid: &BareJid, keys: ScramKeys, proven: &[u8]) -> Result<(), AuthFailure> {
     let ScramKeys { hash, salt, iterations, stored_key, server_key } = keys;
     let hash = hash.name().to_owned();
     let credential = Credential { hash, salt, iterations, stored_key, server_key };

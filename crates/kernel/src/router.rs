@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use waxwing_stanza::Stanza;
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::Identity;
-use waxwing_stanza::Stanza;
 use waxwing_store::{Statement, StoreError};
 use waxwing_stream::Tag;
 use waxwing_xml::Child;

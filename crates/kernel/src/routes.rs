@@ -226,8 +226,7 @@ impl<'a, M: Module> Routes<'a, M> {
             return self.conflict("another module keeps the tokens already".into());
         }
         let module = Arc::clone(&self.module);
-        self.table.tokens =
-            Some(Box::new(move |ask| Box::pin(handler(Arc::clone(&module), ask))));
+        self.table.tokens = Some(Box::new(move |ask| Box::pin(handler(Arc::clone(&module), ask))));
     }
 
     /// Sees every stanza on its way to a client's wire and decides when it leaves.

@@ -62,10 +62,7 @@ impl Module for Access {
 }
 
 impl Access {
-    async fn note(
-        self: Arc<Self>,
-        admission: Arc<Admission>,
-    ) -> Result<Admitted, AuthFailure> {
+    async fn note(self: Arc<Self>, admission: Arc<Admission>) -> Result<Admitted, AuthFailure> {
         let names = self.config.names;
         let named = |name| told(&admission.request, name).filter(|_| names);
         let (software, device) = (named("software"), named("device"));
@@ -90,7 +87,7 @@ impl Access {
         out.push('>');
         for client in &clients {
             let is_connected = sessions.iter().any(|session| is_of(session, &client.client));
-            // Who knows no more than an old password has no access, but keeps a session that is open.
+            // Who knows no more than an old password has no access, but keeps an open session.
             if is_connected || client.has_password || client.has_token {
                 describe(client, is_connected, &mut out);
             }
@@ -109,7 +106,8 @@ impl Access {
         };
         let (clients, sessions) = known(&ask).await?;
         let client = clients.iter().find(|client| client.client == id);
-        let is_nameless = |session: &Resource| session.client.is_none() && handle(&ask, session) == id;
+        let is_nameless =
+            |session: &Resource| session.client.is_none() && handle(&ask, session) == id;
         match client {
             None if sessions.iter().any(is_nameless) => return Err(knows_password()),
             None => return Err(StanzaError::item_not_found().text("There is no such client.")),

@@ -118,7 +118,8 @@ const REMOVE: &str = "DELETE FROM account WHERE jid = ?1";
 
 impl Accounts {
     /// The tables to migrate.
-    pub const TABLES: &'static [&'static Table] = &[&ACCOUNT, &CREDENTIAL, &ERASURE, &clients::CLIENT, &clients::TOKEN];
+    pub const TABLES: &'static [&'static Table] =
+        &[&ACCOUNT, &CREDENTIAL, &ERASURE, &clients::CLIENT, &clients::TOKEN];
 
     /// Every statement used here, so that both engines can be asked whether they understand it.
     pub const STATEMENTS: &'static [&'static str] = &[

@@ -171,7 +171,8 @@ async fn a_client_makes_the_keys_that_are_missing() {
         let mut client = connect(&world, way).await;
         let first = scram::first("romeo", "n,,");
         let challenge = ask(&mut client, &begin(Profile::Sasl2, old.name, &first, upgrade)).await;
-        let text = String::from_utf8(BASE64.decode(&challenge.text).expect("base64")).expect("text");
+        let text =
+            String::from_utf8(BASE64.decode(&challenge.text).expect("base64")).expect("text");
         let (last, _) = scram::last(old, "romeo", ("n,,", b""), &text);
         let last = format!("<response xmlns='{SASL2}'>{}</response>", BASE64.encode(last));
         let answer = ask(&mut client, &last).await;

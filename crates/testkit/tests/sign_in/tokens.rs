@@ -195,8 +195,8 @@ async fn a_new_password_ends_every_token_and_a_locked_account_takes_none() {
     refused(desk.with(&world, &held).await);
 }
 
-/// A password that was proven with the keys from before it was changed gives no token: the proof may
-/// have waited for a minute.
+/// A password that was proven with the keys from before it was changed gives no token: the proof
+/// may have waited for a minute.
 #[tokio::test]
 async fn an_exchange_that_began_with_the_old_password_gives_no_token() {
     let world = in_memory().await;
@@ -246,15 +246,18 @@ async fn a_revoked_client_cannot_use_its_token() {
     let mut other = connect(&world, Way::Memory(Framing::Tcp)).await;
     other.sign_in().await.unwrap();
     other.bind().await.unwrap();
-    let listed =
-        ask(&mut other, "<iq type='get' id='1'><list xmlns='urn:xmpp:cam:0'/></iq>").await.to_string();
+    let listed = ask(&mut other, "<iq type='get' id='1'><list xmlns='urn:xmpp:cam:0'/></iq>")
+        .await
+        .to_string();
     assert!(listed.contains(&client) && listed.contains("<fast/>"), "{listed}");
-    let revoke = format!("<iq type='set' id='2'><revoke xmlns='urn:xmpp:cam:0' id='{client}'/></iq>");
+    let revoke =
+        format!("<iq type='set' id='2'><revoke xmlns='urn:xmpp:cam:0' id='{client}'/></iq>");
     let answer = ask(&mut other, &revoke).await;
     assert_eq!(answer.attribute("type"), Some("result"), "{answer}");
     refused(attempt.with(&world, &held).await);
-    let listed =
-        ask(&mut other, "<iq type='get' id='3'><list xmlns='urn:xmpp:cam:0'/></iq>").await.to_string();
+    let listed = ask(&mut other, "<iq type='get' id='3'><list xmlns='urn:xmpp:cam:0'/></iq>")
+        .await
+        .to_string();
     assert!(!listed.contains(&client), "{listed}");
 }
 

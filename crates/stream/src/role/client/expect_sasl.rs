@@ -163,8 +163,8 @@ impl ExpectSasl {
         let Some(mechanism) = Mechanism::parse(&request.mechanism()) else {
             return Step::Failure(Failure::new(FailureCondition::InvalidMechanism));
         };
-        // XEP-0484 §3.4: "To indicate that it is providing a token, the client MUST include a <fast/>
-        // element".
+        // XEP-0484 §3.4: "To indicate that it is providing a token, the client MUST include a
+        // <fast/> element".
         let is_token = matches!(mechanism, Mechanism::Token(_));
         if is_token && request.element.child("fast", FAST).is_none() {
             return Step::Failure(Failure::new(FailureCondition::MalformedRequest));
@@ -297,7 +297,13 @@ fn offers_sasl2(io: &Chassis) -> bool {
 }
 
 fn context<'a>(io: &'a Chassis, host: &'a Host) -> Context<'a> {
-    Context { host, security: &io.security, entropy: &io.entropy, agent: None, is_extensible: false }
+    Context {
+        host,
+        security: &io.security,
+        entropy: &io.entropy,
+        agent: None,
+        is_extensible: false,
+    }
 }
 
 fn is_registration(stanza: &Stanza) -> bool {
