@@ -161,7 +161,7 @@ impl Accounts {
         let mut batch = vec![create];
         // What was on its way when an earlier account of this name was erased is not for this one.
         batch.extend(self.db.erasure_but(jid, ACCOUNT.name));
-        batch.extend(credentials.iter().map(|credential| keep(KEEP_CREDENTIAL, jid, credential)));
+        batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
         match self.db.batch(batch).await {
             Err(StoreError::Conflict(_)) => {
                 Err(StoreError::Conflict(format!("the account {jid} exists already")))
@@ -195,7 +195,7 @@ impl Accounts {
         credential: &Credential,
         proven: &[u8],
     ) -> Result<bool, StoreError> {
-        let keep = keep(ADD_CREDENTIAL, jid, credential);
+        let keep = filled(ADD_CREDENTIAL, jid, credential);
         match self.db.batch(vec![Self::is_checked_with(jid, proven), keep]).await {
             Ok(_) => Ok(true),
             Err(StoreError::Conflict(_)) => Ok(false),
@@ -216,7 +216,7 @@ impl Accounts {
             Statement::new(clients::WITHDRAW_ALL).with(jid),
             Statement::new(clients::FORGET_PASSWORDS).with(jid),
         ];
-        batch.extend(credentials.iter().map(|credential| keep(KEEP_CREDENTIAL, jid, credential)));
+        batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
         match self.db.batch(batch).await {
             Ok(_) => Ok(true),
             Err(StoreError::Conflict(_)) => Ok(false),
@@ -346,7 +346,11 @@ impl Accounts {
     }
 }
 
-fn keep(sql: &'static str, owner: &str, credential: &Credential) -> Statement {
+fn keep(owner: &str, credential: &Credential) -> Statement {
+    filled(KEEP_CREDENTIAL, owner, credential)
+}
+
+fn filled(sql: &'static str, owner: &str, credential: &Credential) -> Statement {
     Statement::new(sql)
         .with(owner)
         .with(credential.hash.as_str())
