@@ -23,8 +23,7 @@ use crate::wire::Wire;
 
 /// Takes a new connection in; returns at once.
 pub fn accept(hub: &Hub, wire: Box<dyn Wire>, security: Security) {
-    let is_websocket = wire.transport().is_websocket();
-    let framing = if is_websocket { Framing::WebSocket } else { Framing::Tcp };
+    let framing = if wire.transport().is_framed() { Framing::WebSocket } else { Framing::Tcp };
     accept_framed(hub, wire, security, framing);
 }
 

@@ -57,14 +57,23 @@ pub enum Transport {
     WebSocket,
     /// RFC 7395 on HTTPS.
     SecureWebSocket,
+    /// XEP-0206 on plain HTTP.
+    Bosh,
+    /// XEP-0206 on HTTPS.
+    SecureBosh,
     /// An in-memory pair, in tests.
     Memory,
 }
 
 impl Transport {
-    /// Whether it is framed by RFC 7395.
+    /// Whether it is a WebSocket.
     pub fn is_websocket(self) -> bool {
         matches!(self, Self::WebSocket | Self::SecureWebSocket)
+    }
+
+    /// Whether whole elements come and go, one by one, as RFC 7395 frames them.
+    pub fn is_framed(self) -> bool {
+        self.is_websocket() || matches!(self, Self::Bosh | Self::SecureBosh)
     }
 
     /// A short, stable name for logs, metrics and `session list`.
@@ -75,6 +84,8 @@ impl Transport {
             Self::DirectTls => "tls",
             Self::WebSocket => "ws",
             Self::SecureWebSocket => "wss",
+            Self::Bosh => "bosh",
+            Self::SecureBosh => "bosh-tls",
             Self::Memory => "memory",
         }
     }

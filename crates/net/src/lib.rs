@@ -1,4 +1,4 @@
-//! The only sockets of Waxwing: listeners, TLS, WebSocket and HTTP.
+//! The only sockets of Waxwing: listeners, TLS, WebSocket, BOSH and HTTP.
 //!
 //! [`Net::listen`] opens ports. Every client that comes in becomes a
 //! [`Wire`](waxwing_kernel::wire::Wire) and is handed to the kernel with what TLS knows of it;
@@ -8,6 +8,7 @@
 //! are taken apart there in place, and only an unfinished WebSocket message or an answer that the
 //! socket does not take yet is kept. An idle TLS connection holds its keys and little else.
 
+pub mod bosh;
 mod census;
 pub mod http;
 mod limits;

@@ -26,6 +26,13 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Seconds for the body of an HTTP request. Default 30.
     pub body_seconds: u64,
+    /// Seconds that a BOSH request is held at most. Default 60.
+    pub bosh_wait_seconds: u32,
+    /// Seconds that a BOSH client may be silent while no request is held. Default 60: pages in the
+    /// background of a browser wake up once a minute only.
+    pub bosh_inactivity_seconds: u32,
+    /// Seconds that a BOSH client may announce to be silent. Default 120.
+    pub bosh_pause_seconds: u32,
     /// The same as `message_bytes_max` for clients that have not signed in. Default 16 384.
     pub early_message_bytes_max: usize,
     /// Bytes of one WebSocket message, reassembled; the same as the stanza limit that the stream
@@ -53,6 +60,9 @@ impl Default for Limits {
             headers_max: 64,
             header_bytes_max: 16_384,
             body_seconds: 30,
+            bosh_wait_seconds: 60,
+            bosh_inactivity_seconds: 60,
+            bosh_pause_seconds: 120,
             early_message_bytes_max: 16_384,
             message_bytes_max: 262_144,
             farewell_bytes_max: 1_048_576,

@@ -13,6 +13,7 @@ use waxwing_kernel::clock::Clock;
 use waxwing_kernel::wire::Wire;
 use waxwing_stream::Security;
 
+use crate::bosh::Sessions;
 use crate::census::{Census, Counts, Full, Permit};
 use crate::http::Site;
 use crate::limits::Limits;
@@ -31,6 +32,8 @@ pub struct Net {
     entry: Entry,
     clock: Clock,
     census: Census,
+    /// What BOSH clients come back to.
+    pub(crate) bosh: Sessions,
 }
 
 /// Open listeners.
@@ -52,7 +55,8 @@ impl Net {
         let census = Census::new(limits.clone());
         let site = RwLock::new(Arc::new(site));
         let limits = RwLock::new(Arc::new(limits));
-        Arc::new(Self { limits, tls, site, entry, clock, census })
+        let bosh = Sessions::default();
+        Arc::new(Self { limits, tls, site, entry, clock, census, bosh })
     }
 
     /// Binds every listener, or none: the first that fails is the error.

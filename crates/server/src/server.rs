@@ -208,7 +208,7 @@ fn entry(hub: Hub, config: &Config) -> waxwing_net::Entry {
     Arc::new(move |wire, mut security| {
         // As long as the server is for this machine only, a WebSocket from this machine needs no
         // TLS: a browser would not trust the generated certificate.
-        let is_plain = wire.transport() == Transport::WebSocket;
+        let is_plain = matches!(wire.transport(), Transport::WebSocket | Transport::Bosh);
         security.local = !is_public && is_plain && wire.peer().ip().is_loopback();
         if wire.transport().is_websocket() && !binds {
             security.exporter = None;

@@ -10,7 +10,8 @@ use waxwing_kernel::config::sections::{
 use waxwing_kernel::config::{Config, Host as HostSettings};
 use waxwing_kernel::module::StartError;
 use waxwing_kernel::{Flow, Hub, Limits, Rate, Site};
-use waxwing_net::http::{Discovery, Folder, Proxies, WEBSOCKET_PATH};
+use waxwing_net::bosh::BOSH_PATH;
+use waxwing_net::http::{Discovery, Everything, Folder, Proxies, WEBSOCKET_PATH, host_in_url};
 use waxwing_net::websocket::handshake::Origins;
 use waxwing_net::{Certificate, Kind, Listener, TlsOptions};
 use waxwing_store::domains;
@@ -200,7 +201,7 @@ fn web_address(domain: &str, config: &Config) -> String {
     if let Some(url) = &config.http.public_url {
         return url.as_str().to_owned();
     }
-    let addresses = listeners(config);
+    let (addresses, domain) = (listeners(config), host_in_url(domain));
     let of = |kind| addresses.iter().find(|listener| listener.kind == kind);
     // Nobody else comes here, and no client trusts the certificate that we made for ourselves.
     if let (false, Some(http)) = (config.server.public, of(Kind::Http)) {
@@ -227,9 +228,9 @@ pub(crate) fn folders(hub: &Hub) -> Vec<Folder> {
 /// # Errors
 /// A sentence for the operator: a public address that no browser could use.
 pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, String> {
-    let domain = config.hosts.first().map_or("localhost", |host| host.config.domain.as_str());
-    let websocket = match &config.http.public_url {
-        Some(url) => url.to_websocket(),
+    let domain = first_domain(config);
+    let (websocket, bosh) = match &config.http.public_url {
+        Some(url) => (url.to_websocket(), url.as_str().to_owned()),
         None => {
             let addresses = listeners(config);
             let https = addresses.iter().find(|listener| listener.kind == Kind::Https);
@@ -242,10 +243,30 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
         routes: Vec::new(),
         folders: Vec::new(),
         websocket_paths: vec![WEBSOCKET_PATH.to_owned(), "/ws".to_owned()],
+        bosh_paths: vec![BOSH_PATH.to_owned()],
         origins: endpoint_origins(config),
-        discovery: Discovery::new(Some(&(websocket + WEBSOCKET_PATH)), None, Vec::new()).ok(),
+        discovery: discovery(&(websocket + WEBSOCKET_PATH), &(bosh + BOSH_PATH), config),
         proxies: Proxies { networks: networks.collect(), ..Proxies::default() },
     })
+}
+
+/// What clients are told of the ways in; nothing where those are not safe.
+fn discovery(websocket: &str, bosh: &str, config: &Config) -> Option<Discovery> {
+    let discovery = Discovery::new(Some(websocket), Some(bosh), Vec::new()).ok()?;
+    let ips: Vec<_> = config.http.addresses.iter().map(|address| address.ip()).collect();
+    if ips.is_empty() {
+        return Some(discovery);
+    }
+    let addresses = listeners(config);
+    let tls = addresses.iter().find(|listener| listener.kind == Kind::XmppTls);
+    let tls_port = tls.map(|listener| listener.address.port());
+    Some(discovery.with_everything(Everything { ips, tls_port, sni: first_domain(config) }))
+}
+
+/// The first domain, as URLs have it.
+fn first_domain(config: &Config) -> String {
+    let first = config.hosts.first().map(|host| host.config.domain.as_str());
+    host_in_url(first.unwrap_or("localhost"))
 }
 
 /// The web origins that a host lists, itself or by `http.origins`; none where every page may come.

@@ -1,4 +1,7 @@
-//! `/.well-known/host-meta` and `host-meta.json`: where a domain's WebSocket is (XEP-0156).
+//! `/.well-known/host-meta` and `host-meta.json`: where a domain's WebSocket and BOSH are (XEP-0156),
+//! and all other ways in (XEP-0487 0.1.0).
+
+use std::net::IpAddr;
 
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderValue, VARY};
@@ -7,6 +10,11 @@ use super::route::Reply;
 
 const WEBSOCKET: &str = "urn:xmpp:alt-connections:websocket";
 const BOSH: &str = "urn:xmpp:alt-connections:xbosh";
+const TLS: &str = "urn:xmpp:alt-connections:tls";
+/// How long clients may keep what they read, in seconds.
+const TTL_SECONDS: u32 = 3600;
+/// XEP-0487 §2.1 "Use as defined in RFC 2782": all links of one priority weigh the same.
+const WEIGHT: u32 = 50;
 
 /// One link of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +29,18 @@ pub struct Link {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discovery {
     links: Vec<Link>,
+    everything: Option<Everything>,
+}
+
+/// What makes the JSON document tell of every way in: then clients need not ask DNS (XEP-0487).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Everything {
+    /// The addresses that all links lead to.
+    pub ips: Vec<IpAddr>,
+    /// The port of XMPP on TLS (XEP-0368), if there is one.
+    pub tls_port: Option<u16>,
+    /// The name to ask for in TLS.
+    pub sni: String,
 }
 
 impl Discovery {
@@ -50,7 +70,13 @@ impl Discovery {
             check(&other.href, &["https://", "wss://"])?;
         }
         links.extend(others);
-        Ok(Self { links })
+        Ok(Self { links, everything: None })
+    }
+
+    /// The same with all other ways in.
+    #[must_use]
+    pub fn with_everything(self, everything: Everything) -> Self {
+        Self { everything: Some(everything), ..self }
     }
 
     /// The document for `path`, if it is one of the two.
@@ -87,12 +113,38 @@ impl Discovery {
     }
 
     fn json(&self) -> String {
-        let links: Vec<_> = self
-            .links
-            .iter()
-            .map(|Link { rel, href }| format!("    {{ \"rel\": \"{rel}\", \"href\": \"{href}\" }}"))
-            .collect();
-        format!("{{\n  \"links\": [\n{}\n  ]\n}}\n", links.join(",\n"))
+        let everything = self.everything.as_ref();
+        let more = |rel: &str| everything.and_then(|it| it.fields(rel)).unwrap_or_default();
+        let link = |Link { rel, href }: &Link| {
+            let more = more(rel);
+            format!("    {{ \"rel\": \"{rel}\", \"href\": \"{href}\"{more} }}")
+        };
+        let mut links: Vec<_> = self.links.iter().map(link).collect();
+        if let Some(port) = everything.and_then(|it| it.tls_port) {
+            let more = more(TLS);
+            links.push(format!("    {{ \"rel\": \"{TLS}\", \"port\": {port}{more} }}"));
+        }
+        // XEP-0487 §2.2: the object "xmpp" means that clients find everything here.
+        let xmpp = everything.map(|_| format!("  \"xmpp\": {{ \"ttl\": {TTL_SECONDS} }},\n"));
+        let (xmpp, links) = (xmpp.unwrap_or_default(), links.join(",\n"));
+        format!("{{\n{xmpp}  \"links\": [\n{links}\n  ]\n}}\n")
+    }
+}
+
+impl Everything {
+    /// What XEP-0487 §2.1 adds to a link; None to one of another kind.
+    fn fields(&self, rel: &str) -> Option<String> {
+        let priority = match rel {
+            TLS => 10,
+            WEBSOCKET => 20,
+            BOSH => 30,
+            _ => return None,
+        };
+        let ips: Vec<_> = self.ips.iter().map(|ip| format!("\"{ip}\"")).collect();
+        let (ips, sni) = (ips.join(", "), &self.sni);
+        Some(format!(
+            ", \"ips\": [{ips}], \"priority\": {priority}, \"weight\": {WEIGHT}, \"sni\": \"{sni}\""
+        ))
     }
 }
 
@@ -146,6 +198,35 @@ mod tests {
              \"urn:xmpp:alt-connections:xbosh\", \"href\": \"https://example.org/http-bind\" }\n  \
              ]\n}\n"
         );
+    }
+
+    #[test]
+    fn everything_is_told_in_one_document() {
+        let everything = Everything {
+            ips: vec!["203.0.113.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
+            tls_port: Some(5223),
+            sni: "example.org".to_owned(),
+        };
+        let urls = (Some("wss://example.org/ws"), Some("https://example.org/http-bind"));
+        let discovery = Discovery::new(urls.0, urls.1, vec![]).unwrap();
+        let before = discovery.xml();
+        let discovery = discovery.with_everything(everything);
+        assert_eq!(discovery.xml(), before);
+        let more = |priority: u32| {
+            format!(
+                "\"ips\": [\"203.0.113.7\", \"2001:db8::7\"], \"priority\": {priority}, \
+                 \"weight\": 50, \"sni\": \"example.org\" }}"
+            )
+        };
+        let json = discovery.json();
+        for part in [
+            "\"xmpp\": { \"ttl\": 3600 }".to_owned(),
+            format!("\"href\": \"wss://example.org/ws\", {}", more(20)),
+            format!("\"href\": \"https://example.org/http-bind\", {}", more(30)),
+            format!("\"rel\": \"urn:xmpp:alt-connections:tls\", \"port\": 5223, {}", more(10)),
+        ] {
+            assert!(json.contains(&part), "{part} in {json}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(crate) use self::serve::serve;
 pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub use hyper::{Method, StatusCode};
 
-pub use self::discovery::{Discovery, Link};
+pub use self::discovery::{Discovery, Everything, Link};
 pub use self::folder::Folder;
 pub use self::forwarded::{Network, Proxies, ProxyHeader};
 pub use self::route::{Handler, HttpRoute, Reply, Request};
@@ -27,12 +27,20 @@ pub struct Site {
     pub folders: Vec<Folder>,
     /// Where WebSockets are opened; empty for none. The usual one is [`WEBSOCKET_PATH`].
     pub websocket_paths: Vec<String>,
-    /// Which pages may open one.
+    /// Where BOSH is spoken; empty for nowhere. The usual one is
+    /// [`BOSH_PATH`](crate::bosh::BOSH_PATH).
+    pub bosh_paths: Vec<String>,
+    /// Which pages may open a WebSocket or a BOSH session.
     pub origins: Origins,
     /// What `/.well-known/host-meta` says; None answers 404.
     pub discovery: Option<Discovery>,
     /// Whose word on the client's address counts.
     pub proxies: Proxies,
+}
+
+/// A domain as it is written in a URL: names with other letters in their ASCII form.
+pub fn host_in_url(domain: &str) -> String {
+    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned())
 }
 
 /// Where clients look for the WebSocket.

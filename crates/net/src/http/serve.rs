@@ -23,6 +23,7 @@ use super::forwarded::Client;
 use super::outgoing::{Outgoing, Pulse};
 use super::route::{HttpRoute, Match, Reply, Request, find};
 use super::{Site, page};
+use crate::bosh::Caller;
 use crate::net::Net;
 use crate::socket::Socket;
 use crate::websocket::handshake::{self, Refusal, SUBPROTOCOL};
@@ -116,7 +117,26 @@ impl Visit {
             let client = self.known(site, &request);
             return folder.answer(request, client, &self.net, &self.pulse).await;
         }
+        if site.bosh_paths.iter().any(|known| known == request.uri().path()) {
+            return Box::pin(self.bind(site, request)).await.into();
+        }
         self.find_page(site, request).await.into()
+    }
+
+    /// A request of a BOSH session. What binds to one connection says nothing about a session that
+    /// uses many.
+    async fn bind(&self, site: &Site, request: HyperRequest) -> Reply {
+        let client = self.client(site, &request);
+        let security = Security {
+            exporter: None,
+            end_point: None,
+            peer_certificate: None,
+            peer_verified: false,
+            ..self.security_of(client)
+        };
+        let peer = client.map_or(self.peer, |client| SocketAddr::new(client.ip, 0));
+        let caller = Caller { peer, is_behind_proxy: client.is_some(), security };
+        crate::bosh::answer(&self.net, &site.origins, caller, request).await
     }
 
     async fn find_page(self: Arc<Self>, site: &Site, request: HyperRequest) -> Reply {
@@ -254,7 +274,7 @@ impl Reply {
     }
 
     /// Ends the connection: what the client still sends is not read.
-    fn last(self) -> Self {
+    pub(crate) fn last(self) -> Self {
         self.with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 }

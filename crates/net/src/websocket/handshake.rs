@@ -24,7 +24,7 @@ pub enum Origins {
 }
 
 impl Origins {
-    fn admit(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> bool {
         let Self::Only(listed) = self else { return true };
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         listed.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))

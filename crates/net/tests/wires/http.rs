@@ -184,3 +184,36 @@ async fn a_request_under_way_is_finished_when_the_server_stops() {
     soon(stream.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.ends_with("done"), "{answer}");
 }
+
+#[tokio::test]
+async fn a_folder_gets_bodies_piece_by_piece_and_is_answered_at_once() {
+    use std::sync::Arc;
+    use waxwing_kernel::http::{HttpReply, HttpRequest, HttpRoute};
+    use waxwing_net::http::Folder;
+
+    let route: HttpRoute = Arc::new(|mut request: HttpRequest| {
+        Box::pin(async move {
+            if request.path == "refused" {
+                return HttpReply::text(StatusCode::PAYLOAD_TOO_LARGE, "too much\n");
+            }
+            let (length, mut count) = (request.body.length(), 0);
+            while let Some(Ok(piece)) = request.body.next().await {
+                count += piece.len();
+            }
+            let text = format!("{} {length:?} {count}", request.path);
+            HttpReply::text(StatusCode::OK, text)
+        })
+    });
+    let folders = vec![Folder { path: "/files/".to_owned(), route }];
+    let limits = Limits { body_seconds: 1, ..Limits::default() };
+    let server = Server::start(limits, None, Site { folders, ..Site::default() }, Kind::Http).await;
+    let sent = ask(&server, &post("/files/a%20b", &"x".repeat(100_000))).await;
+    assert!(sent.ends_with("\r\n\r\na%20b Some(100000) 100000"), "{sent}");
+    // The answer does not wait for the body, which never comes.
+    let mut stream = server.connect().await;
+    let endless = request("/files/refused", &["Content-Length: 1000000000"]);
+    stream.write_all(endless.replace("GET", "PUT").as_bytes()).await.unwrap();
+    let head = head(&mut stream).await;
+    assert!(head.starts_with("http/1.1 413"), "{head}");
+    assert!(head.contains("connection: close\r\n"), "{head}");
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside their functions")]
 
+mod bosh;
 mod http;
 mod listen;
 mod support;

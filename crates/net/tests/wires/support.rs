@@ -31,6 +31,8 @@ pub(crate) enum Order {
     Send(Outbox),
     Close,
     Upgrade,
+    /// The client has signed in.
+    Trust(usize),
 }
 
 /// A client as the kernel has it.
@@ -174,6 +176,7 @@ async fn drive(
                 let _ = poll_fn(|cx| wire.poll_write(cx, &mut out)).await;
                 assert!(out.is_empty());
             }
+            Some(Some(Order::Trust(bytes))) => wire.trust(bytes),
             Some(Some(Order::Upgrade)) => {
                 if let Ok((wire, security)) = wire.upgrade().await {
                     let _ = upgraded.send(begin(wire, security, upgraded.clone()));

@@ -11,6 +11,10 @@ crate::section! {
         /// Where browsers reach the server, such as `https://chat.example.org`, when that is not
         /// the domain itself: behind a proxy, or under another name.
         pub public_url: Option<PublicUrl> = None,
+        /// The addresses under which the internet reaches this server, such as
+        /// `["203.0.113.7"]`. With them `host-meta.json` tells clients every way in, so that they
+        /// need not ask DNS (XEP-0487).
+        pub addresses: Vec<PublicAddress> = [],
         /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
         pub trusted_proxies: Vec<Network> = [],
         /// Web origins whose pages may open a WebSocket, such as `https://app.example.org`, on
@@ -63,6 +67,34 @@ impl fmt::Display for PublicUrl {
 }
 
 worded!(PublicUrl, "a web address such as \"https://chat.example.org\"", PublicUrl::new);
+
+/// An address that others reach this machine by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicAddress(IpAddr);
+
+impl PublicAddress {
+    /// Reads an address; one that only this machine has is refused.
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        let ip: IpAddr = text.parse().map_err(|_| "the address is not written in numbers")?;
+        match ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
+            true => Err("nobody else reaches this machine there"),
+            false => Ok(Self(ip)),
+        }
+    }
+
+    /// The address.
+    pub fn ip(self) -> IpAddr {
+        self.0
+    }
+}
+
+impl fmt::Display for PublicAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+worded!(PublicAddress, "an address such as \"203.0.113.7\" or \"2001:db8::7\"", PublicAddress::new);
 
 /// A network: an address and how many of its leading bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ mod limits;
 mod listen;
 mod storage;
 
-pub use http::{HttpConfig, Network, PublicUrl};
+pub use http::{HttpConfig, Network, PublicAddress, PublicUrl};
 pub use limits::LimitsConfig;
 pub use listen::{Address, ListenConfig, Port};
 pub use storage::{Durability, StorageConfig, StorageUrl};
