@@ -64,6 +64,14 @@ class Server:
         return f"wss://{DOMAIN}:{self.https_port}{self.ws_path}"
 
     @property
+    def bosh_url(self):
+        return f"http://{DOMAIN}:{self.http_port}/http-bind"
+
+    @property
+    def secure_bosh_url(self):
+        return f"https://{DOMAIN}:{self.https_port}/http-bind"
+
+    @property
     def certificate(self):
         """The PEM file that clients are told to trust."""
         raise NotImplementedError

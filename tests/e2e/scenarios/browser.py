@@ -39,6 +39,12 @@ async def over_ws(world):
     await converse(world, world.server.ws_url, "converse.png")
 
 
+@scenario("Converse.js: signs in, chats both ways over BOSH in Chromium", seconds=120)
+async def over_bosh(world):
+    if world.server.is_ours:
+        await converse(world, world.server.bosh_url, "converse-bosh.png")
+
+
 @scenario("Converse.js: signs in, chats both ways over wss:// in Chromium", seconds=120)
 async def over_wss(world):
     await converse(world, world.server.wss_url, "converse-tls.png")

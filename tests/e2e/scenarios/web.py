@@ -1,4 +1,4 @@
-"""The web's libraries in Node.js over `ws://` and `wss://`, each with a slixmpp partner on TCP."""
+"""The web's libraries in Node.js over `ws://`, `wss://` and BOSH, each with a slixmpp partner on TCP."""
 
 import asyncio
 
@@ -98,5 +98,47 @@ def register(library):
         await lose(world, library)
 
 
+def register_bosh(library):
+    @scenario(f"{library}: wrong and right password, presence, chat and close over BOSH")
+    async def over_http(world):
+        if world.server.is_ours:
+            await talk(world, library, world.server.bosh_url)
+
+    @scenario(f"{library}: wrong and right password, presence, chat and close over BOSH on TLS")
+    async def over_https(world):
+        if world.server.is_ours:
+            await talk(world, library, world.server.secure_bosh_url)
+
+    @scenario(f"{library}: its connections break, and its BOSH session goes on")
+    async def breaks(world):
+        if world.server.is_ours:
+            await outlive(world, library)
+
+
+async def outlive(world, library):
+    """BOSH asks again for what was lost (XEP-0124 §14.3): nobody notices anything."""
+    cable = await world.cable(world.server.http_port)
+    url = world.server.bosh_url.replace(f":{world.server.http_port}", f":{cable.port}")
+    romeo = await world.signed_in("romeo")
+    client, _ = await web_client(world, library, url)
+    client.do("signIn", password=PASSWORD)
+    jid = (await client.wait("online"))["jid"]
+    client.do("available")
+    client.do("say", to=romeo.boundjid.full, body="here")
+    await romeo.hear("here")
+
+    cable.hold("down")
+    romeo.say(jid, "swallowed by the network")
+    await romeo.plugin["xep_0199"].ping(world.server_domain)
+    cable.cut()
+    await client.wait("message", body="swallowed by the network", seconds=30)
+    client.do("say", to=romeo.boundjid.full, body="still here")
+    await romeo.hear("still here", seconds=20)
+    await asyncio.sleep(0.5)
+    assert not [e for e in client.seen if e["event"] in ("message", "lost")], client.seen
+
+
 for library in CLIENTS:
     register(library)
+for library in ("Strophe 5", "Strophe 4"):
+    register_bosh(library)

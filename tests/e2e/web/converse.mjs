@@ -56,7 +56,8 @@ page.setDefaultTimeout(20_000);
 
 async function signIn({ password }) {
   const port = await serve();
-  await page.goto(`http://localhost:${port}/?websocket=${encodeURIComponent(given.url)}`);
+  const kind = given.url.startsWith('http') ? 'bosh' : 'websocket';
+  await page.goto(`http://localhost:${port}/?${kind}=${encodeURIComponent(given.url)}`);
   await page.fill('input[name=jid]', `${given.username}@${given.domain}`);
   await page.fill('input[name=password]', password);
   await page.click('converse-login-form [type=submit]');

@@ -1,6 +1,7 @@
-// Strophe.js over WebSocket: version 5, or version 4 with `"library": "strophe.js-4"`.
+// Strophe.js over WebSocket, or BOSH where the URL says so: version 5, or version 4 with `"library": "strophe.js-4"`.
 
 import { given, tell, obey } from './talk.mjs';
+import './xhr.mjs';
 
 // Strophe keeps its resumption state where a page would.
 const kept = new Map();
