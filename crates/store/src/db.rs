@@ -214,16 +214,33 @@ impl Db {
     /// among them.
     pub async fn export(&self, owner: &str) -> Result<Vec<Export>, StoreError> {
         let mut exports = Vec::new();
-        for (name, column) in self.owned() {
-            let sql = format!("SELECT * FROM {name} WHERE {column} = ?1");
-            let statement = Statement::derived(sql.into()).with(owner).named();
-            for Rows { columns, rows } in self.engine.read(vec![statement]).await? {
-                if !rows.is_empty() {
-                    exports.push(Export { table: name.to_owned(), columns, rows });
-                }
+        for name in self.owning() {
+            let export = self.export_of(name, owner).await?;
+            if !export.rows.is_empty() {
+                exports.push(export);
             }
         }
         Ok(exports)
+    }
+
+    /// The tables whose rows have owners.
+    pub fn owning(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.owned().into_iter().map(|(name, _)| name)
+    }
+
+    /// Every row of `owner` in one of those.
+    ///
+    /// # Errors
+    /// The store's; also when there is no such table.
+    pub async fn export_of(&self, table: &str, owner: &str) -> Result<Export, StoreError> {
+        let found = self.owned().into_iter().find(|(name, _)| *name == table);
+        let (name, column) =
+            found.ok_or_else(|| StoreError::Other(format!("no table {table} has owners")))?;
+        let sql = format!("SELECT * FROM {name} WHERE {column} = ?1");
+        let statement = Statement::derived(sql.into()).with(owner).named();
+        let found = self.engine.read(vec![statement]).await?.pop().unwrap_or_default();
+        let Rows { columns, rows } = found;
+        Ok(Export { table: name.to_owned(), columns, rows })
     }
 
     /// Writes what waits, then closes the database in order. Other clones fail from now on.
@@ -240,6 +257,11 @@ impl Db {
             drop(self.submit(vec![Statement::new(table::PROBE)]));
         }
         Health { fault, waiting_bytes: self.engine.queue.waiting() }
+    }
+
+    /// Whether the engine is PostgreSQL, for what the two do not have in common.
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.engine.name == postgres::NAME
     }
 
     /// How many reads and batches were asked for so far.

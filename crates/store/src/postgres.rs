@@ -26,6 +26,9 @@ use crate::engine::{Door, Engine, Readers};
 use crate::queue::{Pulse, Queue};
 use crate::{Limits, OpenError, StoreError};
 
+/// What the engine is called.
+pub(crate) const NAME: &str = "PostgreSQL";
+
 /// Connects and checks that the server answers.
 pub(crate) async fn open(
     url: &str,
@@ -63,7 +66,7 @@ pub(crate) async fn open(
     start(serve)?;
     opened.await.map_err(|_| StoreError::Closed)??;
     let readers = Some(Readers { door: Door::Tasks(read_queue), count });
-    Ok(Engine { name: "PostgreSQL", file: None, queue, pulse, readers })
+    Ok(Engine { name: NAME, file: None, queue, pulse, readers })
 }
 
 fn start(serve: impl Future<Output = ()> + Send + 'static) -> Result<(), OpenError> {

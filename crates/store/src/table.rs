@@ -6,8 +6,9 @@ use crate::OpenError;
 ///
 /// A step is SQL for both engines, several commands apart by `;`, with tokens for the types:
 /// `{id}`, `{int}` and `{instant}` (milliseconds since 1970, UTC) are 64-bit integers, `{text}` is
-/// text ordered by its bytes, `{blob}` is bytes. Steps are only ever appended: step *n* (from 1)
-/// leads to version *n*.
+/// text ordered by its bytes, `{blob}` is bytes. Where the engines have nothing in common, what
+/// stands before `{postgres}` is for SQLite and what stands behind it for PostgreSQL. Steps are
+/// only ever appended: step *n* (from 1) leads to version *n*.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// The table's name in SQL.
@@ -53,6 +54,7 @@ pub(crate) const PROBE: &str = "UPDATE waxwing_schema SET version = version";
 
 /// How one engine spells the types.
 pub(crate) struct Spelling {
+    pub(crate) is_postgres: bool,
     pub(crate) int: &'static str,
     pub(crate) text: &'static str,
     pub(crate) blob: &'static str,
@@ -61,6 +63,11 @@ pub(crate) struct Spelling {
 impl Spelling {
     /// Replaces the type tokens of a step.
     pub(crate) fn spell(&self, step: &str) -> String {
+        let step = match step.split_once("{postgres}") {
+            Some((_, postgres)) if self.is_postgres => postgres,
+            Some((sqlite, _)) => sqlite,
+            None => step,
+        };
         step.replace("{id}", self.int)
             .replace("{int}", self.int)
             .replace("{instant}", self.int)
@@ -90,7 +97,12 @@ mod tests {
 
     #[test]
     fn tokens_become_types() {
-        let spelling = Spelling { int: "BIGINT", text: "TEXT", blob: "BYTEA" };
-        assert_eq!(spelling.spell("id {id}, s {text}, b {blob}"), "id BIGINT, s TEXT, b BYTEA");
+        let spelling =
+            |is_postgres| Spelling { is_postgres, int: "BIGINT", text: "TEXT", blob: "BYTEA" };
+        let types = "id {id}, s {text}, b {blob}";
+        assert_eq!(spelling(false).spell(types), "id BIGINT, s TEXT, b BYTEA");
+        let apart = "one {int}{postgres}two {int}";
+        assert_eq!(spelling(false).spell(apart), "one BIGINT");
+        assert_eq!(spelling(true).spell(apart), "two BIGINT");
     }
 }

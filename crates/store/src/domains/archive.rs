@@ -6,11 +6,15 @@
 //! spans of time, are ranges of one index, and cost the same however long the archive is.
 
 mod preferences;
+mod retraction;
+mod search;
 mod select;
 
 use crate::{Db, Row, Statement, StoreError, Table};
 
 pub use self::preferences::{Preferences, Preset};
+pub use self::retraction::Retraction;
+pub use self::search::Words;
 pub use self::select::{Order, Selection, With};
 
 /// The archives. Rows are written with statements, so that they can share a batch with others.
@@ -58,14 +62,16 @@ const TRIM: &str = "DELETE FROM archive WHERE owner = ?1 AND id <= \
 
 impl Archive {
     /// The tables to migrate.
-    pub const TABLES: &'static [&'static Table] = &[&ARCHIVE, &preferences::TABLE];
+    pub const TABLES: &'static [&'static Table] =
+        &[&ARCHIVE, &preferences::TABLE, &retraction::TABLE, &search::WORD, &search::INDEX];
 
     /// Every statement used here, so that both engines can be asked whether they understand it.
     pub const STATEMENTS: &'static [&'static str] =
         &[APPEND, FIND, HAS, FIRST, LAST, HIGHEST, EXPIRE, TRIM];
 
-    /// Those of pages and preferences likewise.
-    pub const QUERIES: [&'static [&'static str]; 2] = [select::STATEMENTS, preferences::STATEMENTS];
+    /// Those of pages, preferences and retractions likewise.
+    pub const QUERIES: [&'static [&'static str]; 4] =
+        [select::STATEMENTS, preferences::STATEMENTS, retraction::STATEMENTS, search::STATEMENTS];
 
     /// The archives in `db`.
     pub fn new(db: Db) -> Self {

@@ -12,7 +12,7 @@ use crate::{StoreError, Value};
 
 /// Text is ordered by its bytes, as in SQLite, whatever the database's locale is.
 pub(super) const SPELLING: Spelling =
-    Spelling { int: "BIGINT", text: "TEXT COLLATE \"C\"", blob: "BYTEA" };
+    Spelling { is_postgres: true, int: "BIGINT", text: "TEXT COLLATE \"C\"", blob: "BYTEA" };
 
 /// Turns `?1` into `$1`, except inside quotes.
 pub(super) fn placeholders(sql: &str) -> String {

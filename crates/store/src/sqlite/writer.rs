@@ -8,7 +8,8 @@ use crate::queue::{Batch, Order, Outcome, Pulse, Waiting, Work};
 use crate::table::{self, Spelling};
 use crate::{OpenError, Statement, StoreError, Table};
 
-const SPELLING: Spelling = Spelling { int: "INTEGER", text: "TEXT", blob: "BLOB" };
+const SPELLING: Spelling =
+    Spelling { is_postgres: false, int: "INTEGER", text: "TEXT", blob: "BLOB" };
 
 /// The writing connection. Field order is drop order: the lock goes last.
 pub(super) struct Writer {
@@ -83,12 +84,29 @@ impl Writer {
     /// Applies the group. An error concerns the transaction, and with it every batch.
     fn apply(&self, group: &[Batch]) -> Result<Vec<Outcome>, StoreError> {
         super::word(&self.connection, "BEGIN IMMEDIATE")?;
-        let mut outcomes = Vec::with_capacity(group.len());
-        for batch in group {
-            outcomes.push(self.apply_alone(&batch.statements)?);
-        }
+        let outcomes = match self.apply_together(group) {
+            Some(outcomes) => outcomes,
+            None => {
+                if !self.connection.is_autocommit() {
+                    super::word(&self.connection, "ROLLBACK")?;
+                }
+                super::word(&self.connection, "BEGIN IMMEDIATE")?;
+                let alone = group.iter().map(|batch| self.apply_alone(&batch.statements));
+                alone.collect::<Result<_, _>>()?
+            }
+        };
         super::word(&self.connection, "COMMIT")?;
         Ok(outcomes)
+    }
+
+    /// Runs all batches as one, which succeeds unless a batch has to fail. That is rare, and to be
+    /// ready for it costs a copy of every page that a batch touches.
+    fn apply_together(&self, group: &[Batch]) -> Option<Vec<Outcome>> {
+        let run = |batch: &Batch| {
+            let changes = batch.statements.iter().map(|statement| self.change(statement));
+            changes.collect::<Outcome>().ok().map(Ok)
+        };
+        group.iter().map(run).collect()
     }
 
     /// Runs one batch so that its failure leaves no trace in the transaction around it.

@@ -1,7 +1,7 @@
 //! Archives, and the keys that the server makes for itself.
 
 use waxwing_store::domains::archive::{
-    Archive, Entry, Order, Preferences, Preset, Selection, With,
+    Archive, Entry, Order, Preferences, Preset, Retraction, Selection, With, Words,
 };
 use waxwing_store::domains::secrets::Secrets;
 use waxwing_store::{Db, StoreError};
@@ -129,7 +129,7 @@ async fn an_archive_is_erased_and_exported_with_its_account() {
         let rows: Vec<_> =
             export.iter().map(|part| (part.table.as_str(), part.rows.len())).collect();
         assert_eq!(rows, [("archive", 10), ("archive_preference", 1)], "{}", ground.name);
-        assert_eq!(db.batch(db.erasure(ROMEO)).await, Ok(vec![10, 1]), "{}", ground.name);
+        assert_eq!(db.batch(db.erasure(ROMEO)).await, Ok(vec![10, 1, 0, 0]), "{}", ground.name);
         assert!(db.export(ROMEO).await.unwrap().is_empty(), "{}", ground.name);
         assert_eq!(numbers(&db, &all(JULIET), Order::Rising, 20).await, [11], "{}", ground.name);
     }
@@ -150,6 +150,92 @@ async fn preferences_come_back_as_they_were_put() {
             db.batch(vec![Archive::prefer(ROMEO, &wishes)]).await.unwrap();
             assert_eq!(archive.preferences(ROMEO).await, Ok(Some(wishes)), "{}", ground.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn messages_are_found_by_their_words() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        fill(&db).await;
+        let archive = Archive::new(db.clone());
+        let index = |owner, number, text| archive.index(owner, number, &Words::of(text));
+        let batch = [
+            index(ROMEO, 1, "the east"),
+            index(ROMEO, 2, "East & west"),
+            index(ROMEO, 4, "..."),
+            index(ROMEO, 6, "Easter's 4-leaf clover, it's"),
+            // Gone before it was indexed.
+            index(ROMEO, 99, "east"),
+            index(JULIET, 11, "east"),
+        ];
+        db.batch(batch.into_iter().flatten().collect()).await.unwrap();
+        let find = async |with, words, order, limit| {
+            let selection = Selection { with, ..all(ROMEO) };
+            let page = archive.search(&selection, &Words::of(words), order, limit).await.unwrap();
+            page.into_iter().map(|entry| entry.number).collect::<Vec<_>>()
+        };
+        let (anybody, rising) = (With::Anybody, Order::Rising);
+        assert_eq!(find(anybody, "EAST", rising, 9).await, [1, 2, 6], "{}", ground.name);
+        assert_eq!(find(anybody, "east", Order::Falling, 2).await, [6, 2], "{}", ground.name);
+        assert_eq!(find(anybody, "wes eas", rising, 9).await, [2], "{}", ground.name);
+        assert_eq!(find(anybody, "4 its s", rising, 9).await, [0; 0], "{}", ground.name);
+        assert_eq!(find(anybody, "4 it s", rising, 9).await, [6], "{}", ground.name);
+        assert_eq!(find(anybody, "ast", rising, 9).await, [0; 0], "{}", ground.name);
+        let juliet = With::Account(JULIET);
+        assert_eq!(find(juliet, "east", rising, 9).await, [2, 6], "{}", ground.name);
+        let balcony = With::Resource(JULIET, "balcony");
+        assert_eq!(find(balcony, "east", rising, 9).await, [6], "{}", ground.name);
+        // Again, and then no more.
+        db.batch(index(ROMEO, 1, "the east").into_iter().collect()).await.unwrap();
+        db.batch(archive.bury(ROMEO, 2, "<message/>")).await.unwrap();
+        assert_eq!(archive.find(ROMEO, 2).await.unwrap().unwrap().stanza, "<message/>");
+        assert_eq!(find(anybody, "east", rising, 9).await, [1, 6], "{}", ground.name);
+        db.batch(vec![Archive::expire(ROMEO, 5)]).await.unwrap();
+        assert_eq!(find(anybody, "east", rising, 9).await, [6], "{}", ground.name);
+        assert_eq!(archive.indexed(ROMEO).await, Ok(None), "{}", ground.name);
+        for span in [(3, 7), (0, 9)] {
+            db.batch(vec![Archive::spread(ROMEO, span)]).await.unwrap();
+            assert_eq!(archive.indexed(ROMEO).await, Ok(Some(span)), "{}", ground.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_back_is_found_among_the_latest() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        let archive = Archive::new(db.clone());
+        let message = |number, id: &str, peer| Entry {
+            stanza: format!("<message id='{id}' type='chat'><body>%</body></message>"),
+            ..entry(number, ROMEO, peer, "")
+        };
+        let rows = [
+            message(1, "m%1", JULIET),
+            message(2, "m_1", JULIET),
+            message(3, "m%1", NURSE),
+            message(4, "m%1", JULIET),
+        ];
+        db.batch(rows.into_iter().map(Archive::append).collect()).await.unwrap();
+        let retraction = |number| Retraction {
+            number,
+            owner: ROMEO.to_owned(),
+            peer: JULIET.to_owned(),
+            target: "m%1".to_owned(),
+        };
+        let batch = vec![Archive::retract(retraction(9)), Archive::retract(retraction(4))];
+        db.batch(batch).await.unwrap();
+        let waiting = archive.retractions(5).await.unwrap();
+        assert_eq!(waiting, [retraction(4), retraction(9)], "{}", ground.name);
+        let likely = async |number, latest| {
+            let found = archive.likely(&retraction(number), " id='m%1'", latest).await.unwrap();
+            found.into_iter().map(|entry| entry.number).collect::<Vec<_>>()
+        };
+        assert_eq!(likely(9, 10).await, [4, 1], "{}", ground.name);
+        assert_eq!(likely(4, 10).await, [1], "{}", ground.name);
+        assert_eq!(likely(4, 1).await, [0; 0], "{}", ground.name);
+        db.batch(vec![Archive::retracted(4)]).await.unwrap();
+        assert_eq!(archive.retractions(5).await.unwrap(), [retraction(9)], "{}", ground.name);
     }
 }
 
