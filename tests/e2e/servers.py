@@ -247,7 +247,8 @@ data_path = "{self.data}"
 interfaces = {{ "{self.host}" }}
 modules_enabled = {{
   "roster"; "saslauth"; "tls"; "disco"; "private"; "vcard_legacy"; "pep"; "version"; "uptime";
-  "time"; "ping"; "carbons"; "smacks"; "blocklist"; "csi"; "websocket"; "bosh"; "lastactivity";
+  "time"; "ping"; "carbons"; "mam";
+  "smacks"; "blocklist"; "csi"; "websocket"; "bosh"; "lastactivity";
 }}
 modules_disabled = {{ "s2s" }}
 c2s_ports = {{ {self.tcp_port} }}

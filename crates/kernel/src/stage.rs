@@ -166,6 +166,11 @@ impl Effects {
         self.appends.push(statement);
     }
 
+    /// Writes `statement` along with what is filed in archives.
+    pub fn record(&mut self, statement: Statement) {
+        self.records.push(statement);
+    }
+
     /// Hands `stanza` to the session behind `mailbox`.
     pub fn deliver(&mut self, mailbox: &Mailbox, stanza: Stanza) {
         self.deliveries.push((mailbox.clone(), Delivery::new(stanza)));
@@ -181,8 +186,8 @@ impl Effects {
         self.reads_spool = true;
     }
 
-    /// What an archive has made of a stanza before its recipient's is asked. XEP-0313 §5.1: the server
-    /// "MUST store such a stanza within a given archive only once", also one to oneself.
+    /// What an archive has made of a stanza before its recipient's is asked. XEP-0313 §6.1: the
+    /// server "MUST store such a stanza within a given archive only once", also one to oneself.
     pub(crate) fn filed_for(&mut self, from: &Party, to: &Party) -> Filed {
         let filed = std::mem::take(&mut self.to_self);
         if from.is_same_account(to) { filed } else { Filed::Unasked }

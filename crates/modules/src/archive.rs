@@ -5,7 +5,9 @@ mod filter;
 mod preferences;
 mod query;
 mod retention;
+mod retraction;
 mod rules;
+mod search;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,8 @@ use waxwing_store::domains::archive::{Archive as Rows, Entry, Preset};
 use waxwing_store::{Statement, StoreError};
 
 use self::preferences::Wishes;
+use self::retraction::Waiting;
+use self::search::Indexing;
 
 const NS: &str = "urn:xmpp:mam:2";
 
@@ -63,6 +67,8 @@ section! {
 pub struct Archive {
     wishes: Slot<Wishes>,
     roster: Slot<Roster>,
+    indexing: Slot<Indexing>,
+    waiting: Waiting,
     config: ArchiveConfig,
 }
 
@@ -71,15 +77,29 @@ impl Module for Archive {
         name: "archive",
         summary: "Keeps the history of conversations for all devices of a person.",
         is_on: true,
-        xeps: &[Xep(313, "1.1.3"), Xep(441, "0.2.0"), Xep(59, "1.0")],
-        server_features: &[],
-        account_features: &[NS, "urn:xmpp:mam:2#extended", "urn:xmpp:mam:2#groupchat-field"],
+        xeps: &[
+            Xep(313, "1.1.3"),
+            Xep(441, "0.2.0"),
+            Xep(59, "1.0"),
+            Xep(424, "0.4.2"),
+            Xep(431, "0.2.0"),
+        ],
+        server_features: &[retraction::NS],
+        account_features: &[
+            NS,
+            "urn:xmpp:mam:2#extended",
+            "urn:xmpp:mam:2#groupchat-field",
+            "urn:xmpp:fulltext:0",
+            retraction::NS,
+            "urn:xmpp:message-retract:1#tombstone",
+        ],
         manual: include_str!("archive.md"),
     };
     type Config = ArchiveConfig;
 
     fn start(site: &mut SiteBuilder<'_>, config: ArchiveConfig) -> Result<Self, StartError> {
-        Ok(Self { wishes: site.fact(), roster: site.roster(), config })
+        let (wishes, indexing, roster) = (site.fact(), site.fact(), site.roster());
+        Ok(Self { wishes, roster, indexing, waiting: Waiting::default(), config })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
@@ -95,6 +115,7 @@ impl Module for Archive {
         on.nobody().get(Self::refuse_wishes).set(Self::refuse_wishes);
         on.bound(Self::bound);
         on.every(ROUND, Self::sweep);
+        on.every(retraction::ROUND, Self::retract);
     }
 }
 
@@ -125,7 +146,7 @@ impl Archive {
             *transit.filed = Filed::Left;
             return;
         }
-        // XEP-0359 §3.1: what claims to be an id of this archive is none.
+        // XEP-0359 §3: what claims to be an id of this archive is none.
         if sid::has_any(&transit.stanza.body) {
             sid::remove(transit.stanza.body_mut(), account.jid());
         }
@@ -135,6 +156,11 @@ impl Archive {
             stanza.head.from.get_or_insert_with(|| from.clone());
             append(number, account.jid(), peer, &stanza)
         });
+        if let Filed::Kept(number) = *transit.filed
+            && let Some(note) = self.note(number, account.jid(), peer.bare_str(), transit.stanza)
+        {
+            transit.effects.record(note);
+        }
     }
 
     /// Whether the account wants what it exchanges with `peer` to be kept.
@@ -143,7 +169,7 @@ impl Archive {
         match wishes.of(peer, self.config.preset.into()) {
             Preset::Always => true,
             Preset::Never => false,
-            // XEP-0441 §2.1: "only if the contact's bare JID is in the user's roster". Nobody is
+            // XEP-0441 §2.1.1: "only if the contact's bare JID is in the user's roster". Nobody is
             // closer to a person than the person.
             Preset::Roster => {
                 let peer = peer.bare();

@@ -151,7 +151,7 @@ fn wrap(transit: &Transit<'_>, owner: &BareJid, way: Way) -> Stanza {
     };
     let mut original = stanza.clone();
     original.head.from.get_or_insert_with(|| transit.from.jid.clone());
-    // XEP-0313 §3.4: "servers SHOULD include the element as a child of the forwarded message". What
+    // XEP-0313 §3.5: "servers SHOULD include the element as a child of the forwarded message". What
     // is received has it already.
     if let (Way::Sent, Filed::Kept(number)) = (way, *transit.filed) {
         let name = transit.hub.names().name(number);

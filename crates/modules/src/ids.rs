@@ -34,7 +34,7 @@ impl Module for Ids {
 }
 
 impl Ids {
-    /// §3.1 rule 2: "entities, which encounter a <stanza-id/> element where the 'by' attribute
+    /// §3 rule 2: "entities, which encounter a <stanza-id/> element where the 'by' attribute
     /// matches the 'by' attribute they would otherwise set, MUST delete that element even if they
     /// are not adding their own stanza ID."
     fn strip(&self, transit: &mut Transit<'_>) -> Verdict {
@@ -44,7 +44,7 @@ impl Ids {
         Verdict::Pass
     }
 
-    /// "For one-on-one messages the assigning entity is the account." XEP-0313 §3.4: the id of what
+    /// "For one-on-one messages the assigning entity is the account." XEP-0313 §3.5: the id of what
     /// is archived is that of the archive; and where there is an archive, an id that is not in it
     /// would mislead a client that asks for what came after it.
     fn stamp(&self, transit: &mut Transit<'_>) -> Verdict {

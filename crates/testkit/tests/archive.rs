@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use waxwing_kernel::clock::Clock;
 use waxwing_modules::MODULES;
-use waxwing_store::{Durability, Location};
+use waxwing_store::domains::accounts::Accounts;
+use waxwing_store::domains::archive::{Archive, Entry};
+use waxwing_store::domains::offline::{Offline, Spooled};
+use waxwing_store::domains::roster::Roster;
+use waxwing_store::{Db, Durability, Limits, Location, StoreError};
 use waxwing_stream::Framing;
 use waxwing_testkit::client::Client;
 use waxwing_testkit::node::Node;
@@ -70,6 +74,7 @@ struct Answer {
     last: Option<String>,
     count: Option<String>,
     is_complete: bool,
+    is_stable: bool,
     /// The condition, when it was refused.
     refused: Option<String>,
 }
@@ -94,6 +99,7 @@ impl Answer {
             let word = |name| fin.child("set", RSM)?.child(name, RSM).map(|it| it.text.clone());
             (self.first, self.last, self.count) = (word("first"), word("last"), word("count"));
             self.is_complete = fin.attribute("complete") == Some("true");
+            self.is_stable = fin.attribute("stable") != Some("false");
         } else if let Some(error) = node.child("error", CLIENT) {
             let condition = error.children.first().map(|condition| condition.name.clone());
             self.refused = condition;
@@ -104,8 +110,8 @@ impl Answer {
 /// Fields of a form, then what else is in the query.
 async fn ask(client: &mut Client, fields: &[(&str, &str)], more: &str) -> Outcome<Answer> {
     let field = |(name, value): &(&str, &str)| {
-        let values: String =
-            value.split(' ').map(|value| format!("<value>{value}</value>")).collect();
+        let values = if *name == "ids" { value.split(' ').collect() } else { vec![*value] };
+        let values: String = values.iter().map(|value| format!("<value>{value}</value>")).collect();
         format!("<field var='{name}'>{values}</field>")
     };
     let fields: String = [("FORM_TYPE", MAM)].iter().chain(fields).map(field).collect();
@@ -153,7 +159,7 @@ where
     for engine in Engine::at_hand() {
         let ground = engine.ground();
         let plan = Plan { location: ground.location(), ..Plan::in_memory(MODULES) };
-        test(plan).await.map_err(|reason| format!("{engine}: {reason}"))?;
+        Box::pin(test(plan)).await.map_err(|reason| format!("{engine}: {reason}"))?;
     }
     Ok(())
 }
@@ -161,7 +167,7 @@ where
 #[tokio::test]
 async fn pages_lead_through_the_archive_in_both_directions() -> Outcome {
     on_every_engine(|plan| async {
-        let (_world, mut romeo, ids) = filled(plan, 25).await?;
+        let (_world, mut romeo, ids) = Box::pin(filled(plan, 25)).await?;
         let mut seen: Vec<String> = Vec::new();
         loop {
             let after = seen.last().map(|id| format!("<after>{id}</after>")).unwrap_or_default();
@@ -196,7 +202,7 @@ async fn pages_lead_through_the_archive_in_both_directions() -> Outcome {
 #[tokio::test]
 async fn a_flipped_page_has_the_same_messages_the_other_way_round() -> Outcome {
     on_every_engine(|plan| async {
-        let (_world, mut romeo, ids) = filled(plan, 5).await?;
+        let (_world, mut romeo, ids) = Box::pin(filled(plan, 5)).await?;
         for (paging, page) in [("<before/>", &ids[2..]), ("", &ids[..3])] {
             let more = set(&format!("<max>3</max>{paging}")) + "<flip-page/>";
             let flipped = ask(&mut romeo, &[], &more).await?;
@@ -215,7 +221,7 @@ async fn a_flipped_page_has_the_same_messages_the_other_way_round() -> Outcome {
 #[tokio::test]
 async fn ids_bound_a_question_or_are_one() -> Outcome {
     on_every_engine(|plan| async {
-        let (world, mut romeo, ids) = filled(plan, 6).await?;
+        let (world, mut romeo, ids) = Box::pin(filled(plan, 6)).await?;
         let between = [("after-id", ids[1].as_str()), ("before-id", &ids[4])];
         let answer = ask(&mut romeo, &between, "").await?;
         assert_eq!(answer.ids(), &ids[2..4]);
@@ -258,7 +264,7 @@ async fn ids_bound_a_question_or_are_one() -> Outcome {
 #[tokio::test]
 async fn spans_of_time_hold_their_ends() -> Outcome {
     on_every_engine(|plan| async {
-        let (_world, mut romeo, _) = filled(plan, 5).await?;
+        let (_world, mut romeo, _) = Box::pin(filled(plan, 5)).await?;
         for (fields, found) in [
             (vec![("start", "2026-01-31T12:00:02Z")], vec!["m2", "m3", "m4"]),
             (vec![("start", "2026-01-31T12:00:02.001Z")], vec!["m3", "m4"]),
@@ -395,13 +401,59 @@ async fn a_page_has_a_bound_in_bytes() -> Outcome {
     Ok(())
 }
 
+/// A long archive is indexed piece by piece, from the youngest message on.
+#[tokio::test]
+async fn what_is_not_indexed_yet_is_not_passed_off_as_everything() -> Outcome {
+    const LONG: i64 = 2600;
+    on_every_engine(|plan| async {
+        let world = world(plan).await?;
+        let entry = |number: i64| Entry {
+            number,
+            owner: "romeo@localhost".into(),
+            peer: "juliet@localhost".into(),
+            resource: String::new(),
+            stanza: format!(
+                "<message xmlns='jabber:client' from='juliet@localhost' type='chat'>\
+                 <body>line{number} verona</body></message>"
+            ),
+        };
+        let rows = (1..=LONG).map(|number| Archive::append(entry(number))).collect();
+        world.hub().db().batch(rows).await.map_err(|error| error.to_string())?;
+        let mut romeo = bound(&world, "romeo").await?;
+        let words = |words| [("{urn:xmpp:fulltext:0}fulltext", words)];
+        let last = set("<max>2</max><before/>");
+        let answer = ask(&mut romeo, &words("Verona line"), &last).await?;
+        assert_eq!(answer.bodies(), ["line2599 verona", "line2600 verona"]);
+        assert!(!answer.is_stable);
+        let mut oldest = ask(&mut romeo, &words("line1"), "").await?;
+        while !oldest.is_stable {
+            world.settle().await?;
+            oldest = ask(&mut romeo, &words("line1"), "").await?;
+        }
+        assert_eq!(oldest.bodies()[0], "line1 verona");
+        let none = ask(&mut romeo, &words("..."), "").await?;
+        assert!(none.messages.is_empty() && none.is_complete);
+        let many = ask(&mut romeo, &words("a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q"), "").await?;
+        assert_eq!(many.refused.as_deref(), Some("bad-request"));
+        // What comes later is found as well.
+        let mut juliet = bound(&world, "juliet").await?;
+        juliet.send(&chat("romeo@localhost", "fair-Verona")).await?;
+        world.settle().await?;
+        let fresh = ask(&mut romeo, &words("fair"), "").await?;
+        assert_eq!(fresh.bodies(), ["fair-Verona"]);
+        assert!(fresh.is_stable && fresh.is_complete);
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn ids_are_the_same_after_a_restart() -> Outcome {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let path = folder.path().join("waxwing.db");
     let location = Location::Sqlite { path, durability: Durability::ProcessCrash };
     let plan = Plan { location, ..Plan::in_memory(MODULES) };
-    let (world, romeo, ids) = filled(plan.clone(), 3).await?;
+    let (world, romeo, ids) = Box::pin(filled(plan.clone(), 3)).await?;
     drop(romeo);
     world.stop().await?;
     // Earlier than the last message, as if the clock had been set back.
@@ -415,6 +467,40 @@ async fn ids_are_the_same_after_a_restart() -> Outcome {
     let answer = ask(&mut romeo, &after, "").await?;
     assert_eq!(answer.bodies(), ["m2", "late"]);
     assert_eq!(answer.ids()[0], ids[2]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_from_before_there_were_archives_goes_on() -> Outcome {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let path = folder.path().join("waxwing.db");
+    let location = Location::Sqlite { path, durability: Durability::ProcessCrash };
+    let text = |error: StoreError| error.to_string();
+    let db = Db::open(&location, Limits::default()).await.map_err(|error| error.to_string())?;
+    let tables = [Accounts::TABLES, Offline::TABLES, Roster::TABLES].concat();
+    db.migrate(&tables).await.map_err(|error| error.to_string())?;
+    Accounts::new(db.clone()).create("nurse@localhost", 1, &[]).await.map_err(text)?;
+    let row = Spooled {
+        id: 1_769_860_800_000 << 19,
+        owner: "romeo@localhost".into(),
+        stamp: 1_769_860_800_000,
+        stanza: "<message xmlns='jabber:client' from='juliet@localhost' to='romeo@localhost' \
+                 id='old' type='chat'><body>From before</body></message>"
+            .into(),
+    };
+    db.close().await.map_err(text)?;
+    let world = World::start(Plan { location, ..Plan::in_memory(MODULES) }).await?;
+    for account in ["romeo@localhost", "juliet@localhost"] {
+        world.add_account(account).await?;
+    }
+    world.hub().db().batch(vec![Offline::append(row)]).await.map_err(text)?;
+    let mut romeo = bound(&world, "romeo").await?;
+    romeo.send("<presence/>").await?;
+    let came = heard(&world, &mut romeo).await?;
+    assert!(came.iter().any(|node| node.attribute("id") == Some("old")));
+    assert!(ask(&mut romeo, &[], "").await?.messages.is_empty());
+    romeo.send(&chat("nurse@localhost", "new")).await?;
+    assert_eq!(ask(&mut romeo, &[], "").await?.bodies(), ["new"]);
     Ok(())
 }
 

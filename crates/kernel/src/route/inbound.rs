@@ -121,7 +121,7 @@ impl Hub {
         }
     }
 
-    /// Refuses a stanza. XEP-0313 §5.1: "If an entity … rejects an incoming message …, that message
+    /// Refuses a stanza. XEP-0313 §6.1: "If an entity … rejects an incoming message …, that message
     /// should not appear in the archive for the entity that rejected it": there were so many records
     /// before.
     fn reject(

@@ -16,6 +16,7 @@ use waxwing_xml::write::attribute;
 
 use super::filter::{self, Filter, millis};
 use super::query::{Metadata, Query};
+use super::search::FIELD;
 use super::{Archive, NS, unread};
 
 /// Messages read at a time.
@@ -30,6 +31,8 @@ struct Found {
     entries: Vec<Entry>,
     /// Whether there is nothing more in the direction of the page.
     is_complete: bool,
+    /// Whether the same question will find the same tomorrow.
+    is_stable: bool,
     count: Option<usize>,
 }
 
@@ -47,7 +50,8 @@ impl Archive {
              <field type='text-single' var='end'/><field type='text-single' var='before-id'/>\
              <field type='text-single' var='after-id'/><field type='list-multi' var='ids'>\
              <validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:string'>\
-             <open/></validate></field><field type='boolean' var='include-groupchat'/></x></query>"
+             <open/></validate></field><field type='boolean' var='include-groupchat'/>\
+             <field type='text-single' var='{FIELD}'/></x></query>"
         ))
     }
 
@@ -79,7 +83,9 @@ impl Archive {
         }
         ask.hub.perform(effects).await;
         let complete = if found.is_complete { " complete='true'" } else { "" };
-        Ok(format!("<fin xmlns='{NS}'{complete}>{}</fin>", to_xml(&page)))
+        // §4.3.2: "if the results are unstable …, the server MUST stamp the <fin> element".
+        let stable = if found.is_stable { "" } else { " stable='false'" };
+        Ok(format!("<fin xmlns='{NS}'{complete}{stable}>{}</fin>", to_xml(&page)))
     }
 
     async fn find(&self, ask: &Request<Query>) -> Result<Found, StanzaError> {
@@ -88,6 +94,13 @@ impl Archive {
         let page = ask.payload.page()?;
         let line = ask.hub.line(ask.account()).await.map_err(unread)?;
         filter.sink(line.cast_signed());
+        let is_indexed = match &filter.words {
+            Some(_) => {
+                let index = self.index(&ask.hub, ask.account(), line.cast_signed());
+                index.await.map_err(unread)?
+            }
+            None => true,
+        };
         if page.max == Some(0) {
             return self.count(ask, &filter).await;
         }
@@ -111,6 +124,7 @@ impl Archive {
         }
         // All there is was seen, so it was counted as well.
         found.count = (is_whole && found.is_complete).then_some(found.entries.len());
+        found.is_stable = is_indexed;
         Ok(found)
     }
 
@@ -128,6 +142,10 @@ impl Archive {
     /// XEP-0059 §2.7: "the item count of a result set without retrieving the items themselves".
     async fn count(&self, ask: &Request<Query>, filter: &Filter) -> Result<Found, StanzaError> {
         self.check(ask, filter).await?;
+        if filter.words.is_some() && filter.numbers.is_none() {
+            // To count what is found takes as long as to find it.
+            return Ok(Filling::new(0, 0).found(false));
+        }
         let count = match &filter.numbers {
             Some(numbers) => {
                 let page = (Order::Rising, numbers.len());
@@ -142,7 +160,7 @@ impl Archive {
         };
         let is_counted = count <= COUNTED as usize;
         let count_or_none = is_counted.then_some(count);
-        Ok(Found { entries: Vec::new(), is_complete: count == 0, count: count_or_none })
+        Ok(Found { count: count_or_none, ..Filling::new(0, 0).found(count == 0) })
     }
 
     /// A page of what a filter selects.
@@ -159,7 +177,12 @@ impl Archive {
         loop {
             // One more than fits tells whether there is more.
             let chunk = (limit + 1 - page.entries.len()).min(CHUNK);
-            let read = rows.page(&selection, order, chunk as u32).await.map_err(unread)?;
+            let read = match &filter.words {
+                None => rows.page(&selection, order, chunk as u32).await,
+                Some(words) if words.is_empty() => Ok(Vec::new()),
+                Some(words) => rows.search(&selection, words, order, chunk as u32).await,
+            };
+            let read = read.map_err(unread)?;
             let is_end = read.len() < chunk;
             for entry in read {
                 match order {
@@ -269,7 +292,7 @@ impl Filling {
     }
 
     fn found(self, is_complete: bool) -> Found {
-        Found { entries: self.entries, is_complete, count: None }
+        Found { entries: self.entries, is_complete, is_stable: true, count: None }
     }
 }
 

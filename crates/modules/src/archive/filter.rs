@@ -6,9 +6,10 @@ use waxwing_jid::Jid;
 use waxwing_kernel::Names;
 use waxwing_stanza::StanzaError;
 use waxwing_stanza::payload::dataform::Field;
-use waxwing_store::domains::archive::{Entry, With};
+use waxwing_store::domains::archive::{Entry, With, Words};
 
 use super::query::Form;
+use super::search;
 
 /// Bits of a number that are not the time.
 const COUNTER_BITS: u32 = 19;
@@ -24,6 +25,8 @@ pub(super) struct Filter {
     with: Option<Jid>,
     /// Only those of these numbers, in rising order.
     pub(super) numbers: Option<Vec<i64>>,
+    /// Only those that have these words.
+    pub(super) words: Option<Words>,
     /// Numbers that must be in the archive.
     pub(super) landmarks: Vec<i64>,
 }
@@ -74,6 +77,7 @@ impl Filter {
                     filter.sink(number);
                 }
                 "ids" => filter.numbers = Some(listed(field, names, most)?),
+                search::FIELD => filter.words = words(only(name, field)?)?,
                 // §4.1.4: there are no messages of rooms here, wanted or not.
                 "include-groupchat" => flag(name, field)?,
                 // §4.1.5: "If a client includes a form field that the server does not recognise,
@@ -115,7 +119,11 @@ impl Filter {
     pub(super) fn admits(&self, entry: &Entry) -> bool {
         let is_within =
             entry.number > self.above && self.below.is_none_or(|below| entry.number < below);
+        let has_words = || {
+            self.words.as_ref().is_none_or(|words| words.are_in(&search::words_of(entry)))
+        };
         is_within
+            && has_words()
             && match self.with() {
                 With::Anybody => true,
                 With::Account(peer) => entry.peer == peer,
@@ -163,6 +171,16 @@ fn instant(name: &str, field: &Field) -> Result<(u64, u64), StanzaError> {
     let is_before = moment.unix_timestamp_nanos() < 0;
     let passed = if is_before { 0 } else { millis(nanos) + 1 };
     Ok((millis(nanos + 999_999), passed))
+}
+
+/// XEP-0431 §2.2: the text "if non-empty is used as input to a full text search".
+fn words(text: &str) -> Result<Option<Words>, StanzaError> {
+    let words = Words::of(text);
+    if text.len() > search::BYTES || words.len() > search::WORDS {
+        let text = format!("Search for {} words at most.", search::WORDS);
+        return Err(StanzaError::bad_request().text(text));
+    }
+    Ok((!text.is_empty()).then_some(words))
 }
 
 fn flag(name: &str, field: &Field) -> Result<(), StanzaError> {

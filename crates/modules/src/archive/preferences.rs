@@ -46,7 +46,7 @@ impl Wishes {
     /// of its account, and "never" before "always".
     pub(super) fn of(&self, peer: &Jid, preset: Preset) -> Preset {
         let Some(said) = &self.0 else { return preset };
-        // §2.3: "If the listed JID has no resource … first strip any resource from the target".
+        // §2.3.1: "If the listed JID has no resource … first strip any resource from the target".
         let names = |list: &[Jid], is_full: bool| {
             list.iter().any(|listed| match listed.resource() {
                 Some(_) => is_full && listed == peer,
@@ -64,7 +64,7 @@ impl Wishes {
         said.preset
     }
 
-    /// §2: "The <always> and <never> MUST also be present (even if empty)".
+    /// §2.1: "The <always> and <never> MUST also be present (even if empty)".
     fn show(&self, preset: Preset) -> String {
         let nothing = Said { preset, always: Box::default(), never: Box::default() };
         let said = self.0.as_ref().unwrap_or(&nothing);
@@ -92,7 +92,7 @@ impl Archive {
         Ok(ask.account().fact(self.wishes).show(preset))
     }
 
-    /// §2: "The server then replies with the applied preferences".
+    /// §2.1: "The server then replies with the applied preferences".
     pub(super) async fn wish(
         self: Arc<Self>,
         ask: Request<Prefs>,
@@ -121,7 +121,7 @@ impl Archive {
         Ok(wishes.show(preset))
     }
 
-    /// XEP-0313 §7.1: "If a client requests access to an archive it does not have permissions for",
+    /// XEP-0313 §8.1: "If a client requests access to an archive it does not have permissions for",
     /// the error "SHOULD be 'forbidden'": whether there is such an archive or not.
     pub(super) async fn refuse_wishes(
         self: Arc<Self>,
@@ -151,7 +151,7 @@ impl Payload for Prefs {
     const NAME: &'static str = "prefs";
     const NS: &'static str = NS;
 
-    /// §2.2: "If missing from the preferences, <always/> SHOULD be assumed by the server to be an
+    /// §2.1.2: "If missing from the preferences, <always/> SHOULD be assumed by the server to be an
     /// empty list", and so for `<never/>`.
     fn read(child: Child<'_>) -> Result<Self, StanzaError> {
         let list = |name: &str| {

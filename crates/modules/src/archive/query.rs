@@ -43,7 +43,7 @@ impl Query {
     /// The form, if it is one that is understood here.
     pub(super) fn form(&self) -> Result<Form<'_>, StanzaError> {
         if self.node.is_some() {
-            // §5.1.3: 'node' is for "use with pubsub archives".
+            // §6.1.3: 'node' is for "use with pubsub archives".
             return Err(StanzaError::item_not_found().text("An account's archive has no nodes."));
         }
         let Some(form) = &self.form else { return Ok(Form(&[])) };

@@ -8,7 +8,7 @@ const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// The elements that make a message a part of a conversation, by namespace; without a name any.
 /// XEP-0313 §3: "all messages that hold meaningful content, rather than state changes".
 const LASTING: &[(&str, Option<&str>)] = &[
-    // §5.1.1: "a server SHOULD include … all of the messages … that contain a <body> element". With
+    // §6.1.1: "a server SHOULD include … all of the messages … that contain a <body> element". With
     // it come corrections (XEP-0308), replies (0461), and whatever else says something.
     (CLIENT, Some("body")),
     (CLIENT, Some("subject")),
@@ -44,9 +44,24 @@ const LASTING: &[(&str, Option<&str>)] = &[
     ("urn:xmpp:sfs:0", Some("file-sharing")),
 ];
 
+/// What says that the text of a message is not what was said.
+const ENCRYPTED: &[&str] = &[
+    "urn:xmpp:eme:0",
+    "urn:xmpp:omemo:2",
+    "urn:xmpp:omemo:1",
+    "eu.siacs.conversations.axolotl",
+    "urn:xmpp:openpgp:0",
+    "jabber:x:encrypted",
+];
+
+/// Whether a message is for the eyes of its recipient only.
+pub(super) fn is_encrypted(stanza: &Stanza) -> bool {
+    stanza.body.children().any(|child| ENCRYPTED.contains(&child.namespace()))
+}
+
 /// Whether a message should be found again by those who sent and received it.
 ///
-/// XEP-0313 §5.1.1 names types `normal` and `chat`; headlines are "not generally suggested", rooms
+/// XEP-0313 §6.1.1 names types `normal` and `chat`; headlines are "not generally suggested", rooms
 /// have archives of their own, and errors answer a client that waits for them.
 pub(super) fn is_lasting(stanza: &Stanza) -> bool {
     let Kind::Message(MessageType::Normal | MessageType::Chat) = stanza.head.kind else {
