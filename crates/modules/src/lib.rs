@@ -31,6 +31,7 @@ modules! {
     contact::Contact,
     csi::Csi,
     disco::Disco,
+    export::Export,
     fast::Fast,
     ids::Ids,
     last::Last,
