@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_store::StoreError;
 use waxwing_xml::Child;
@@ -51,6 +52,8 @@ pub struct Request<P> {
     pub stanza: Stanza,
     /// Where a connection that has not signed in comes from; only in [`Scope::Early`].
     pub peer: Option<IpAddr>,
+    /// What the client of that connection has shown; empty in the other scopes.
+    pub pass: Pass,
     /// What is asked.
     pub payload: P,
 }
@@ -59,6 +62,23 @@ impl<P> Request<P> {
     /// The account that is asked, in the scopes where there is one.
     pub fn account(&self) -> &Arc<Account> {
         self.account.as_ref().expect("Owner and Account scopes carry the account")
+    }
+}
+
+/// What a client has shown to be let in before it signs in, such as the token of an invitation
+/// (XEP-0445 §4). It ends with the connection.
+#[derive(Clone, Default)]
+pub struct Pass(Arc<Mutex<Option<String>>>);
+
+impl Pass {
+    /// Keeps what was shown last.
+    pub fn show(&self, token: String) {
+        *self.0.lock() = Some(token);
+    }
+
+    /// What was shown last.
+    pub fn shown(&self) -> Option<String> {
+        self.0.lock().clone()
     }
 }
 
@@ -90,6 +110,9 @@ pub enum Signal {
     Available,
     /// An available session became unavailable.
     Unavailable,
+    /// Somebody asks to see the presence of an account, which has not been told yet. The party is
+    /// who asks, the presence the request.
+    Asked,
     /// An account is about to be erased.
     Removed,
 }

@@ -292,6 +292,11 @@ impl<'a, M: Module> Routes<'a, M> {
         self.table.stream_features.push(Box::new(move |site| feature(&module, site)));
     }
 
+    /// A stream feature shown before authentication: a whole element.
+    pub fn early_feature(&mut self, feature: &str) {
+        self.table.early_features.push(feature.into());
+    }
+
     /// An administrative command, given the module it works on.
     pub fn command(&mut self, make: fn(Arc<M>) -> Command) {
         let command = make(Arc::clone(&self.module));
@@ -351,9 +356,9 @@ impl<M: Module> At<'_, '_, M> {
             let payload = P::read(child);
             let module = Arc::clone(&module);
             Box::pin(async move {
-                let Request { hub, site, from, account, stanza, peer, payload: () } = call;
+                let Request { hub, site, from, account, stanza, peer, pass, payload: () } = call;
                 let payload = payload?;
-                let request = Request { hub, site, from, account, stanza, peer, payload };
+                let request = Request { hub, site, from, account, stanza, peer, pass, payload };
                 handler(module, request).await.map(Reply::into_xml)
             })
         });

@@ -90,6 +90,11 @@ impl Site {
         features.filter_map(|feature| feature(self)).map(Arc::from).collect()
     }
 
+    /// The same for those who have not signed in, for [`Host::early_features`].
+    pub fn early_features(&self) -> Vec<Arc<str>> {
+        self.router.0.early_features.clone()
+    }
+
     /// The namespaces of stream-level elements that modules take, for [`Host::nonzas`].
     pub fn nonzas(&self) -> Vec<Arc<str>> {
         self.router.0.nonzas.namespaces().map(Arc::from).collect()

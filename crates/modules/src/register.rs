@@ -1,28 +1,36 @@
 #![cfg_attr(not(doctest), doc = include_str!("register.md"))]
 
+mod commands;
+mod invite;
 mod lookalike;
+mod page;
+mod signup;
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use waxwing_jid::BareJid;
+use waxwing_kernel::command::Command;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
-use waxwing_kernel::request::Request;
+use waxwing_kernel::request::{Happening, Request, Signal};
 use waxwing_kernel::routes::Routes;
-use waxwing_kernel::{Hub, SiteBuilder, auth, section};
-use waxwing_stanza::{StanzaError, payload};
+use waxwing_kernel::stage::Effects;
+use waxwing_kernel::{Hub, SiteBuilder, auth, choice, section};
+use waxwing_stanza::{PresenceType, StanzaError, payload};
 use waxwing_store::domains::accounts::Accounts;
 use waxwing_store::{StoreError, Table};
 use xso::FromXml;
 
-const NS: &str = "jabber:iq:register";
+use self::invite::Invite;
+use self::signup::{Hourly, Wish};
 
-/// Networks remembered for the rate limit; when there are more, the oldest are forgotten.
-const NETWORKS: usize = 10_000;
-const HOUR: Duration = Duration::from_secs(3600);
+const NS: &str = "jabber:iq:register";
+/// XEP-0379 §3.4 and XEP-0445 §4.
+const PREAUTH: &str = "urn:xmpp:pars:0";
+/// XEP-0445 §3.
+const TOKEN_FEATURE: &str = "<register xmlns='urn:xmpp:ibr-token:0'/>";
+
+/// Wrong tokens that one network may show in an hour.
+const MISSES: u32 = 60;
 
 section! {
     /// Accounts that people make, change and remove by themselves.
@@ -37,6 +45,24 @@ section! {
         pub lookalikes: bool = false,
         /// The shortest password accepted, in characters.
         pub password_length: u32 = 8 in 1..=128,
+        /// Who may invite others to make an account, also while registration is closed.
+        pub invites: Inviters = "nobody",
+        /// For how many days an invitation is good.
+        pub invite_days: u32 = 7 in 1..=365,
+        /// Invitations of one account that may be open at the same time.
+        pub invites_per_account: u32 = 20 in 1..=100_000,
+    }
+}
+
+choice! {
+    /// Who may invite others.
+    pub enum Inviters {
+        /// Nobody: there are no invitations.
+        Nobody = "nobody",
+        /// The operator and the admins of the domain; others can invite contacts only.
+        Admins = "admins",
+        /// Everybody with an account.
+        Everybody = "everybody",
     }
 }
 
@@ -62,9 +88,11 @@ const RESERVED: [&str; 16] = [
 
 /// Lets people make, change and remove accounts in-band.
 pub struct Register {
+    hub: Hub,
     config: RegisterConfig,
     domain: BareJid,
-    recent: Mutex<HashMap<IpAddr, Vec<Instant>>>,
+    recent: Hourly,
+    misses: Hourly,
     /// Held while a name is compared and taken, so that of two that look alike one wins.
     taking: tokio::sync::Mutex<()>,
 }
@@ -74,60 +102,144 @@ impl Module for Register {
         name: "register",
         summary: "Lets people change their password, leave, and, where allowed, sign up.",
         is_on: true,
-        xeps: &[Xep(77, "2.4")],
+        xeps: &[Xep(77, "2.4"), Xep(379, "0.3.3"), Xep(401, "0.6.0"), Xep(445, "0.2.0")],
         server_features: &[NS],
         account_features: &[],
         manual: include_str!("register.md"),
     };
-    const TABLES: &'static [Table] = &[lookalike::TABLE];
+    const TABLES: &'static [Table] = &[lookalike::TABLE, invite::TABLE];
     type Config = RegisterConfig;
 
     fn start(site: &mut SiteBuilder<'_>, config: RegisterConfig) -> Result<Self, StartError> {
-        let (recent, taking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { config, domain: site.jid().clone(), recent, taking })
+        let (recent, misses) = (Hourly::default(), Hourly::default());
+        let (hub, domain, taking) = (site.hub(), site.jid().clone(), Default::default());
+        Ok(Self { hub, config, domain, recent, misses, taking })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.server().get(Self::tell).set(Self::change);
         on.owner().get(Self::tell).set(Self::change);
-        if on.module().config.open {
-            on.early().get(Self::ask).set(Self::sign_up);
+        let RegisterConfig { open, invites, .. } = on.module().config;
+        if open || invites != Inviters::Nobody {
+            on.early().get(Self::ask).set(Self::register);
         }
+        if invites != Inviters::Nobody {
+            Self::invitations(on);
+        }
+        on.command(|register| {
+            let about = commands::contact(register.config.invites);
+            Command::new(about, register, Self::invite_contact)
+        });
+        on.command(|register| {
+            let about = commands::account(register.config.invites);
+            Command::new(about, register, Self::invite_account)
+        });
+        on.command(|register| {
+            let about = commands::list(register.config.invites);
+            Command::new(about, register, Self::list_invites)
+        });
+        on.command(|register| {
+            let about = commands::revoke(register.config.invites);
+            Command::new(about, register, Self::revoke_invite)
+        });
     }
 }
 
 impl Register {
+    fn invitations(on: &mut Routes<'_, Self>) {
+        on.early().set(Self::show_token);
+        on.early_feature(TOKEN_FEATURE);
+        on.signal(Signal::Asked, Self::meet);
+        on.http(Self::page);
+    }
+
     /// §3.1: "the host MUST inform the entity of the required registration fields."
-    async fn ask(self: Arc<Self>, _: Request<Query>) -> Result<String, StanzaError> {
+    async fn ask(self: Arc<Self>, ask: Request<Query>) -> Result<String, StanzaError> {
+        let invite = self.shown(&ask).await?;
+        let mut name = String::new();
+        if let Some(promised) = invite.and_then(|invite| invite.username) {
+            waxwing_xml::write::text(&mut name, &promised);
+        }
         Ok(format!(
             "<query xmlns='{NS}'><instructions>Choose a name and a password.</instructions>\
-             <username/><password/></query>"
+             <username>{name}</username><password/></query>"
         ))
     }
 
-    async fn sign_up(self: Arc<Self>, ask: Request<Query>) -> Result<(), StanzaError> {
+    async fn register(self: Arc<Self>, ask: Request<Query>) -> Result<(), StanzaError> {
+        let invite = self.shown(&ask).await?;
         let (name, password) = ask.payload.filled()?;
-        let jid = BareJid::from_parts(Some(name), self.domain.domain())
-            .map_err(|error| StanzaError::jid_malformed().text(error.to_string()))?;
-        let local = jid.local().unwrap_or_default();
-        if self.config.reserved.iter().any(|reserved| lookalike::are_alike(reserved, local)) {
-            return Err(StanzaError::not_allowed().text("This name is reserved; choose another."));
-        }
-        self.check_password(password)?;
-        self.admit(ask.peer, ask.hub.clock().now())?;
-        let credentials = auth::credentials_in_turn(&ask.hub, ask.peer, password).await?;
-        let created = ask.hub.clock().wall_millis().cast_signed();
-        let accounts = Accounts::new(ask.hub.db().clone());
-        let _taking = self.taking.lock().await;
-        self.check_lookalikes(&ask.hub, &jid).await?;
-        match accounts.create(jid.as_str(), created, &credentials).await {
-            Ok(()) => {
-                tracing::info!(%jid, peer = ?ask.peer, "account registered");
-                lookalike::note(&ask.hub, &jid).await.map_err(|error| unstored(&error))
+        let wish = Wish { name, password, peer: ask.peer, invite };
+        self.sign_up(&ask.hub, wish).await.map(drop)
+    }
+
+    /// XEP-0445 §4: "the server must validate that the token is acceptable for account
+    /// registration"; "if the token has an expiration time, it MUST only be checked at this point".
+    async fn show_token(self: Arc<Self>, ask: Request<Preauth>) -> Result<(), StanzaError> {
+        let token = ask.payload.token;
+        let invite = self.look_up(&ask.hub, &token, ask.peer).await?;
+        match invite.filter(|invite| invite.is_open(&ask.hub) && invite.registers) {
+            Some(_) => {
+                ask.pass.show(token);
+                Ok(())
             }
-            Err(StoreError::Conflict(_)) => Err(taken()),
-            Err(error) => Err(unstored(&error)),
+            None => {
+                let text = "The invitation is unknown, used, or not good any more.";
+                Err(StanzaError::item_not_found().text(text))
+            }
         }
+    }
+
+    /// What the client of this connection has shown before.
+    async fn shown(&self, ask: &Request<Query>) -> Result<Option<Invite>, StanzaError> {
+        match ask.pass.shown() {
+            Some(token) => self.look_up(&ask.hub, &token, ask.peer).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Looks up a token; who guesses too often has to wait.
+    async fn look_up(
+        &self,
+        hub: &Hub,
+        token: &str,
+        peer: Option<std::net::IpAddr>,
+    ) -> Result<Option<Invite>, StanzaError> {
+        let found = Invite::find(hub, self.domain.domain(), token).await;
+        let found = found.map_err(|error| unstored(&error))?;
+        if found.is_none() && !self.misses.count(peer, hub.clock().now(), MISSES) {
+            let text = "Too many unknown invitations came from your network; try later.";
+            return Err(StanzaError::resource_constraint().text(text));
+        }
+        Ok(found)
+    }
+
+    /// XEP-0379 §3.5: "If the token is considered valid, the client SHOULD automatically approve
+    /// the subscription request … and send a subscription request of its own." §3.1 lets the
+    /// server do it; a token that is not valid is as none (§4.1).
+    async fn meet(self: Arc<Self>, happening: Happening) -> Effects {
+        let Happening { hub, site, party, account, presence } = happening;
+        let mut effects = Effects::default();
+        let preauth = presence.as_ref().and_then(|it| it.body.child("preauth", PREAUTH));
+        let token = preauth.and_then(|preauth| preauth.attribute("token"));
+        let Some(token) = token.map(|token| token.into_owned()) else { return effects };
+        let Ok(Some(invite)) = Invite::find(&hub, self.domain.domain(), &token).await else {
+            return effects;
+        };
+        let is_meant = invite.befriends && invite.inviter.as_ref() == Some(account.jid());
+        if !is_meant || !invite.is_open(&hub) {
+            return effects;
+        }
+        // Whoever uses the last use first has it.
+        if hub.db().batch(vec![invite.spend()]).await.is_err() {
+            return effects;
+        }
+        let guest = party.jid.bare();
+        tracing::info!(account = %account.jid(), %guest, "invitation taken up");
+        for kind in [PresenceType::Subscribed, PresenceType::Subscribe] {
+            hub.speak_for(&site, &account, kind, &guest, &mut effects).await;
+        }
+        effects
     }
 
     /// §3.1: "the entity is already registered": what is on file, without the password.
@@ -170,47 +282,6 @@ impl Register {
         let changed = accounts.set_credentials(jid.as_str(), &credentials).await;
         changed.map_err(|error| unstored(&error)).map(drop)
     }
-
-    /// A name that can be taken for somebody else's serves to deceive.
-    async fn check_lookalikes(&self, hub: &Hub, jid: &BareJid) -> Result<(), StanzaError> {
-        if self.config.lookalikes {
-            return Ok(());
-        }
-        match lookalike::find(hub, jid).await.map_err(|error| unstored(&error))? {
-            None => Ok(()),
-            Some(other) if other == jid.as_str() => Err(taken()),
-            Some(_) => {
-                let text = "This name looks like one that is taken; choose another.";
-                Err(StanzaError::conflict().text(text))
-            }
-        }
-    }
-
-    fn check_password(&self, password: &str) -> Result<(), StanzaError> {
-        if password.chars().count() >= self.config.password_length as usize {
-            return Ok(());
-        }
-        let text = format!("A password has {} characters at least.", self.config.password_length);
-        Err(StanzaError::not_acceptable().text(text))
-    }
-
-    /// Counts one more account for the network that `peer` is in.
-    fn admit(&self, peer: Option<IpAddr>, now: Instant) -> Result<(), StanzaError> {
-        let Some(network) = peer.map(auth::network) else { return Ok(()) };
-        let mut recent = self.recent.lock();
-        if recent.len() >= NETWORKS {
-            recent.retain(|_, made| made.iter().any(|at| now.duration_since(*at) < HOUR));
-        }
-        let is_crowded = recent.len() >= NETWORKS;
-        let made = recent.entry(network).or_default();
-        made.retain(|at| now.duration_since(*at) < HOUR);
-        if is_crowded && made.is_empty() || made.len() >= self.config.per_hour as usize {
-            let error = StanzaError::resource_constraint();
-            return Err(error.text("Too many accounts were made from your network; try later."));
-        }
-        made.push(now);
-        Ok(())
-    }
 }
 
 async fn erase(hub: Hub, site: Arc<waxwing_kernel::Site>, jid: BareJid) {
@@ -227,11 +298,6 @@ fn own_name<P>(ask: &Request<P>, domain: &BareJid) -> Result<String, StanzaError
     local
         .map(str::to_owned)
         .ok_or_else(|| StanzaError::forbidden().text("You have no account here."))
-}
-
-/// §3.1: "another user already has that username": conflict.
-fn taken() -> StanzaError {
-    StanzaError::conflict().text("This name is taken; choose another.")
 }
 
 fn unstored(error: &StoreError) -> StanzaError {
@@ -265,3 +331,13 @@ impl Query {
         }
     }
 }
+
+/// `<preauth/>`
+#[derive(FromXml)]
+#[xml(namespace = PREAUTH, name = "preauth", on_unknown_attribute = Discard,
+      on_unknown_child = Discard)]
+pub struct Preauth {
+    #[xml(attribute)]
+    token: String,
+}
+payload!(Preauth, "preauth", PREAUTH);

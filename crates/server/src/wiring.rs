@@ -187,6 +187,7 @@ fn offer(site: &Site, settings: &HostSettings, config: &Config, secret: [u8; 32]
     host.mechanisms.anonymous = settings.config.anonymous;
     host.mechanisms.external = config.tls.client_authorities.is_some();
     host.registration = site.has_early_routes();
+    host.early_features = site.early_features();
     host.features = site.stream_features();
     host.nonzas = site.nonzas();
     host.inline = site.inline_features();

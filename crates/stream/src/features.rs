@@ -83,6 +83,7 @@ impl Features<'_> {
                 if self.host.registration {
                     empty("register", REGISTER, out);
                 }
+                out.extend(self.host.early_features.iter().map(|feature| &**feature));
             }
             Phase::Bind => {
                 empty("bind", BIND, out);

@@ -34,6 +34,8 @@ pub struct Host {
     pub plain_without_tls: bool,
     /// `jabber:iq:register` is answered before authentication (XEP-0077).
     pub registration: bool,
+    /// Stream features before authentication besides our own; whole elements.
+    pub early_features: Vec<Arc<str>>,
     /// Stream features after authentication besides our own; whole elements.
     pub features: Vec<Arc<str>>,
     /// Namespaces of elements other than stanzas that modules understand once a resource is
@@ -68,6 +70,7 @@ impl Host {
             require_tls: true,
             plain_without_tls: false,
             registration: false,
+            early_features: Vec::new(),
             features: Vec::new(),
             nonzas: Vec::new(),
             sasl2: true,

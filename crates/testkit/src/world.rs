@@ -209,6 +209,7 @@ fn config(modules: &'static [Mount], settings: &str) -> Result<Config, String> {
 fn offer(site: &Site) -> Host {
     let mut host = Host::new(site.domain(), [7; 32]);
     host.registration = site.has_early_routes();
+    host.early_features = site.early_features();
     host.features = site.stream_features();
     host.nonzas = site.nonzas();
     host.inline = site.inline_features();

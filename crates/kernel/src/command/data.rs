@@ -117,7 +117,7 @@ impl CommandAbout {
             Some(table) => list(&mut form, table),
             None => {
                 form.title = Some(self.title());
-                form.fields.push(self.form_type());
+                form.fields.push(said.form.map_or_else(|| self.form_type(), form_type));
                 form.fields.extend(said.facts.iter().map(tell));
             }
         }
@@ -129,8 +129,12 @@ impl CommandAbout {
             Some((protocol, _)) => protocol,
             None => self.node,
         };
-        DataField::new("FORM_TYPE", Some("hidden")).value(name)
+        form_type(name)
     }
+}
+
+fn form_type(name: &str) -> DataField {
+    DataField::new("FORM_TYPE", Some("hidden")).value(name)
 }
 
 impl Said {

@@ -13,6 +13,8 @@ pub struct Said {
     pub facts: Vec<Fact>,
     /// Many things of one kind.
     pub table: Option<Grid>,
+    /// The FORM_TYPE of the answer where it is not that of the question (XEP-0068).
+    pub form: Option<&'static str>,
 }
 
 /// One thing to know.
@@ -65,6 +67,12 @@ impl Said {
     /// Answers with a sentence.
     pub fn note(note: impl Into<String>) -> Self {
         Self { note: note.into(), ..Self::default() }
+    }
+
+    /// Says what the answer is about, as XEP-0068 registers it.
+    pub fn about(mut self, form: &'static str) -> Self {
+        self.form = Some(form);
+        self
     }
 
     /// Adds a single value.

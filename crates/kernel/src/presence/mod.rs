@@ -4,6 +4,7 @@
 //! time: it takes the account's turn, makes the change durable, shows it, drops the turn, and only
 //! then goes on to the other account, so that no two turns are ever held together.
 
+mod befriend;
 mod probe;
 pub mod rules;
 mod subscribe;

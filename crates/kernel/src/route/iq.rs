@@ -8,7 +8,7 @@ use waxwing_xml::Child;
 
 use crate::account::Account;
 use crate::hub::Hub;
-use crate::request::{Call, Request, Scope};
+use crate::request::{Call, Pass, Request, Scope};
 use crate::routes::Ask;
 use crate::site::Site;
 use crate::stage::{Effects, Party};
@@ -58,6 +58,7 @@ impl Hub {
             account,
             stanza: stanza.clone(),
             peer: None,
+            pass: Pass::default(),
             payload: (),
         };
         match call_route(scope, ask, call).await {
@@ -71,7 +72,7 @@ impl Hub {
         &self,
         site: &Arc<Site>,
         stanza: Stanza,
-        peer: IpAddr,
+        (peer, pass): (IpAddr, Pass),
     ) -> Option<Stanza> {
         let ask = match stanza.head.kind {
             Kind::Iq(IqType::Get) => Ask::Get,
@@ -85,6 +86,7 @@ impl Hub {
             account: None,
             stanza: stanza.clone(),
             peer: Some(peer),
+            pass,
             payload: (),
         };
         match call_route(Scope::Early, ask, call).await {

@@ -40,8 +40,8 @@ pub(super) async fn find(hub: &Hub, jid: &BareJid) -> Result<Option<String>, Sto
 }
 
 /// Remembers the name of a new account.
-pub(super) async fn note(hub: &Hub, jid: &BareJid) -> Result<(), StoreError> {
-    hub.db().batch(vec![note_of(jid.as_str(), jid.domain())]).await.map(drop)
+pub(super) fn note(jid: &BareJid) -> Statement {
+    note_of(jid.as_str(), jid.domain())
 }
 
 /// Accounts are made by admins and importers too, who may name them as they like. Both tables lose

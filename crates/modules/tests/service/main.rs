@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod declared;
 mod discovery;
+mod invites;
 mod export;
 mod reports;
 mod upload;

@@ -85,7 +85,8 @@ impl House {
         headers: &[(header::HeaderName, &str)],
         body: Pieces,
     ) -> HttpReply {
-        let (_, route) = self.world.site.router.https().next().unwrap();
+        let mut routes = self.world.site.router.https();
+        let (_, route) = routes.find(|(module, _)| *module == "upload").unwrap();
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap()));
         let request = HttpRequest {
             method,

@@ -58,6 +58,9 @@ fn group(word: &str) -> String {
         "user" => "Make, list, change and remove accounts".to_owned(),
         "session" => "See who is connected, and disconnect".to_owned(),
         "server" => "Tell everybody something".to_owned(),
+        "invite" => "Invite people to make an account".to_owned(),
+        "report" => "See which addresses people reported".to_owned(),
+        "audit" => "See what admins did".to_owned(),
         other => format!("Commands about: {other}"),
     }
 }

@@ -156,18 +156,29 @@ impl Accounts {
         created: i64,
         credentials: &[Credential],
     ) -> Result<(), StoreError> {
+        match self.db.batch(self.creation(jid, created, credentials)).await {
+            Err(StoreError::Conflict(_)) => {
+                Err(StoreError::Conflict(format!("the account {jid} exists already")))
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// The same as statements, to go with others. Their batch fails with
+    /// [`StoreError::Conflict`] when the account exists.
+    pub fn creation(
+        &self,
+        jid: &str,
+        created: i64,
+        credentials: &[Credential],
+    ) -> Vec<Statement> {
         let domain = jid.rsplit_once('@').map_or(jid, |(_, domain)| domain);
         let create = Statement::new(CREATE).with(jid).with(domain).with(created).must_change(1);
         let mut batch = vec![create];
         // What was on its way when an earlier account of this name was erased is not for this one.
         batch.extend(self.db.erasure_but(jid, ACCOUNT.name));
         batch.extend(credentials.iter().map(|credential| keep(jid, credential)));
-        match self.db.batch(batch).await {
-            Err(StoreError::Conflict(_)) => {
-                Err(StoreError::Conflict(format!("the account {jid} exists already")))
-            }
-            other => other.map(drop),
-        }
+        batch
     }
 
     /// The keys of an account, by hash; empty when there is no such account.

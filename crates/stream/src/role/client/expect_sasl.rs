@@ -20,6 +20,8 @@ use crate::sasl::{self, Context, Exchange, Failure, FailureCondition, Mechanism,
 use crate::{CLIENT, FAST, IAP, SASL, SASL2, TLS};
 
 const REGISTER: &str = "jabber:iq:register";
+/// XEP-0445 §4: what comes before a registration by invitation.
+const PREAUTH: &str = "urn:xmpp:pars:0";
 
 /// The state before authentication.
 pub(crate) struct ExpectSasl {
@@ -308,7 +310,7 @@ fn context<'a>(io: &'a Chassis, host: &'a Host) -> Context<'a> {
 
 fn is_registration(stanza: &Stanza) -> bool {
     matches!(stanza.head.kind, Kind::Iq(IqType::Get | IqType::Set))
-        && stanza.body.has("query", REGISTER)
+        && (stanza.body.has("query", REGISTER) || stanza.body.has("preauth", PREAUTH))
 }
 
 fn data_element(out: &mut String, name: &str, profile: Profile, data: &[u8]) {
