@@ -122,10 +122,10 @@ async fn enter(
             if open_at.is_some_and(|open_at| open_at == hub.locked()) {
                 return Ok(session);
             }
-            match check(hub, known, by).await {
+            match Box::pin(check(hub, known, by)).await {
                 Ok(()) => Ok(session),
                 Err(error) => {
-                    session.end(Vec::new()).await;
+                    Box::pin(session.end(Vec::new())).await;
                     Err(error)
                 }
             }

@@ -82,7 +82,8 @@ const DROP_CURRENT: &str = "DELETE FROM token WHERE owner = ?1 AND client = ?2 A
 const USE: &str = "UPDATE token SET is_new = 0, uses = CASE WHEN ?4 > uses THEN ?4 ELSE uses END \
      WHERE owner = ?1 AND client = ?2 AND seed = ?3 AND (?4 < 0 OR ?4 > uses)";
 const DROP_NEW: &str = "DELETE FROM token WHERE owner = ?1 AND client = ?2 AND is_new = 1";
-const ISSUE: &str = "INSERT INTO token (owner, client, is_new, seed, mechanism, issued, expiry, uses) \
+const ISSUE: &str = "INSERT INTO token \
+     (owner, client, is_new, seed, mechanism, issued, expiry, uses) \
      VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, -1)";
 const WITHDRAW: &str = "DELETE FROM token WHERE owner = ?1 AND client = ?2";
 const DROP_EXPIRED: &str = "DELETE FROM token WHERE owner = ?1 AND expiry <= ?2";

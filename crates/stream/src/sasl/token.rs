@@ -62,7 +62,7 @@ impl HashedToken {
         let is_it =
             |key: &&TokenKey| same(&self.hash(key.secret.as_bytes(), "Initiator"), &self.hashed);
         // An account without tokens is not to be told by the time that the answer takes.
-        let found = keys.iter().filter(is_it).last().filter(|_| !same(&nobody, &self.hashed))?;
+        let found = keys.iter().rfind(is_it).filter(|_| !same(&nobody, &self.hashed))?;
         Some((found, self.hash(found.secret.as_bytes(), "Responder")))
     }
 

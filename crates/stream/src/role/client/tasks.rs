@@ -114,7 +114,7 @@ impl Tasks {
         State::Tasks(self)
     }
 
-    fn refuse(self: Box<Self>, io: &mut Chassis, failure: Failure) -> State {
+    fn refuse(self, io: &mut Chassis, failure: Failure) -> State {
         self.back.refuse(io, Profile::Sasl2, Some(self.account), failure)
     }
 }

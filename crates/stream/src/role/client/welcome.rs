@@ -56,8 +56,8 @@ impl Welcome {
             _ => None,
         };
         let by = Installation { agent: agent.clone(), token };
-        let state = Welcome { account, data, request, by, extras, asked: Asked::Admit, back };
-        let state = Box::new(state);
+        let asked = Asked::Admit;
+        let state = Box::new(Welcome { account, data, request, by, extras, asked, back });
         let Some(agent) = agent else { return state.resume(io) };
         let (account, request) = (state.account.clone(), state.request.element.clone());
         io.ask(Question::Admit(Box::new(Admit { account, agent, proof, request })));
@@ -65,7 +65,7 @@ impl Welcome {
     }
 
     /// Nothing may come now: input waits while a question is open.
-    pub(crate) fn element(self: Box<Self>, io: &mut Chassis, element: &Element) -> State {
+    pub(crate) fn element(self, io: &mut Chassis, element: &Element) -> State {
         io.fail(unexpected(element))
     }
 
@@ -119,7 +119,7 @@ impl Welcome {
 
     /// "If that resumption is successful, the server MUST skip resource binding"; XEP-0198 §7.2:
     /// "stream features MUST NOT be sent in this case".
-    fn go_on(self: Box<Self>, io: &mut Chassis, now: Instant, acks: Box<Acks>, h: u32) -> State {
+    fn go_on(self, io: &mut Chassis, now: Instant, acks: Box<Acks>, h: u32) -> State {
         if acks.address().bare() != self.account {
             io.acks = Some(acks);
             return io.fail(StreamError::internal_server_error());
@@ -145,7 +145,7 @@ impl Welcome {
 
     /// No resource was asked for: it is bound as ever (RFC 6120 §7), but "no stream restart
     /// occurs".
-    fn expect_bind(self: Box<Self>, io: &mut Chassis) -> State {
+    fn expect_bind(self, io: &mut Chassis) -> State {
         let account = self.account.as_str().to_owned();
         io.write(|out| self.write_success(out, &account, ""));
         io.enlarge();
@@ -154,7 +154,7 @@ impl Welcome {
         State::ExpectBind(Box::new(ExpectBind::new(self.account, self.by)))
     }
 
-    fn begin(self: Box<Self>, io: &mut Chassis, now: Instant, begun: Begun) -> State {
+    fn begin(self, io: &mut Chassis, now: Instant, begun: Begun) -> State {
         let Begun { address, enabled, bound } = begun;
         let mut inner = String::from("<bound");
         write::attribute(&mut inner, "xmlns", BIND2);
@@ -173,7 +173,7 @@ impl Welcome {
     }
 
     fn open(
-        self: Box<Self>,
+        self,
         io: &mut Chassis,
         now: Instant,
         (address, inactive): (Jid, bool),
@@ -194,7 +194,7 @@ impl Welcome {
 
     /// What was asked for cannot be had, and nothing less was asked for. The client may try again,
     /// also without a part of it.
-    fn give_up(self: Box<Self>, io: &mut Chassis, error: &StanzaError) -> State {
+    fn give_up(self, io: &mut Chassis, error: &StanzaError) -> State {
         let condition = match error.condition {
             Condition::NotAllowed => FailureCondition::AccountDisabled,
             _ => FailureCondition::TemporaryAuthFailure,
