@@ -236,7 +236,7 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
             let addresses = listeners(config);
             let https = addresses.iter().find(|listener| listener.kind == Kind::Https);
             let port = https.map_or(443, |listener| listener.address.port());
-            format!("wss://{domain}:{port}")
+            (format!("wss://{domain}:{port}"), format!("https://{domain}:{port}"))
         }
     };
     let networks = config.http.trusted_proxies.iter().filter_map(|n| n.to_string().parse().ok());
