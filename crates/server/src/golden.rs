@@ -9,14 +9,16 @@ use waxwing_kernel::module::Xep;
 use crate::modules::MODULES;
 
 /// What is implemented below the modules: number, version, where.
-const CORE: [(Xep, &str); 16] = [
+const CORE: [(Xep, &str); 19] = [
     (Xep(82, "1.1.1"), "kernel"),
+    (Xep(124, "1.11.2"), "net"),
     (Xep(128, "1.0.1"), "disco"),
     (Xep(156, "1.4.0"), "net"),
     (Xep(175, "1.2"), "stream"),
     (Xep(178, "1.2"), "stream"),
     (Xep(198, "1.6.3"), "stream"),
     (Xep(199, "2.0.1"), "stream"),
+    (Xep(206, "1.4"), "net"),
     (Xep(368, "1.1.0"), "net"),
     (Xep(386, "1.1.0"), "stream"),
     (Xep(388, "1.0.4"), "stream"),
@@ -24,6 +26,7 @@ const CORE: [(Xep, &str); 16] = [
     (Xep(474, "0.5.0"), "stream"),
     (Xep(478, "0.2.0"), "stream"),
     (Xep(480, "0.2.0"), "stream"),
+    (Xep(487, "0.1.0"), "net"),
     (Xep(509, "0.2.0"), "stream"),
     (Xep(515, "0.1.0"), "stream"),
 ];
