@@ -121,8 +121,8 @@ impl Upload {
         }
         // §3 "The field name MUST be "max-file-size" and the value MUST be in bytes."
         let size = self.config.file_size.0.to_string();
-        let size = Field { kind: None, ..Field::new(FieldType::TextSingle, "max-file-size") }
-            .value(size);
+        let size =
+            Field { kind: None, ..Field::new(FieldType::TextSingle, "max-file-size") }.value(size);
         let info = Info {
             identities: vec![Identity::new("store", "file", Some(NAME))],
             forms: vec![DataForm::new(FormType::Result).about(NS).with(size)],
@@ -209,9 +209,7 @@ impl Upload {
             Purpose::Message => usual,
             // §5.3 "MUST NOT make the file available after the time specified in the expire-before
             // attribute".
-            Purpose::Ephemeral { expire_before } if expire_before > now => {
-                usual.min(expire_before)
-            }
+            Purpose::Ephemeral { expire_before } if expire_before > now => usual.min(expire_before),
             Purpose::Ephemeral { .. } => {
                 let text = "`expire-before` has passed already.";
                 return Err(StanzaError::not_acceptable().text(text));

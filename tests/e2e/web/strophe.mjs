@@ -1,4 +1,5 @@
-// Strophe.js over WebSocket, or BOSH where the URL says so: version 5, or version 4 with `"library": "strophe.js-4"`.
+// Strophe.js over WebSocket, or over BOSH where the URL says so: version 5, or version 4 with
+// `"library": "strophe.js-4"`.
 
 import { given, tell, obey } from './talk.mjs';
 import './xhr.mjs';

@@ -1,4 +1,4 @@
-"""Files by HTTP (XEP-0363): uploads that are not what was announced, and downloads that never end."""
+"""Files by HTTP (XEP-0363): uploads that were not announced so, downloads that never end."""
 
 import asyncio
 import os

@@ -24,8 +24,7 @@ const HELD: &str = "SELECT CAST(SUM(size) AS BIGINT), MIN(expires) FROM upload \
      WHERE owner = ?1 AND bucket = ?2 AND expires > ?3";
 const SLOTS: &str = "SELECT COUNT(*), MIN(expires) FROM upload \
      WHERE owner = ?1 AND state < 2 AND expires > ?2";
-const ALL: &str =
-    "SELECT CAST(SUM(size) AS BIGINT) FROM upload WHERE host = ?1 AND expires > ?2";
+const ALL: &str = "SELECT CAST(SUM(size) AS BIGINT) FROM upload WHERE host = ?1 AND expires > ?2";
 const OLDEST: &str = "SELECT token, size FROM upload WHERE owner = ?1 AND bucket = ?2 \
      AND state = 2 AND expires > ?3 ORDER BY made LIMIT 200";
 const END: &str = "UPDATE upload SET expires = ?2 WHERE token = ?1";
@@ -201,7 +200,8 @@ fn tokens(rows: Vec<Row>) -> Result<Vec<String>, StoreError> {
 }
 
 fn read(token: &str, row: &Row) -> Result<File, StoreError> {
-    let corrupt = |what: &str| StoreError::Corrupt(format!("an upload has no {what} that is known"));
+    let corrupt =
+        |what: &str| StoreError::Corrupt(format!("an upload has no {what} that is known"));
     Ok(File {
         token: token.to_owned(),
         secret: row.text(0)?.to_owned(),

@@ -93,7 +93,8 @@ fn purpose(child: Child<'_>) -> Result<Purpose, StanzaError> {
 /// `type/subtype` with parameters, as RFC 9110 §8.3.1 writes them.
 fn is_media_type(text: &str) -> bool {
     let is_token = |part: &str| {
-        let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_tchar =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         !part.is_empty() && part.bytes().all(is_tchar)
     };
     let essence = text.split(';').next().unwrap_or_default().trim();

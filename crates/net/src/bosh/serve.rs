@@ -107,7 +107,8 @@ async fn bind(net: &Arc<Net>, caller: Caller, headers: &HeaderMap, incoming: Inc
 }
 
 /// Reads a body of at most `early` bytes, or of as many as its beginning says. What is too long is
-/// read on up to `most` bytes and forgotten: a client that is not heard out may not hear the answer.
+/// read on up to `most_read` bytes and forgotten: a client that is not heard out may not hear the
+/// answer.
 async fn read(
     mut incoming: Incoming,
     [early, most_read]: [usize; 2],

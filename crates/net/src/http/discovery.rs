@@ -1,5 +1,5 @@
-//! `/.well-known/host-meta` and `host-meta.json`: where a domain's WebSocket and BOSH are (XEP-0156),
-//! and all other ways in (XEP-0487 0.1.0).
+//! `/.well-known/host-meta` and `host-meta.json`: where a domain's WebSocket and BOSH are
+//! (XEP-0156), and all other ways in (XEP-0487 0.1.0).
 
 use std::net::IpAddr;
 

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use waxwing_kernel::http::{
-    Content, HeaderMap, HeaderValue, HttpReply, Method, StatusCode, header,
-    percent_encoded,
+    Content, HeaderMap, HeaderValue, HttpReply, Method, StatusCode, header, percent_encoded,
 };
 
 use super::{find, nothing};
@@ -168,7 +167,8 @@ fn manner(kind: Option<&str>) -> (String, &'static str) {
 /// RFC 6266 §4.3: the name, and for those who do not know `filename*` one in ASCII.
 fn disposition(manner: &str, name: &str) -> String {
     let is_safe = |letter: char| letter == ' ' || letter.is_ascii_graphic();
-    let plain = |letter: char| if is_safe(letter) && !"\"\\%".contains(letter) { letter } else { '_' };
+    let plain =
+        |letter: char| if is_safe(letter) && !"\"\\%".contains(letter) { letter } else { '_' };
     let ascii: String = name.chars().map(plain).collect();
     format!("{manner}; filename=\"{ascii}\"; filename*=UTF-8''{}", percent_encoded(name))
 }

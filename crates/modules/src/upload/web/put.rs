@@ -11,9 +11,9 @@ use waxwing_kernel::http::{HttpReply, HttpRequest, Intake, StatusCode, header};
 use waxwing_store::StoreError;
 
 use super::{find, unreachable};
+use crate::upload::Upload;
 use crate::upload::file::{File, State};
 use crate::upload::folder::{Draft, Folder};
-use crate::upload::Upload;
 
 /// A row outlives its upload by this long, so that it is not swept away under it.
 const GRACE_MILLIS: i64 = 60_000;
