@@ -56,11 +56,11 @@ impl Default for Limits {
             password_waiting: 1024,
             password_waiting_per_address: 64,
             session_rate: Rate {
-                stanzas: Flow { per_second: 2_000, burst: 10_000 },
+                stanzas: Flow { per_second: 2_000, burst: 1_000 },
                 bytes: Flow { per_second: 2 << 20, burst: 16 << 20 },
             },
             account_rate: Rate {
-                stanzas: Flow { per_second: 4_000, burst: 20_000 },
+                stanzas: Flow { per_second: 4_000, burst: 2_000 },
                 bytes: Flow { per_second: 4 << 20, burst: 32 << 20 },
             },
             early_rate: Rate {

@@ -56,8 +56,8 @@ crate::section! {
         /// Stanzas that one session may send each second, on average; 0: no limit. Whoever sends
         /// more is not refused: its connection is read more slowly.
         pub session_stanzas: u32 = 2000 in 0..=1_000_000,
-        /// Stanzas that one session may send at once.
-        pub session_stanzas_burst: u32 = 10_000 in 100..=10_000_000,
+        /// Stanzas that one session may send at once. While they are worked off, others wait longer.
+        pub session_stanzas_burst: u32 = 1000 in 100..=10_000_000,
         /// Bytes that one session may send each second, on average; 0: no limit.
         pub session_rate: Bytes = "2 MiB" in "0 B"..="4 GiB",
         /// Bytes that one session may send at once.
@@ -65,7 +65,7 @@ crate::section! {
         /// Stanzas that all sessions of one account may send each second, on average; 0: no limit.
         pub account_stanzas: u32 = 4000 in 0..=1_000_000,
         /// Stanzas that all sessions of one account may send at once.
-        pub account_stanzas_burst: u32 = 20_000 in 100..=10_000_000,
+        pub account_stanzas_burst: u32 = 2000 in 100..=10_000_000,
         /// Bytes that all sessions of one account may send each second, on average; 0: no limit.
         pub account_rate: Bytes = "4 MiB" in "0 B"..="4 GiB",
         /// Bytes that all sessions of one account may send at once.
