@@ -45,11 +45,7 @@ pub(crate) async fn bind(
 
 /// The same along with the authentication: under a resource that stays the same for this client,
 /// and with what it asks for enabled before anybody can write to it.
-pub(crate) async fn begin(
-    hub: &Hub,
-    inline: &Inline,
-    how: How,
-) -> Result<Session, StanzaError> {
+pub(crate) async fn begin(hub: &Hub, inline: &Inline, how: How) -> Result<Session, StanzaError> {
     let (site, known) = owner(hub, &inline.account).await?;
     let agent = inline.by.agent.as_deref();
     let client = agent.map(|agent| ClientId::of(&site, known.jid(), agent));

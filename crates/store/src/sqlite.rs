@@ -102,7 +102,7 @@ async fn start(
 
 fn start_readers(file: &File) -> Result<Readers, OpenError> {
     let count = file.limits.readers.max(1);
-    let (counter, seats) = Desk::new(file.limits.queue_reads, count);
+    let (counter, seats) = Desk::open(file.limits.queue_reads, count);
     for seat in seats {
         let connection = file.open_reader()?;
         spawn("store-reader", move || reader::run(connection, seat))?;

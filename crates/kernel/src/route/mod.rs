@@ -49,9 +49,7 @@ impl Hub {
     ) {
         let Err(mut stanza) = self.route_at_once(home, from, stanza, None, effects) else { return };
         let Some(to) = stanza.head.to.clone() else { return };
-        if let Outcome::Stop =
-            self.leave(home, from, &Party::new(to, None), &mut stanza, effects)
-        {
+        if let Outcome::Stop = self.leave(home, from, &Party::new(to, None), &mut stanza, effects) {
             return;
         }
         self.arrive(from, stanza, effects).await;

@@ -166,12 +166,7 @@ impl Accounts {
 
     /// The same as statements, to go with others. Their batch fails with
     /// [`StoreError::Conflict`] when the account exists.
-    pub fn creation(
-        &self,
-        jid: &str,
-        created: i64,
-        credentials: &[Credential],
-    ) -> Vec<Statement> {
+    pub fn creation(&self, jid: &str, created: i64, credentials: &[Credential]) -> Vec<Statement> {
         let domain = jid.rsplit_once('@').map_or(jid, |(_, domain)| domain);
         let create = Statement::new(CREATE).with(jid).with(domain).with(created).must_change(1);
         let mut batch = vec![create];

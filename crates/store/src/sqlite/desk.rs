@@ -32,7 +32,7 @@ pub(crate) struct Counter(Arc<Desk>);
 
 impl Desk {
     /// A desk with room for so many reads, and a seat for each of its threads.
-    pub(super) fn new(room: usize, seats: usize) -> (Counter, Vec<Seat>) {
+    pub(super) fn open(room: usize, seats: usize) -> (Counter, Vec<Seat>) {
         let waiting = Waiting { errands: VecDeque::new(), idle: 0, seats, is_closed: false };
         let (waiting, bell) = (Mutex::new(waiting), Condvar::new());
         let desk = Arc::new(Self { waiting, bell, room: room.max(1) });
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn whoever_sleeps_is_woken_and_ends_with_the_last_who_asks() {
-        let (counter, seats) = Desk::new(1000, 3);
+        let (counter, seats) = Desk::open(1000, 3);
         let work = |seat: Seat| {
             thread::spawn(move || {
                 let mut done = 0;
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn more_than_there_is_room_for_is_refused() {
-        let (counter, _seats) = Desk::new(2, 1);
+        let (counter, _seats) = Desk::open(2, 1);
         assert!(counter.put(errand().0, false).is_ok() && counter.put(errand().0, false).is_ok());
         assert_eq!(counter.put(errand().0, false), Err(StoreError::Busy));
         assert_eq!(counter.put(errand().0, true), Ok(()));
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn when_the_last_thread_has_gone_nobody_waits_in_vain() {
-        let (counter, seats) = Desk::new(2, 2);
+        let (counter, seats) = Desk::open(2, 2);
         let (errand_left, answer) = errand();
         counter.put(errand_left, false).expect("there is room");
         drop(seats);
