@@ -6,7 +6,8 @@ SIGKILL. It is started again on the same data folder, everybody signs in, and th
 
 * every message that was acknowledged to its sender, and not refused with an error, has arrived;
 * nobody got a message twice in one session, nor again after it had been taken in peace;
-* what one sender said to one receiver came in order.
+* what one sender said to one receiver came in order;
+* what was acknowledged is in the archives of both sides, once.
 
     python tests/durability/run.py [--server waxwing|prosody] [--storage URL] [--rounds 24]
         [--seed N]
@@ -197,6 +198,25 @@ class Test:
         what = f"round {number}: killed after {delay:.2f} s, {said} messages acknowledged"
         self.verdict(what, faults)
 
+    async def check_archives(self):
+        """Everybody reads the own archive."""
+        faults = []
+        promised = {kind: set(ids) for kind, ids in self.promised.items()}
+        for i in range(SENDERS):
+            own = {id for ids in self.promised.values() for id in ids if id.split("-")[1] == str(i)}
+            promised[f"sender{i}"] = own
+        for name, ids in promised.items():
+            wire = Wire(self.server, name, PASSWORD, "h")
+            await wire.sign_in(managed=False)
+            filed = await wire.history()
+            await wire.close()
+            if missing := ids - set(filed):
+                some = ", ".join(sorted(missing)[:5])
+                faults.append(f"{len(missing)} not in the archive of {name}: {some}")
+            if len(filed) > len(set(filed)):
+                faults.append(f"{len(filed) - len(set(filed))} twice in the archive of {name}")
+        self.verdict("what was acknowledged is in both archives, once", faults)
+
     def verdict(self, what, faults):
         print(f"{'FAIL' if faults else 'ok  '} {what}", flush=True)
         for fault in faults[:10]:
@@ -225,6 +245,7 @@ async def run(options):
                 test.verdict("the time", [f"only {number} rounds in {SECONDS_MAX} s"])
                 break
             await test.round(number)
+        await test.check_archives()
         test.check_that_it_was_a_test()
     except Exception as error:
         test.verdict("the run", [repr(error), server.log_tail()])

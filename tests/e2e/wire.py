@@ -14,6 +14,8 @@ from xml.sax.saxutils import escape
 from servers import DOMAIN
 
 SASL = "{urn:ietf:params:xml:ns:xmpp-sasl}"
+MAM = "urn:xmpp:mam:2"
+RSM = "http://jabber.org/protocol/rsm"
 SM = "{urn:xmpp:sm:3}"
 CLIENT = "{jabber:client}"
 STANZAS = {CLIENT + name for name in ("message", "presence", "iq")}
@@ -36,6 +38,7 @@ class Wire:
         self.domain = domain
         self.binding = binding  # from the certificate's bytes to channel binding data, for -PLUS
         self.heard = []  # (id, is from the offline store), in order of arrival
+        self.filed = []  # ids of messages from the archive
         self.refused = set()  # ids that came back as errors
         self.acked = set()  # ids that the server has acknowledged
         self.unacked = []  # ids of stanzas sent since <enable/>, None for those without
@@ -167,6 +170,22 @@ class Wire:
             if len(self.heard) == before:
                 return
 
+    async def history(self):
+        """The ids of all messages in the account's archive (XEP-0313), in order."""
+        ids, after = [], ""
+        while True:
+            self.filed = []
+            answer = await self._ask(
+                f"<iq type='set' id='history'><query xmlns='{MAM}'><set xmlns='{RSM}'>"
+                f"<max>100</max>{after}</set></query></iq>"
+            )
+            ids += self.filed
+            fin = answer.find(f"{{{MAM}}}fin")
+            if fin.get("complete") == "true":
+                return ids
+            last = fin.find(f"{{{RSM}}}set/{{{RSM}}}last").text
+            after = f"<after>{last}</after>"
+
     async def close(self):
         """Ends the stream in order and waits for the server to do so too."""
         if not self.is_lost:
@@ -250,6 +269,10 @@ class Wire:
 
     def _hear(self, message):
         id = message.get("id")
+        result = message.find(f"{{{MAM}}}result")
+        if result is not None:
+            self.filed.append(result.find(f".//{CLIENT}message").get("id"))
+            return
         if message.get("type") == "error":
             self.refused.add(id)
         elif message.find(CLIENT + "body") is not None:
