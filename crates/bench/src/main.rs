@@ -51,9 +51,11 @@ const OPERATIONS: &[Operation] = &[
     once("chat-16", sessions::chat_burst, (15, 90)).split(sessions::BURST),
     once("chat-carbon", sessions::chat_carbon, (200, 1200)),
     once("chat-promised", sessions::chat_promised, (100, 500)).wide(),
+    once("chat-archived", sessions::chat_archived, (200, 1200)).wide(),
     once("presence", sessions::presence, (4, 24)).split(sessions::CONTACTS),
     once("ping", sessions::ping, (200, 1200)),
     once("spool", spool::append, (200, 1200)).wide(),
+    once("archive", spool::file, (200, 1200)).wide(),
     once("login", login::login, (20, 100)).wide(),
 ];
 

@@ -33,6 +33,11 @@ pub(crate) async fn world() -> Outcome<World> {
     World::start(Plan { settings, ..Plan::in_memory(MODULES) }).await
 }
 
+/// The same with the archive.
+pub(crate) async fn archiving_world() -> Outcome<World> {
+    World::start(Plan::in_memory(MODULES)).await
+}
+
 /// A client and its connection.
 pub(crate) struct Peer {
     link: Link,

@@ -4,7 +4,7 @@ use waxwing_store::domains::roster::{Item, Roster};
 use waxwing_stream::Framing;
 use waxwing_testkit::World;
 
-use crate::peer::{DOMAIN, Peer, block_on, world};
+use crate::peer::{DOMAIN, Peer, archiving_world, block_on, world};
 use crate::stanzas;
 use crate::{Outcome, Runs};
 
@@ -23,6 +23,20 @@ pub(crate) fn chat(runs: Runs) -> Outcome {
 /// The same over WebSocket's.
 pub(crate) fn chat_websocket(runs: Runs) -> Outcome {
     block_on(chat_over(Framing::WebSocket, stanzas::chat(XMLNS), runs))
+}
+
+/// One message that both archives keep.
+pub(crate) fn chat_archived(runs: Runs) -> Outcome {
+    block_on(async {
+        let world = archiving_world().await?;
+        let (mut romeo, mut juliet) = couple(&world, Framing::Tcp).await?;
+        let message = stanzas::chat("");
+        for _ in 0..runs.now {
+            romeo.say(&message).await?;
+            expect(&juliet.hear().await?, "</message>")?;
+        }
+        world.hub().db().batch(Vec::new()).await.map(drop).map_err(|error| error.to_string())
+    })
 }
 
 async fn chat_over(framing: Framing, message: String, runs: Runs) -> Outcome {
@@ -151,12 +165,17 @@ async fn befriend(world: &World, name: &str, others: &[String]) -> Outcome {
 /// Romeo and Juliet, both online.
 async fn pair(framing: Framing) -> Outcome<(World, Peer, Peer)> {
     let world = world().await?;
+    let (romeo, juliet) = couple(&world, framing).await?;
+    Ok((world, romeo, juliet))
+}
+
+async fn couple(world: &World, framing: Framing) -> Outcome<(Peer, Peer)> {
     for name in ["romeo", "juliet"] {
         world.add_account(&format!("{name}@{DOMAIN}")).await?;
     }
-    let romeo = Peer::present(&world, framing, "romeo", "orchard").await?;
-    let juliet = Peer::present(&world, framing, "juliet", "balcony").await?;
-    Ok((world, romeo, juliet))
+    let romeo = Peer::present(world, framing, "romeo", "orchard").await?;
+    let juliet = Peer::present(world, framing, "juliet", "balcony").await?;
+    Ok((romeo, juliet))
 }
 
 /// That something ends so: a benchmark of the wrong thing would be a fast one.

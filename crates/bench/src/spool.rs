@@ -1,5 +1,6 @@
-//! One message into the spool: a commit of its own on SQLite in memory.
+//! One message into the spool, or into an archive: a commit of its own on SQLite in memory.
 
+use waxwing_store::domains::archive::{Archive, Entry};
 use waxwing_store::domains::offline::{Offline, Spooled};
 use waxwing_store::{Db, Limits, Location};
 
@@ -21,6 +22,26 @@ pub(crate) fn append(runs: Runs) -> Outcome {
                 stanza: stanza.clone(),
             };
             db.batch(vec![Offline::append(row)]).await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn file(runs: Runs) -> Outcome {
+    block_on(async {
+        let opened = Db::open(&Location::Memory, Limits::default()).await;
+        let db = opened.map_err(|error| error.to_string())?;
+        db.migrate(Archive::TABLES).await.map_err(|error| error.to_string())?;
+        let stanza = stanzas::chat(" xmlns='jabber:client'");
+        for number in 0..runs.now as i64 {
+            let entry = Entry {
+                number,
+                owner: "juliet@localhost".into(),
+                peer: "romeo@localhost".into(),
+                resource: "orchard".into(),
+                stanza: stanza.clone(),
+            };
+            db.batch(vec![Archive::append(entry)]).await.map_err(|error| error.to_string())?;
         }
         Ok(())
     })
