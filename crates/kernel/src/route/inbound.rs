@@ -122,8 +122,8 @@ impl Hub {
     }
 
     /// Refuses a stanza. XEP-0313 §6.1: "If an entity … rejects an incoming message …, that message
-    /// should not appear in the archive for the entity that rejected it": there were so many records
-    /// before.
+    /// should not appear in the archive for the entity that rejected it": there were so many
+    /// records before.
     fn reject(
         &self,
         from: &Party,

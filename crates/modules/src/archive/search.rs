@@ -1,8 +1,8 @@
 //! Finding messages by their words (XEP-0431, version 0.2.0).
 //!
 //! The words of an archive are indexed when its owner first asks for some, from the youngest
-//! message on. One question does a part of that; the rest is done behind it, and until then the answer says
-//! that it is not stable (XEP-0313 §4.3.2).
+//! message on. One question does a part of that; the rest is done behind it, and until then the
+//! answer says that it is not stable (XEP-0313 §4.3.2).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

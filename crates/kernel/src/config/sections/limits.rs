@@ -56,7 +56,7 @@ crate::section! {
         /// Stanzas that one session may send each second, on average; 0: no limit. Whoever sends
         /// more is not refused: its connection is read more slowly.
         pub session_stanzas: u32 = 2000 in 0..=1_000_000,
-        /// Stanzas that one session may send at once. While they are worked off, others wait longer.
+        /// Stanzas that one session may send at once. While these are worked off, others wait.
         pub session_stanzas_burst: u32 = 1000 in 100..=10_000_000,
         /// Bytes that one session may send each second, on average; 0: no limit.
         pub session_rate: Bytes = "2 MiB" in "0 B"..="4 GiB",
