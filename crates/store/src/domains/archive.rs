@@ -73,6 +73,9 @@ impl Archive {
     pub const QUERIES: [&'static [&'static str]; 4] =
         [select::STATEMENTS, preferences::STATEMENTS, retraction::STATEMENTS, search::STATEMENTS];
 
+    /// Pages and counts as SQLite is asked for them.
+    pub const ON_SQLITE: &'static [&'static str] = select::ON_SQLITE;
+
     /// The archives in `db`.
     pub fn new(db: Db) -> Self {
         Self { db }

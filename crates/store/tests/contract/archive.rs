@@ -4,7 +4,7 @@ use waxwing_store::domains::archive::{
     Archive, Entry, Order, Preferences, Preset, Retraction, Selection, With, Words,
 };
 use waxwing_store::domains::secrets::Secrets;
-use waxwing_store::{Db, StoreError};
+use waxwing_store::{Db, Statement, StoreError};
 
 use crate::ground::{Ground, grounds};
 
@@ -64,6 +64,29 @@ async fn pages_are_ranges_from_either_end() {
         assert_eq!(page(&balcony, Order::Falling, 2).await, [10, 8], "{}", ground.name);
         assert_eq!(page(&hers, Order::Rising, 9).await, [11], "{}", ground.name);
         assert!(page(&nobodys, Order::Rising, 9).await.is_empty(), "{}", ground.name);
+    }
+}
+
+/// A page costs the same however long the archive is: nothing is sorted, and nothing passed over.
+#[tokio::test]
+async fn questions_walk_an_index() {
+    let ground = crate::ground::file();
+    let db = open(&ground).await;
+    for sql in Archive::ON_SQLITE.iter().chain(Archive::STATEMENTS) {
+        let explain = Statement::new(format!("EXPLAIN QUERY PLAN {sql}").leak());
+        let places = (1..7).filter(|place| sql.contains(&format!("?{place}")));
+        let explain = places.fold(explain, |explain, _| explain.with(1_i64));
+        let plan = db.query(explain).await.unwrap();
+        let plan: Vec<_> = plan.iter().map(|row| row.text(3).unwrap().to_owned()).collect();
+        let plan = plan.join("; ");
+        let index = match *sql {
+            sql if sql.starts_with("INSERT") => "",
+            sql if sql.contains("peer = ") => "INDEX archive_peer (owner=? AND peer=? AND id>?",
+            sql if sql.contains("id = ?2") => "INTEGER PRIMARY KEY (rowid=?)",
+            sql if sql.contains("WHERE") => "INDEX archive_owner (owner=?",
+            _ => "SCAN archive", // the very last, by its number
+        };
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Retractions that are filed and not carried out yet (XEP-0424).
 
+use super::select::conversations;
 use super::{Archive, Entry, read};
 use crate::{Row, Statement, StoreError, Table};
 
@@ -29,13 +30,21 @@ const NOTE: &str =
 const WAITING: &str = "SELECT id, owner, peer, target FROM archive_retraction ORDER BY id LIMIT ?1";
 const DONE: &str = "DELETE FROM archive_retraction WHERE id = ?1";
 /// What is taken back is looked for in the last messages of the conversation, by its text.
-const LIKELY: &str = "SELECT id, owner, peer, resource, stanza FROM \
-     (SELECT id, owner, peer, resource, stanza FROM archive \
-      WHERE owner = ?1 AND peer = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?5) AS latest \
-     WHERE stanza LIKE ?4 ESCAPE '!' ORDER BY id DESC LIMIT 16";
+macro_rules! likely {
+    ($engine:ident) => {
+        concat!(
+            "SELECT id, owner, peer, resource, stanza FROM \
+             (SELECT id, owner, peer, resource, stanza FROM archive",
+            conversations!($engine),
+            " WHERE owner = ?1 AND peer = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?5) AS latest \
+             WHERE stanza LIKE ?4 ESCAPE '!' ORDER BY id DESC LIMIT 16"
+        )
+    };
+}
+const LIKELY: [&str; 2] = [likely!(sqlite), likely!(postgres)];
 const REPLACE: &str = "UPDATE archive SET stanza = ?3 WHERE id = ?2 AND owner = ?1";
 
-pub(super) const STATEMENTS: &[&str] = &[NOTE, WAITING, DONE, LIKELY, REPLACE];
+pub(super) const STATEMENTS: &[&str] = &[NOTE, WAITING, DONE, LIKELY[1], REPLACE];
 
 impl Archive {
     /// Notes that a message is to be taken back.
@@ -78,7 +87,7 @@ impl Archive {
             pattern.push(c);
         }
         pattern.push('%');
-        let ask = Statement::new(LIKELY)
+        let ask = Statement::new(LIKELY[usize::from(self.db.is_postgres())])
             .with(retraction.owner.as_str())
             .with(retraction.peer.as_str())
             .with(retraction.number)

@@ -36,12 +36,25 @@ pub enum Order {
     Falling,
 }
 
+/// The index of conversations, which SQLite must be told to take: without statistics it may as well
+/// walk past all that was said to others.
+macro_rules! conversations {
+    (sqlite) => {
+        " INDEXED BY archive_peer"
+    };
+    (postgres) => {
+        ""
+    };
+}
+pub(super) use conversations;
+
 /// A page with one condition more, in one order.
 macro_rules! page {
-    ($condition:literal, $order:literal) => {
+    ($index:expr, $condition:literal, $order:literal) => {
         concat!(
-            "SELECT id, owner, peer, resource, stanza FROM archive \
-             WHERE owner = ?1 AND id > ?2 AND id < ?3",
+            "SELECT id, owner, peer, resource, stanza FROM archive",
+            $index,
+            " WHERE owner = ?1 AND id > ?2 AND id < ?3",
             $condition,
             " ORDER BY id",
             $order,
@@ -52,36 +65,44 @@ macro_rules! page {
 
 /// How many there are with one condition more, counted up to a bound.
 macro_rules! count {
-    ($condition:literal) => {
+    ($index:expr, $condition:literal) => {
         concat!(
-            "SELECT COUNT(*) FROM (SELECT id FROM archive \
-             WHERE owner = ?1 AND id > ?2 AND id < ?3",
+            "SELECT COUNT(*) FROM (SELECT id FROM archive",
+            $index,
+            " WHERE owner = ?1 AND id > ?2 AND id < ?3",
             $condition,
             " LIMIT ?4) AS counted"
         )
     };
 }
 
-const ALL: [&str; 2] = [page!("", ""), page!("", " DESC")];
-const ACCOUNT: [&str; 2] = [page!(" AND peer = ?5", ""), page!(" AND peer = ?5", " DESC")];
-const RESOURCE: [&str; 2] = [
-    page!(" AND peer = ?5 AND resource = ?6", ""),
-    page!(" AND peer = ?5 AND resource = ?6", " DESC"),
-];
-const COUNTS: [&str; 3] =
-    [count!(""), count!(" AND peer = ?5"), count!(" AND peer = ?5 AND resource = ?6")];
+/// For everybody, an account, or a resource: pages rising and falling, and the count.
+macro_rules! questions {
+    ($engine:ident) => {
+        [
+            [page!("", "", ""), page!("", "", " DESC"), count!("", "")],
+            [
+                page!(conversations!($engine), " AND peer = ?5", ""),
+                page!(conversations!($engine), " AND peer = ?5", " DESC"),
+                count!(conversations!($engine), " AND peer = ?5"),
+            ],
+            [
+                page!(conversations!($engine), " AND peer = ?5 AND resource = ?6", ""),
+                page!(conversations!($engine), " AND peer = ?5 AND resource = ?6", " DESC"),
+                count!(conversations!($engine), " AND peer = ?5 AND resource = ?6"),
+            ],
+        ]
+    };
+}
 
-pub(super) const STATEMENTS: &[&str] = &[
-    ALL[0],
-    ALL[1],
-    ACCOUNT[0],
-    ACCOUNT[1],
-    RESOURCE[0],
-    RESOURCE[1],
-    COUNTS[0],
-    COUNTS[1],
-    COUNTS[2],
-];
+const QUESTIONS: [[[&str; 3]; 3]; 2] = [questions!(sqlite), questions!(postgres)];
+const COUNT: usize = 2;
+
+/// Those for PostgreSQL are understood by both.
+pub(super) const STATEMENTS: &[&str] = QUESTIONS[1].as_flattened();
+
+/// Those for SQLite.
+pub(super) const ON_SQLITE: &[&str] = QUESTIONS[0].as_flattened();
 
 impl Archive {
     /// The first `limit` messages of a selection in this order.
@@ -94,12 +115,8 @@ impl Archive {
         order: Order,
         limit: u32,
     ) -> Result<Vec<Entry>, StoreError> {
-        let sql = match selection.with {
-            With::Anybody => ALL,
-            With::Account(_) => ACCOUNT,
-            With::Resource(..) => RESOURCE,
-        };
-        let statement = selection.ask(sql[usize::from(order == Order::Falling)], limit);
+        let sql = self.question(selection.with, usize::from(order == Order::Falling));
+        let statement = selection.ask(sql, limit);
         self.db.query(statement).await?.iter().map(read).collect()
     }
 
@@ -108,13 +125,18 @@ impl Archive {
     /// # Errors
     /// The store's.
     pub async fn count(&self, selection: &Selection<'_>, limit: u32) -> Result<u64, StoreError> {
-        let sql = match selection.with {
-            With::Anybody => COUNTS[0],
-            With::Account(_) => COUNTS[1],
-            With::Resource(..) => COUNTS[2],
-        };
+        let sql = self.question(selection.with, COUNT);
         let row = self.db.query_one(selection.ask(sql, limit)).await?;
         row.map_or(Ok(0), |row| row.int(0)).map(i64::unsigned_abs)
+    }
+
+    fn question(&self, with: With<'_>, kind: usize) -> &'static str {
+        let of_engine = QUESTIONS[usize::from(self.db.is_postgres())];
+        match with {
+            With::Anybody => of_engine[0][kind],
+            With::Account(_) => of_engine[1][kind],
+            With::Resource(..) => of_engine[2][kind],
+        }
     }
 }
 
