@@ -86,3 +86,47 @@ impl Hub {
         Ok(line)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use waxwing_jid::BareJid;
+    use waxwing_store::{Db, Limits, Location};
+
+    use super::*;
+    use crate::account::Facts;
+    use crate::clock::Clock;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn a_line_waits_for_what_has_a_lower_number_and_no_row_yet() {
+        let db = Db::open(&Location::Memory, Limits::default()).await.unwrap();
+        let metrics = Arc::new(Metrics::new("0", "test"));
+        let hub = Hub::new(db, Clock::simulated(1, 1), crate::Limits::default(), metrics);
+        let account = async |jid: &str| {
+            let loaded = Facts::default().load(hub.db(), BareJid::new(jid).unwrap(), false).await;
+            Arc::new(loaded.unwrap())
+        };
+        let (romeo, juliet) = (account("romeo@localhost").await, account("juliet@localhost").await);
+        let (first, second) = (Ticket::draw(&romeo, &hub), Ticket::draw(&romeo, &hub));
+        let last = second.number();
+        // Another's archive is another's.
+        assert!(hub.line(&juliet).await.unwrap() > last);
+        let mut line = pin!(hub.line(&romeo));
+        let mut waits = || {
+            let cx = &mut Context::from_waker(Waker::noop());
+            line.as_mut().poll(cx).is_pending()
+        };
+        assert!(waits());
+        drop(second);
+        assert!(waits());
+        // What comes later is above the line, and not waited for.
+        let third = Ticket::draw(&romeo, &hub);
+        drop(first);
+        let drawn = line.await.unwrap();
+        assert!(last < drawn && drawn < third.number());
+    }
+}

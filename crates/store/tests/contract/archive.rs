@@ -132,6 +132,22 @@ async fn the_oldest_go_first() {
 }
 
 #[tokio::test]
+async fn who_has_caught_up_sees_all_that_was_submitted_before() {
+    const ROWS: i64 = 400;
+    for ground in grounds() {
+        let db = open(&ground).await;
+        let archive = Archive::new(db.clone());
+        for round in 1..=10 {
+            for number in (round - 1) * ROWS + 1..=round * ROWS {
+                drop(db.submit(vec![Archive::append(entry(number, ROMEO, JULIET, ""))]));
+            }
+            archive.catch_up().await.unwrap();
+            assert_eq!(archive.last_number().await, Ok(round * ROWS), "{}", ground.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_number_is_given_once() {
     for ground in grounds() {
         let db = open(&ground).await;
