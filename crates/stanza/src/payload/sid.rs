@@ -28,7 +28,7 @@ pub fn has_any(body: &Body) -> bool {
 
 /// Removes every `<stanza-id/>` that claims to be by `owner`.
 ///
-/// §3 rule 2: "entities, which encounter a <stanza-id/> element where the 'by' attribute matches
+/// §3 rule 2: "entities, which encounter a `<stanza-id/>` element where the 'by' attribute matches
 /// the 'by' attribute they would otherwise set, MUST delete that element".
 pub fn remove(body: &mut Body, owner: &BareJid) {
     body.retain(|child| {
