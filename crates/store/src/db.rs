@@ -71,7 +71,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            queue_batches: 16_384,
+            queue_batches: 65_536,
             queue_bytes: 64 * 1024 * 1024,
             group_batches: 512,
             queue_reads: 16_384,
@@ -262,6 +262,12 @@ impl Db {
     /// Whether the engine is PostgreSQL, for what the two do not have in common.
     pub(crate) fn is_postgres(&self) -> bool {
         self.engine.name == postgres::NAME
+    }
+
+    /// Whether so much waits to be written that whoever writes more should wait. It comes well
+    /// before anything is refused.
+    pub fn lags(&self) -> bool {
+        self.engine.queue.lags()
     }
 
     /// How many reads and batches were asked for so far.

@@ -104,6 +104,12 @@ impl Queue {
         self.sender.is_closed()
     }
 
+    /// Whether so much waits that it is time to wait for it: an eighth of the bytes that may, or
+    /// half of the batches.
+    pub(crate) fn lags(&self) -> bool {
+        self.waiting() > self.bytes / 8 || self.sender.capacity() < self.sender.max_capacity() / 2
+    }
+
     /// Bytes that wait to be written.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -204,5 +210,31 @@ impl Pulse {
 
     pub(crate) fn fault(&self) -> Option<StoreError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(bytes: usize) -> Vec<Statement> {
+        vec![Statement::new("").with("x".repeat(bytes))]
+    }
+
+    #[test]
+    fn a_queue_lags_before_it_is_full() {
+        let overhead = batch(0)[0].weight();
+        for (batches, bytes, size, until) in
+            [(8, 1 << 20, 0, 5), (100, 8 * (1000 + overhead), 1000, 2)]
+        {
+            let (queue, mut waiting) = Queue::new(batches, bytes);
+            for number in 1..=until {
+                assert!(!queue.lags(), "{number} of {batches}");
+                drop(queue.submit(batch(size)));
+            }
+            assert!(queue.lags(), "{batches}");
+            waiting.take_blocking(&mut Vec::new(), batches);
+            assert!(!queue.lags(), "{batches}");
+        }
     }
 }

@@ -114,8 +114,10 @@ impl Line {
             (limits.outbox_bytes, limits.pending_commits)
         };
         let is_drained = stream.outbox().text.len() < outbox_bytes;
+        // When the store falls behind, what it has of this client comes first.
+        let is_heavy = !session.pending.is_empty() && session.hub.db().lags();
         Listen {
-            reads: is_drained && session.pending.len() < pending_commits,
+            reads: is_drained && !is_heavy && session.pending.len() < pending_commits,
             deliveries: is_drained && stream.has_room(),
             stream,
             wire: &mut **wire,

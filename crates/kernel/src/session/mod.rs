@@ -91,8 +91,6 @@ pub(crate) struct Session {
     resume_seconds: u32,
     /// Whether the client turned stream management on: then it is owed acknowledgements.
     is_acknowledged: bool,
-    /// Messages filed in archives since one was waited for.
-    unwaited: u8,
     pace: Pace,
     /// Whose place it took, until that one has said goodbye.
     older: Option<Mailbox>,
@@ -117,7 +115,6 @@ impl Session {
             resumption: None,
             resume_seconds: 0,
             is_acknowledged: false,
-            unwaited: 0,
             pace: Pace::default(),
             older: None,
         }

@@ -15,9 +15,6 @@ use crate::request::{Scope, unstored};
 use crate::session::{Decision, Pending, Session};
 use crate::stage::{Effects, Party};
 
-/// Messages of one session that may be filed in archives before one is waited for.
-const UNWAITED: u8 = 64;
-
 impl Session {
     /// One stanza of the client.
     pub(super) async fn on_stanza(&mut self, stream: &mut Stream, seq: u64, stanza: Stanza) {
@@ -35,8 +32,7 @@ impl Session {
     }
 
     /// Gives the store what a stanza leaves there, in one batch. Archives alone are not waited for
-    /// when we owe the sender nothing: but every so often they are, so that a client cannot write
-    /// faster than the store.
+    /// when we owe the sender nothing, unless the store falls behind: nobody writes faster than it.
     pub(super) fn store(&mut self, effects: &mut Effects) -> Decision {
         let mut rows = std::mem::take(&mut effects.appends);
         let is_archive_alone = rows.is_empty();
@@ -44,13 +40,12 @@ impl Session {
         if rows.is_empty() {
             return Decision::Made(Ok(()));
         }
+        let is_awaited = !is_archive_alone || self.is_acknowledged || self.hub.db().lags();
         let mut commit = self.hub.db().submit(rows);
         effects.tickets.clear();
-        if !is_archive_alone || self.is_acknowledged || self.unwaited >= UNWAITED {
-            self.unwaited = 0;
+        if is_awaited {
             return Decision::Waits(commit);
         }
-        self.unwaited += 1;
         // What the store did not even take is known at once.
         match Pin::new(&mut commit).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => Decision::Made(outcome),
