@@ -11,7 +11,9 @@ from rows import check, expect
 XRD = "/.well-known/host-meta"
 JRD = "/.well-known/host-meta.json"
 WEBSOCKET = "urn:xmpp:alt-connections:websocket"
+BOSH = "urn:xmpp:alt-connections:xbosh"
 URL = "wss://chat.localhost/xmpp-websocket"
+BOSH_URL = "https://chat.localhost/http-bind"
 
 
 def links_of(reply):
@@ -29,7 +31,7 @@ async def xml(world):
         expect(reply.header("content-type")[0].startswith("application/xrd+xml"), reply)
         root = ElementTree.fromstring(reply.body)
         expect(root.tag == "{http://docs.oasis-open.org/ns/xri/xrd-1.0}XRD", reply)
-        expect(links_of(reply) == [(WEBSOCKET, URL)], reply)
+        expect(links_of(reply) == [(WEBSOCKET, URL), (BOSH, BOSH_URL)], reply)
 
 
 @check("D02 D04", "host-meta.json holds the same links")
