@@ -11,7 +11,7 @@ from line import Line
 from servers import DOMAIN, Waxwing
 
 HERE = Path(__file__).resolve().parent
-PEOPLE = ("romeo", "juliet", "mallory", "victim", "sleeper", "absent")
+PEOPLE = ("romeo", "juliet", "mallory", "crowd", "victim", "sleeper", "absent")
 
 
 class Node(Waxwing):

@@ -21,7 +21,8 @@ async def sessions(node):
     lines, refused = [], 0
     for _ in range(60):
         line = await node.stream()
-        await line.authenticate("mallory")
+        # An account that no earlier attack has left a session of.
+        await line.authenticate("crowd")
         await line.say(BIND.format("b"))
         found = await line.hear(rb"<jid>|<(resource-constraint) ")
         refused += found[1] is not None
