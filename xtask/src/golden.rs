@@ -8,13 +8,18 @@ use crate::Task;
 
 pub(crate) const TASK: Task = Task {
     name: "golden",
-    about: "renews golden/ and docs/xeps.md from the declarations in the code",
+    about: "renews golden/, docs/xeps.md and the DOAP file from the declarations in the code",
     run,
 };
 
 /// What the test writes below `target/fresh` when it is stale.
-const FILES: [&str; 4] =
-    ["golden/config.md", "golden/waxwing.toml", "golden/routes.txt", "docs/xeps.md"];
+const FILES: [&str; 5] = [
+    "golden/config.md",
+    "golden/waxwing.toml",
+    "golden/routes.txt",
+    "docs/xeps.md",
+    "docs/waxwing.doap",
+];
 
 fn run(root: &Path, _: &[String]) -> Result<bool, String> {
     let fresh = root.join("target/fresh");

@@ -243,6 +243,7 @@ impl Ids {
 mod tests {
     use super::*;
 
+    /// XEP-0082 §3.2.
     #[test]
     fn stamps_are_written_as_xep_0082_asks() {
         assert_eq!(stamp_of(0), "1970-01-01T00:00:00.000Z");

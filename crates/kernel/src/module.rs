@@ -47,9 +47,29 @@ pub struct About {
     pub manual: &'static str,
 }
 
-/// A specification with the version that was implemented.
+/// A specification, as far as it was implemented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Xep(pub u16, pub &'static str);
+pub struct Xep {
+    /// Its number.
+    pub number: u16,
+    /// The version that was implemented.
+    pub version: &'static str,
+    /// What of it concerns servers and is left out, in words; empty when nothing is.
+    pub lacks: &'static str,
+}
+
+/// `Xep(199, "2.0.1")`: a specification that was implemented whole, in this version.
+#[allow(non_snake_case, reason = "in the lists of the modules it reads as a value")]
+pub const fn Xep(number: u16, version: &'static str) -> Xep {
+    Xep { number, version, lacks: "" }
+}
+
+impl Xep {
+    /// Says what is left out, for `docs/xeps.md`: half a sentence.
+    pub const fn lacks(self, lacks: &'static str) -> Self {
+        Self { lacks, ..self }
+    }
+}
 
 /// Why a module refuses to start, in words for the operator.
 #[derive(Debug)]

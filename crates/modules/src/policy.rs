@@ -109,7 +109,7 @@ impl Module for Policy {
         name: "policy",
         summary: "Shows people what happens to their data.",
         is_on: true,
-        xeps: &[Xep(504, "0.1.0")],
+        xeps: &[Xep(504, "0.1.0").lacks("the fields about other networks")],
         server_features: &[],
         account_features: &[],
         manual: include_str!("policy.md"),

@@ -134,7 +134,7 @@ impl Module for Services {
         name: "services",
         summary: "Tells clients which STUN and TURN servers carry their calls.",
         is_on: true,
-        xeps: &[Xep(215, "1.0.0")],
+        xeps: &[Xep(215, "1.0.0").lacks("changes pushed to clients")],
         server_features: &[NS],
         account_features: &[],
         manual: include_str!("services.md"),

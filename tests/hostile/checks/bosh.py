@@ -1,4 +1,4 @@
-"""BOSH (XEP-0124): bodies that are none, numbers that are guessed, and requests without end."""
+"""BOSH (XEP-0124, XEP-0206): bodies that are none, guessed numbers, and requests without end."""
 
 import asyncio
 import re

@@ -40,7 +40,7 @@ impl Module for Commands {
         name: "commands",
         summary: "Lets admins run the server's commands in their XMPP clients.",
         is_on: true,
-        xeps: &[Xep(50, "1.3.0"), Xep(4, "2.13.2")],
+        xeps: &[Xep(50, "1.3.0").lacks("commands of several steps"), Xep(4, "2.13.2")],
         server_features: &[NS],
         account_features: &[],
         manual: include_str!("../commands.md"),

@@ -17,6 +17,7 @@ async fn the_hash_leads_to_what_disco_answers() {
     assert_eq!(hashed.replace(&format!(" node='{node}'"), ""), plain);
 }
 
+/// XEP-0157 §2, in a form as XEP-0128 has it.
 #[tokio::test]
 async fn contact_addresses_are_shown_and_hashed_when_they_are_set() {
     let settings = "[modules.contact]\nabuse = ['mailto:abuse@example.org']";

@@ -200,6 +200,7 @@ mod tests {
         );
     }
 
+    /// XEP-0487 §2.
     #[test]
     fn everything_is_told_in_one_document() {
         let everything = Everything {

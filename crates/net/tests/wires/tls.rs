@@ -70,6 +70,7 @@ async fn connect(config: ClientConfig, name: &str, stream: TcpStream) -> TlsStre
     soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
 }
 
+/// XEP-0368 §2: TLS from the first byte, and `xmpp-client` by ALPN.
 #[tokio::test]
 async fn one_port_speaks_xmpp_and_http_by_alpn() {
     for kind in [Kind::XmppTls, Kind::Https] {
