@@ -24,7 +24,7 @@ ROW = {
     "R41": "the server sends no whitespace",
     "W05": "the server's frames are not masked",
     "W12": "no frame follows the server's close frame",
-    "W17": "no reserved bit is ever set",
+    "W17": "no message is compressed before its client is signed in, no other reserved bit is set",
     "H05": "stream errors: prefix 'stream', condition with its own xmlns",
     "H06": "no prefixes but 'stream' and 'xml'",
     "H07": "no message holds more than one element, or a declaration",
@@ -49,6 +49,9 @@ class Judge:
         if frame.opcode < CLOSE:
             self._hold("R05", frame.opcode == TEXT and frame.first & 0x80, frame)
             self._message(frame.payload.decode(errors="replace"))
+
+    def compressed(self, text, is_begun):
+        self._hold("W17", is_begun, text)
 
     def _hold(self, row, is_so, what):
         if not is_so:

@@ -18,7 +18,8 @@ PLAIN = """
 [http]
 public_url = "https://chat.localhost"
 """
-# The shortest patience that the configuration allows, a proxy in front, and listed origins.
+# The shortest patience that the configuration allows, a proxy in front, listed origins, and no
+# compression.
 BRISK = """
 [limits]
 idle_seconds = 10
@@ -32,6 +33,7 @@ connections_per_address = 2
 [http]
 origins = ["https://app.example"]
 trusted_proxies = ["127.0.0.1"]
+deflate = false
 
 [tls]
 websocket_binding = true

@@ -34,9 +34,26 @@ pub struct Metrics {
     process: ProcessGauges,
 }
 
+    deflated: Deflated,
+    files: Gauge,
+    file_bytes: Gauge,
 /// One counter for each kind of stanza.
 #[derive(Debug)]
 struct ByKind {
+/// Bytes of messages that went over a WebSocket in compressed form (RFC 7692), as they were and as
+/// they went. The default counts for nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Deflated {
+    sent: Sizes,
+    received: Sizes,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sizes {
+    compressed: Counter,
+    plain: Counter,
+}
+
     message: Counter,
     presence: Counter,
     iq: Counter,
@@ -113,6 +130,11 @@ impl Metrics {
             stream_errors,
             auth_failures,
             commits,
+        let deflated = Deflated::new(own);
+        let (files, file_bytes) = (Gauge::default(), Gauge::default());
+        own.register("uploads", "Files that people have sent", files.clone());
+        let help = "What these files take";
+        own.register_with_unit("uploads_stored", help, Unit::Bytes, file_bytes.clone());
             process,
         }
     }
@@ -128,6 +150,9 @@ impl Metrics {
     pub fn session_bound(&self, transport: &'static str) {
         self.sessions.inc();
         self.bound.get_or_create(&[("transport", transport)]).inc();
+            deflated,
+            files,
+            file_bytes,
     }
 
     /// A session has ended.
@@ -196,6 +221,17 @@ impl ProcessGauges {
     /// The names are the ones that every Prometheus client uses.
     fn new(registry: &mut Registry) -> Self {
         let own = Self::default();
+    /// So many files are kept, of so many bytes together.
+    pub fn files_kept(&self, count: i64, bytes: i64) {
+        self.files.set(count);
+        self.file_bytes.set(bytes);
+    }
+
+    /// Where WebSockets count what compression does.
+    pub fn deflated(&self) -> Deflated {
+        self.deflated.clone()
+    }
+
         let process = registry.sub_registry_with_prefix("process");
         let resident = own.resident.clone();
         process.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, resident);
@@ -205,6 +241,40 @@ impl ProcessGauges {
         let uptime = own.uptime.clone();
         process.register_with_unit("uptime", "Since the start", Unit::Seconds, uptime);
         own
+impl Deflated {
+    fn new(registry: &mut Registry) -> Self {
+        let family = Family::<[(&'static str, &'static str); 2], Counter>::default();
+        let of = |direction, form| {
+            family.get_or_create_owned(&[("direction", direction), ("form", form)])
+        };
+        let sizes = |direction| Sizes {
+            compressed: of(direction, "compressed"),
+            plain: of(direction, "plain"),
+        };
+        let counts = Self { sent: sizes("sent"), received: sizes("received") };
+        let help = "Messages on WebSockets that were compressed, before and after";
+        registry.register_with_unit("websocket_deflate", help, Unit::Bytes, family);
+        counts
+    }
+
+    /// A message of `plain` bytes went out as `compressed` bytes.
+    pub fn sent(&self, compressed: usize, plain: usize) {
+        self.sent.count(compressed, plain);
+    }
+
+    /// A message of `compressed` bytes came, and held `plain` bytes.
+    pub fn received(&self, compressed: usize, plain: usize) {
+        self.received.count(compressed, plain);
+    }
+}
+
+impl Sizes {
+    fn count(&self, compressed: usize, plain: usize) {
+        self.compressed.inc_by(compressed as u64);
+        self.plain.inc_by(plain as u64);
+    }
+}
+
     }
 
     fn set(&self, process: &Process) {
@@ -255,3 +325,7 @@ mod tests {
         assert!(text.contains("waxwing_connections{transport=\"tls\"} 0"));
     }
 }
+        metrics.deflated().sent(100, 400);
+        metrics.deflated().received(7, 5);
+            "waxwing_websocket_deflate_bytes_total{direction=\"sent\",form=\"plain\"} 400",
+            "waxwing_websocket_deflate_bytes_total{direction=\"received\",form=\"compressed\"} 7",

@@ -35,9 +35,12 @@ pub struct Limits {
     pub bosh_pause_seconds: u32,
     /// The same as `message_bytes_max` for clients that have not signed in. Default 16 384.
     pub early_message_bytes_max: usize,
-    /// Bytes of one WebSocket message, reassembled; the same as the stanza limit that the stream
-    /// advertises by XEP-0478. Default 262 144.
+    /// Bytes of one WebSocket message, reassembled and inflated; the same as the stanza limit that
+    /// the stream advertises by XEP-0478. Default 262 144.
     pub message_bytes_max: usize,
+    /// Messages on WebSockets that are shorter than this (bytes) are not compressed: the work would
+    /// outweigh what is saved. Default 512.
+    pub deflate_bytes_min: usize,
     /// Bytes read and thrown away while a closing connection waits for the peer's end.
     /// Default 1 048 576.
     pub farewell_bytes_max: usize,
@@ -76,5 +79,6 @@ impl Limits {
     /// The time for a TLS handshake.
     pub fn handshake(&self) -> Duration {
         Duration::from_secs(self.handshake_seconds)
+            deflate_bytes_min: 512,
     }
 }

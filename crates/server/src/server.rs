@@ -82,6 +82,7 @@ impl Server {
         site.folders = wiring::folders(&hub);
         let net = Net::new(
             wiring::net_limits(&config),
+        site.deflate = wiring::deflate(&config, &hub);
             Some(Arc::clone(&tls)),
             site,
             entry,
@@ -132,7 +133,9 @@ impl Server {
 
     /// Puts the pages and discovery in place.
     fn publish(self: &Arc<Self>) -> Result<(), String> {
-        let mut site = wiring::http_site(&self.config.lock())?;
+        let config = self.config();
+        let mut site = wiring::http_site(&config)?;
+        site.deflate = wiring::deflate(&config, &self.hub);
         site.routes = pages::routes(self);
         site.folders = wiring::folders(&self.hub);
         self.net.replace_site(site);

@@ -9,6 +9,7 @@ use waxwing_kernel::config::sections::{
 };
 use waxwing_kernel::config::{Config, Host as HostSettings};
 use waxwing_kernel::module::StartError;
+use waxwing_kernel::metrics::Deflated;
 use waxwing_kernel::{Flow, Hub, Limits, Rate, Site};
 use waxwing_net::bosh::BOSH_PATH;
 use waxwing_net::http::{Discovery, Everything, Folder, Proxies, WEBSOCKET_PATH, host_in_url};
@@ -251,6 +252,11 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
     })
 }
 
+/// Where compressed messages are counted, if there may be any.
+pub(crate) fn deflate(config: &Config, hub: &Hub) -> Option<Arc<Deflated>> {
+    config.http.deflate.then(|| Arc::new(hub.metrics().deflated()))
+}
+
 /// What clients are told of the ways in; nothing where those are not safe.
 fn discovery(websocket: &str, bosh: &str, config: &Config) -> Option<Discovery> {
     let discovery = Discovery::new(Some(websocket), Some(bosh), Vec::new()).ok()?;
@@ -271,6 +277,7 @@ fn first_domain(config: &Config) -> String {
 }
 
 /// The web origins that a host lists, itself or by `http.origins`; none where every page may come.
+        deflate: None,
 fn origins<'a>(host: &'a HostSettings, config: &'a Config) -> &'a [String] {
     let own = host.config.origins.as_slice();
     let listed = if own.is_empty() { &config.http.origins } else { own };

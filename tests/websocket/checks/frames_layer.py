@@ -233,18 +233,6 @@ async def tiny_fragments(world):
     expect(grown < 64 << 20, f"{grown} bytes more")
 
 
-@check("W15 W16 W17", "an offer of permessage-deflate is declined, the handshake is not")
-async def deflate(world):
-    for offer in (
-        "permessage-deflate",
-        "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame",
-        "permessage-deflate; server_no_context_takeover; unknown=1",
-    ):
-        client = await world.dial(change={"Sec-WebSocket-Extensions": offer})
-        expect(not client.socket.reply.header("sec-websocket-extensions"), client.socket.reply)
-        await client.hello()
-
-
 @check("W18", "HTTPS offers http/1.1 by ALPN, so browsers open WebSockets there")
 async def alpn(world):
     for protocols, chosen in ((["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1")):

@@ -8,6 +8,10 @@ mod page;
 mod route;
 mod serve;
 
+use std::sync::Arc;
+
+use waxwing_kernel::metrics::Deflated;
+
 pub(crate) use self::serve::serve;
 pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub use hyper::{Method, StatusCode};
@@ -27,6 +31,8 @@ pub struct Site {
     pub folders: Vec<Folder>,
     /// Where WebSockets are opened; empty for none. The usual one is [`WEBSOCKET_PATH`].
     pub websocket_paths: Vec<String>,
+    /// Messages on WebSockets may be compressed (RFC 7692), and are counted here; None for never.
+    pub deflate: Option<Arc<Deflated>>,
     /// Where BOSH is spoken; empty for nowhere. The usual one is
     /// [`BOSH_PATH`](crate::bosh::BOSH_PATH).
     pub bosh_paths: Vec<String>,

@@ -199,8 +199,8 @@ impl Visit {
     /// Answers the opening handshake; the connection is handed over once the answer is sent.
     fn open_websocket(self: Arc<Self>, site: &Site, mut request: HyperRequest) -> Reply {
         let (method, version) = (request.method(), request.version());
-        let key = match handshake::judge(method, version, request.headers(), &site.origins) {
-            Ok(key) => key,
+        let opening = match handshake::judge(method, version, request.headers(), &site.origins) {
+            Ok(opening) => opening,
             Err(Refusal::Method) if method == Method::OPTIONS => {
                 return not_allowed("GET").but(StatusCode::NO_CONTENT);
             }
@@ -213,6 +213,8 @@ impl Visit {
         };
         let origin = request.headers().get(header::ORIGIN);
         let origin = origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()).into());
+        let deflate = opening.deflate.zip(site.deflate.clone());
+        let extensions = deflate.as_ref().map(|(agreed, _)| agreed.to_header());
         let upgrading = hyper::upgrade::on(&mut request);
         let net = self.net.clone();
         net.clock().spawn(async move {
@@ -227,16 +229,24 @@ impl Visit {
             if let (Some(client), Some(permit)) = (client, permit) {
                 socket.speak_for(SocketAddr::new(client.ip, 0), permit);
             }
-            let wire = WebSocketWire::new(socket, parts.read_buf, &self.net.limits());
+            let limits = self.net.limits();
+            let mut wire = WebSocketWire::new(socket, parts.read_buf, &limits);
+            if let Some((agreed, counts)) = deflate {
+                wire.deflate(agreed, counts, &limits);
+            }
             let security = Security { origin, ..self.security_of(client) };
             self.net.enter(Box::new(wire), security);
         });
-        let value = |text: &str| HeaderValue::from_str(text).expect("base64 is a header value");
-        Reply::status(StatusCode::SWITCHING_PROTOCOLS)
+        let value = |text: &str| HeaderValue::from_str(text).expect("our own words are ASCII");
+        let reply = Reply::status(StatusCode::SWITCHING_PROTOCOLS)
             .with(header::CONNECTION, HeaderValue::from_static("Upgrade"))
             .with(header::UPGRADE, HeaderValue::from_static("websocket"))
-            .with(header::SEC_WEBSOCKET_ACCEPT, value(&key))
-            .with(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL))
+            .with(header::SEC_WEBSOCKET_ACCEPT, value(&opening.accept))
+            .with(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        match extensions {
+            Some(text) => reply.with(header::SEC_WEBSOCKET_EXTENSIONS, value(&text)),
+            None => reply,
+        }
     }
 
     /// Behind a proxy the TLS that we see is the proxy's: nothing of it binds to the client.

@@ -4,7 +4,15 @@
 //! measured) where this one keeps none: frames are unmasked in place in the reader's buffer, and
 //! a message that is neither fragmented nor cut by a read is handed over without a copy.
 
+mod deflate;
+mod encode;
+
 use std::mem;
+use std::sync::Arc;
+
+use waxwing_kernel::metrics::Deflated;
+
+pub use self::encode::{encode, encode_close, encode_deflated};
 
 /// The size of the longest frame header: 2 bytes, 8 of length, 4 of mask.
 const HEADER_BYTES_MAX: usize = 14;
@@ -80,13 +88,17 @@ pub enum Fault {
 /// Takes frames apart as they arrive. Owns memory only while a message or frame is incomplete.
 #[derive(Debug)]
 pub struct Decoder {
-    /// The longest message, reassembled, in bytes.
+    /// The longest message, reassembled and inflated, in bytes.
     limit: usize,
     header: [u8; HEADER_BYTES_MAX],
     header_len: u8,
     frame: Option<Frame>,
     is_fragmented: bool,
     is_done: bool,
+    /// The message under way is compressed.
+    is_deflated: bool,
+    /// Messages may be compressed, and are counted here.
+    inflates: Option<Arc<Deflated>>,
     message: Vec<u8>,
     control: Vec<u8>,
 }
@@ -115,9 +127,16 @@ impl Decoder {
             frame: None,
             is_fragmented: false,
             is_done: false,
+            is_deflated: false,
+            inflates: None,
             message: Vec::new(),
             control: Vec::new(),
         }
+    }
+
+    /// Takes compressed messages from now on (RFC 7692), and counts them in `counts`.
+    pub fn inflate(&mut self, counts: Arc<Deflated>) {
+        self.inflates = Some(counts);
     }
 
     /// Takes all of `input`, unmasking it in place, and tells `sink` what it held.
@@ -188,11 +207,14 @@ impl Decoder {
     /// Judges the first two bytes, before the rest of the header has come.
     fn check_start(&self) -> Result<(), Fault> {
         let [first, second] = [self.header[0], self.header[1]];
-        // §5.2 "MUST be 0 unless an extension is negotiated that defines meanings".
-        if first & 0x70 != 0 {
+        let opcode = Opcode::read(first).ok_or(Fault::Protocol("reserved opcode"))?;
+        // §5.2 "MUST be 0 unless an extension is negotiated that defines meanings". RFC 7692 §6 has
+        // one for RSV1, in the first frame of a data message only.
+        let is_new = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let is_deflated = self.inflates.is_some() && is_new;
+        if first & if is_deflated { 0x30 } else { 0x70 } != 0 {
             return Err(Fault::Protocol("a reserved bit is set"));
         }
-        let opcode = Opcode::read(first).ok_or(Fault::Protocol("reserved opcode"))?;
         // §5.1 "The server MUST close the connection upon receiving a frame that is not masked."
         if second & 0x80 == 0 {
             return Err(Fault::Protocol("a client's frame is not masked"));
@@ -235,7 +257,10 @@ impl Decoder {
             return Err(Fault::Protocol("a frame length has its highest bit set"));
         }
         let opcode = Opcode::read(header[0]).expect("check_start has seen the opcode");
-        let room = self.limit - self.message.len();
+        if opcode == Opcode::Text {
+            self.is_deflated = header[0] & 0x40 != 0;
+        }
+        let room = self.message_max() - self.message.len();
         if !opcode.is_control() && length > room as u64 {
             return Err(Fault::TooBig);
         }
@@ -256,25 +281,41 @@ impl Decoder {
         self.is_fragmented = !frame.is_final;
         let is_complete = frame.is_final && frame.left == 0;
         if is_complete && self.message.is_empty() {
-            sink(Piece::Text(valid(chunk)?));
-            return Ok(());
+            return self.tell(chunk, sink);
         }
         self.keep(chunk);
         if is_complete {
             let message = mem::take(&mut self.message);
-            sink(Piece::Text(valid(&message)?));
+            self.tell(&message, sink)?;
         } else if frame.left == 0 {
             sink(Piece::Fragment);
         }
         Ok(())
     }
 
+    fn tell(&self, payload: &[u8], sink: &mut dyn FnMut(Piece<'_>)) -> Result<(), Fault> {
+        let mut tell = |text: &[u8]| valid(text).map(|text| sink(Piece::Text(text)));
+        let Some(counts) = self.inflates.as_ref().filter(|_| self.is_deflated) else {
+            return tell(payload);
+        };
+        deflate::inflate(payload, self.limit, |text| {
+            counts.received(payload.len(), text.len());
+            tell(text)
+        })
+    }
+
+    /// The longest message as it comes, in bytes.
+    fn message_max(&self) -> usize {
+        if self.is_deflated { deflate::compressed_max(self.limit) } else { self.limit }
+    }
+
     /// Appends to the message under way; its buffer never grows past the limit.
     fn keep(&mut self, chunk: &[u8]) {
+        let limit = self.message_max();
         let message = &mut self.message;
         let need = message.len() + chunk.len();
         if need > message.capacity() {
-            let capacity = (message.capacity() * 2).min(self.limit).max(need);
+            let capacity = (message.capacity() * 2).min(limit).max(need);
             message.reserve_exact(capacity - message.len());
         }
         message.extend_from_slice(chunk);
@@ -350,31 +391,6 @@ fn unmask(bytes: &mut [u8], mask: &mut [u8; 4]) {
         *byte ^= key;
     }
     mask.rotate_left(bytes.len() % 4);
-}
-
-/// Appends one unfragmented, unmasked frame to `out` (§5.1 "A server MUST NOT mask any frames").
-pub fn encode(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
-    out.push(0x80 | opcode as u8);
-    match payload.len() {
-        length @ 0..=125 => out.push(length as u8),
-        length @ 126..=0xFFFF => {
-            out.push(126);
-            out.extend_from_slice(&(length as u16).to_be_bytes());
-        }
-        length => {
-            out.push(127);
-            out.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(payload);
-}
-
-/// Appends a close frame; without a code its payload is empty.
-pub fn encode_close(out: &mut Vec<u8>, code: Option<u16>) {
-    match code {
-        Some(code) => encode(out, Opcode::Close, &code.to_be_bytes()),
-        None => encode(out, Opcode::Close, &[]),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Version};
 
+use super::extension::Agreed;
+
 /// RFC 6455 §1.3.
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// RFC 7395 §3.1.
@@ -47,6 +49,8 @@ pub enum Refusal {
     Key,
     /// The client did not offer `xmpp`: 400.
     Subprotocol,
+    /// `Sec-WebSocket-Extensions` does not follow its grammar: 400.
+    Extensions,
     /// The page's origin is not listed: 403.
     Origin,
 }
@@ -57,7 +61,7 @@ impl Refusal {
         match self {
             Self::Method => 405,
             Self::Visit | Self::Version => 426,
-            Self::Connection | Self::Key | Self::Subprotocol => 400,
+            Self::Connection | Self::Key | Self::Subprotocol | Self::Extensions => 400,
             Self::Origin => 403,
         }
     }
@@ -78,18 +82,31 @@ impl fmt::Display for Refusal {
             Self::Subprotocol => {
                 "XMPP clients offer the subprotocol 'xmpp' in Sec-WebSocket-Protocol (RFC 7395)."
             }
+            Self::Extensions => "Sec-WebSocket-Extensions is malformed (RFC 6455 §9.1).",
             Self::Origin => "Pages of this origin may not connect here.",
         })
     }
 }
 
-/// Judges a request; gives the value of `Sec-WebSocket-Accept`.
+/// What the answer to a good request says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The value of `Sec-WebSocket-Accept`.
+    pub accept: String,
+    /// What the client offers, as far as we speak it.
+    pub deflate: Option<Agreed>,
+}
+
+/// Judges a request.
+///
+/// # Errors
+/// The first reason why no WebSocket is opened.
 pub fn judge(
     method: &Method,
     version: Version,
     headers: &HeaderMap,
     origins: &Origins,
-) -> Result<String, Refusal> {
+) -> Result<Opening, Refusal> {
     if method != Method::GET {
         return Err(Refusal::Method);
     }
@@ -114,7 +131,8 @@ pub fn judge(
     if !origins.admit(headers) {
         return Err(Refusal::Origin);
     }
-    Ok(accept_key(key.as_bytes()))
+    let deflate = Agreed::to(headers).map_err(|_| Refusal::Extensions)?;
+    Ok(Opening { accept: accept_key(key.as_bytes()), deflate })
 }
 
 /// Whether one of the comma-separated values of all `name` headers is `wanted`, in any case.
@@ -166,7 +184,7 @@ mod tests {
     }
 
     fn answer(headers: &HeaderMap) -> Result<String, Refusal> {
-        judge(&Method::GET, Version::HTTP_11, headers, &Origins::Any)
+        judge(&Method::GET, Version::HTTP_11, headers, &Origins::Any).map(|good| good.accept)
     }
 
     #[test]
@@ -194,6 +212,8 @@ mod tests {
             ("sec-websocket-protocol", &["foo", "xmpp"], None),
             ("sec-websocket-protocol", &[], Some(Refusal::Subprotocol)),
             ("sec-websocket-protocol", &["xmpp2"], Some(Refusal::Subprotocol)),
+            ("sec-websocket-extensions", &["permessage-deflate; x=1"], None),
+            ("sec-websocket-extensions", &["permessage-deflate; ="], Some(Refusal::Extensions)),
         ];
         for (name, values, refusal) in table {
             assert_eq!(answer(&with(name, values)).err(), *refusal, "{name}: {values:?}");

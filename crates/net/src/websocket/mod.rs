@@ -2,5 +2,6 @@
 //! (RFC 6455, RFC 7395).
 
 pub mod codec;
+pub mod extension;
 pub mod handshake;
 pub(crate) mod wire;

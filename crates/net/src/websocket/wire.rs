@@ -6,13 +6,16 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use waxwing_kernel::metrics::Deflated;
 use waxwing_kernel::wire::{Transport, Upgraded, Wire};
 use waxwing_stream::{Input, MarkKind, Outbox, Violation};
 
 use super::codec::{self, Decoder, Fault, Opcode, Piece};
+use super::extension::Agreed;
 use crate::limits::Limits;
 use crate::socket::Socket;
 
@@ -53,6 +56,27 @@ struct Sending {
     ping: Option<Vec<u8>>,
     needs_flush: bool,
     close: Close,
+    deflate: Option<Deflate>,
+}
+
+/// What of ours is compressed, where that was agreed on.
+struct Deflate {
+    stage: Stage,
+    /// Messages of this many bytes are worth it.
+    bytes_min: usize,
+    bytes_max: usize,
+    counts: Arc<Deflated>,
+}
+
+/// How much an attacker learns from the size of a compressed message that holds a secret beside
+/// text of his own, CRIME and BREACH have shown. What is secret belongs to signing in: until that
+/// is over, and its last words are out, nothing of ours is compressed.
+#[derive(PartialEq, Eq)]
+enum Stage {
+    SignIn,
+    /// The client is signed in, which the next words may have to tell it.
+    LastWords,
+    Session,
 }
 
 /// Which close frames have passed.
@@ -74,6 +98,17 @@ impl WebSocketWire {
             sending: Sending::default(),
             farewell_bytes_max: limits.farewell_bytes_max,
         }
+    }
+
+    /// Messages may be compressed, in both directions.
+    pub(crate) fn deflate(&mut self, agreed: Agreed, counts: Arc<Deflated>, limits: &Limits) {
+        self.decoder.inflate(counts.clone());
+        self.sending.deflate = Some(Deflate {
+            stage: Stage::SignIn,
+            bytes_min: limits.deflate_bytes_min,
+            bytes_max: agreed.bytes_max(),
+            counts,
+        });
     }
 
     /// Takes in what was read.
@@ -144,6 +179,7 @@ impl Wire for WebSocketWire {
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> Poll<io::Result<()>> {
         let result = ready!(self.sending.poll_outbox(cx, &mut self.socket, out));
         (self.sending.marks, self.sending.bytes) = (0, 0);
+        self.sending.enter(Stage::LastWords, Stage::Session);
         out.clear();
         Poll::Ready(result)
     }
@@ -167,6 +203,7 @@ impl Wire for WebSocketWire {
 
     fn trust(&mut self, message_bytes: usize) {
         self.decoder.raise(message_bytes.min(self.message_bytes_max));
+        self.sending.enter(Stage::SignIn, Stage::LastWords);
     }
 
     fn transport(&self) -> Transport {
@@ -210,10 +247,28 @@ impl Sending {
             // Close frame."
             match mark.kind {
                 _ if self.close.is_sent => {}
-                MarkKind::Text => codec::encode(&mut self.frames, Opcode::Text, bytes),
+                MarkKind::Text => self.write_text(bytes),
                 MarkKind::Ping => codec::encode(&mut self.frames, Opcode::Ping, &[]),
                 MarkKind::Close(code) => self.close(code),
             }
+        }
+    }
+
+    fn write_text(&mut self, text: &[u8]) {
+        if let Some(deflate) = &self.deflate
+            && deflate.stage == Stage::Session
+            && (deflate.bytes_min..=deflate.bytes_max).contains(&text.len())
+            && let Some(bytes) = codec::encode_deflated(&mut self.frames, text)
+        {
+            return deflate.counts.sent(bytes, text.len());
+        }
+        codec::encode(&mut self.frames, Opcode::Text, text);
+    }
+
+    /// Goes from one stage to the next.
+    fn enter(&mut self, from: Stage, to: Stage) {
+        if let Some(deflate) = self.deflate.as_mut().filter(|deflate| deflate.stage == from) {
+            deflate.stage = to;
         }
     }
 

@@ -1,5 +1,7 @@
 //! RFC 6455 and the handshake of RFC 7395, byte by byte over real sockets.
 
+use std::sync::Arc;
+
 use crate::support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,6 +16,7 @@ async fn server() -> Server {
     let site = Site {
         websocket_paths: vec![WEBSOCKET_PATH.to_owned(), "/ws".to_owned()],
         origins: Origins::Only(vec!["https://good.example".to_owned()]),
+        deflate: Some(Arc::default()),
         ..Site::default()
     };
     Server::start(limits, None, site, Kind::Http).await
@@ -198,6 +201,35 @@ async fn a_server_that_closes_waits_for_the_answer() {
     assert_eq!(server.net.counts().open, 1);
     stream.write_all(&frame(0x88, &[0x03, 0xE8])).await.unwrap();
     assert_eq!(read_frame(&mut stream).await, None);
+}
+
+#[tokio::test]
+async fn nothing_is_compressed_before_the_client_is_trusted_and_has_read_so() {
+    let mut server = server().await;
+    let mut stream = server.connect().await;
+    let headers = [UPGRADE, &["Sec-WebSocket-Extensions: permessage-deflate"][..]].concat();
+    stream.write_all(request("/ws", &headers).as_bytes()).await.unwrap();
+    let head = head(&mut stream).await;
+    assert!(head.contains("permessage-deflate; server_no_context_takeover;"), "{head}");
+    let mut session = server.session().await;
+    stream.write_all(&frame(0xC1, b"\xf2\x48\xcd\xc9\xc9\x07\x00")).await.unwrap();
+    assert_eq!(session.heard().await, message("Hello"));
+    let (long, short) = ("<a>all the same</a>".repeat(40), "x".repeat(511));
+    let mut reads = async |text: &str| {
+        session.send(text);
+        read_frame(&mut stream).await.unwrap()
+    };
+    assert_eq!(reads(&long).await, (0x81, long.clone().into_bytes()));
+    session.order(Order::Trust(1000));
+    let mut reads = async |text: &str| {
+        session.send(text);
+        read_frame(&mut stream).await.unwrap()
+    };
+    assert_eq!(reads(&long).await.0, 0x81, "the last words of signing in");
+    let (first, small) = reads(&long).await;
+    assert!(first == 0xC1 && small.len() < 100, "{first:#x} {}", small.len());
+    assert_eq!(reads(&short).await.0, 0x81, "a short one");
+    assert_eq!(reads(&long).await, (0xC1, small), "nothing is taken over");
 }
 
 #[tokio::test]

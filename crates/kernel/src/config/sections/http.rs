@@ -21,6 +21,9 @@ crate::section! {
         /// domains that list none themselves. An empty list lets every page: none can sign in
         /// without a password anyway.
         pub origins: Vec<String> = [],
+        /// Whether messages on WebSockets may be compressed where the client can (RFC 7692). Short
+        /// ones never are, nor is anything of ours before the client has signed in.
+        pub deflate: bool = true,
         /// Whether `/metrics` answers only to this machine and the trusted proxies.
         pub metrics_private: bool = true,
     }

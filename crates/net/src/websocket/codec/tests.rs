@@ -52,6 +52,23 @@ fn run(limit: usize, chunks: &[&[u8]]) -> (Vec<Said>, Decoder) {
     (heard, decoder)
 }
 
+/// What a decoder says that takes compressed messages.
+fn run_inflating(limit: usize, chunks: &[&[u8]]) -> Vec<Said> {
+    let mut decoder = Decoder::new(limit);
+    decoder.inflate(Arc::default());
+    let mut heard = Vec::new();
+    for chunk in chunks {
+        decoder.decode(&mut chunk.to_vec(), &mut |piece| heard.push(said(piece)));
+        assert!(decoder.held() <= deflate::compressed_max(limit) + 2 * CONTROL_BYTES_MAX);
+    }
+    heard
+}
+
+/// The payload of a compressed message.
+fn small(text: &str) -> Vec<u8> {
+    deflate::deflate(text.as_bytes(), <[u8]>::to_vec).unwrap()
+}
+
 fn whole(bytes: &[u8]) -> Vec<Said> {
     run(1000, &[bytes]).0
 }
@@ -185,7 +202,90 @@ fn frames_are_encoded_with_the_shortest_length() {
     assert_eq!(out, [0x88, 2, 0x03, 0xE8, 0x88, 0]);
 }
 
+#[test]
+fn the_first_reserved_bit_marks_compressed_messages_where_that_was_agreed_on() {
+    let long = "<a>to be or not to be or not to be or not to be</a>";
+    let (data, text) = (small(long), Said::Text(long.into()));
+    let (left, right) = data.split_at(data.len() / 2);
+    let table: Vec<(&str, Vec<u8>, Vec<Said>)> = vec![
+        ("whole", frame(0xC1, &data), vec![text.clone()]),
+        ("plain", frame(0x81, long.as_bytes()), vec![text.clone()]),
+        (
+            "in fragments, then plain",
+            [
+                frame(0x41, left),
+                frame(0x89, b"p"),
+                frame(0x80, right),
+                frame(0x81, b"<b/>"),
+                frame(0xC1, &data),
+            ]
+            .concat(),
+            vec![
+                Said::Fragment,
+                Said::Ping(b"p".to_vec()),
+                text.clone(),
+                Said::Text(b"<b/>".to_vec()),
+                text.clone(),
+            ],
+        ),
+        // RFC 7692 §6.1 "This bit MUST NOT be set on" control frames and on later fragments.
+        ("on a ping", frame(0xC9, b"x"), vec![PROTOCOL]),
+        ("on a close", frame(0xC8, b""), vec![PROTOCOL]),
+        (
+            "on a continuation",
+            [frame(0x41, left), frame(0xC0, right)].concat(),
+            vec![Said::Fragment, PROTOCOL],
+        ),
+        ("rsv1 and rsv2", frame(0xE1, &data), vec![PROTOCOL]),
+        ("rsv3", frame(0x91, b"x"), vec![PROTOCOL]),
+        ("broken", frame(0xC1, b"<a/>"), vec![PROTOCOL]),
+        ("empty", frame(0xC1, b""), vec![PROTOCOL]),
+        ("cut short", frame(0xC1, left), vec![PROTOCOL]),
+    ];
+    for (name, bytes, expected) in table {
+        assert_eq!(run_inflating(1000, &[&bytes]), expected, "{name}");
+    }
+    assert_eq!(whole(&frame(0xC1, &data)), [PROTOCOL], "not agreed on");
+}
+
+#[test]
+fn the_limit_is_on_the_inflated_message() {
+    let text = "x".repeat(5000);
+    let data = frame(0xC1, &small(&text));
+    assert!(data.len() < 100);
+    assert_eq!(run_inflating(5000, &[&data]), [Said::Text(text.into_bytes())]);
+    assert_eq!(run_inflating(4999, &[&data]), [Said::Fault(Fault::TooBig)]);
+    let endless = frame(0x41, &vec![0; deflate::compressed_max(100) + 1]);
+    assert_eq!(run_inflating(100, &[&endless]), [Said::Fault(Fault::TooBig)]);
+}
+
 proptest! {
+    /// What we compress comes back, whatever the cuts.
+    #[test]
+    fn compressed_messages_come_back(
+        messages in prop::collection::vec("[a-zé€𝄞]{1,20}", 1..6),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let texts: Vec<_> = messages.iter().map(|text| text.repeat(30)).collect();
+        let mut bytes = Vec::new();
+        for text in &texts {
+            let mut one = Vec::new();
+            prop_assert!(encode_deflated(&mut one, text.as_bytes()).is_some());
+            let payload = if one[1] < 126 { &one[2..] } else { &one[4..] };
+            let (left, right) = payload.split_at(payload.len() / 2);
+            bytes.extend(frame(one[0] & 0x7F, left));
+            bytes.extend(frame(0x80, right));
+        }
+        let mut at: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+        at.extend([0, bytes.len()]);
+        at.sort_unstable();
+        let chunks: Vec<_> = at.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+        let heard = run_inflating(10_000, &chunks).into_iter();
+        let heard: Vec<_> = heard.filter(|said| *said != Said::Fragment).collect();
+        let said: Vec<_> = texts.into_iter().map(|text| Said::Text(text.into_bytes())).collect();
+        prop_assert_eq!(heard, said);
+    }
+
     /// Any cut of the byte sequence says the same, and arbitrary bytes never panic.
     #[test]
     fn cuts_change_nothing(
