@@ -28,6 +28,7 @@ use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::names::{KEY_BYTES, Names};
 use crate::notes::Notes;
+use crate::outgoing::Fetch;
 use crate::site::Site;
 use crate::sites::Sites;
 use crate::trace::Tracer;
@@ -39,6 +40,7 @@ pub struct Hub(Arc<Core>);
 struct Core {
     db: Db,
     folder: OnceLock<PathBuf>,
+    fetcher: OnceLock<Arc<dyn Fetch>>,
     clock: Clock,
     entropy: Entropy,
     started: Instant,
@@ -83,6 +85,7 @@ impl Hub {
         Self(Arc::new(Core {
             db,
             folder: OnceLock::new(),
+            fetcher: OnceLock::new(),
             started: clock.now(),
             entropy: Arc::new(move |bytes| dice.random(bytes)),
             clock,
@@ -145,6 +148,16 @@ impl Hub {
     /// Where files are kept; None for a server that lives in memory.
     pub fn folder(&self) -> Option<&Path> {
         self.0.folder.get().map(PathBuf::as_path)
+    }
+
+    /// Says who asks others over HTTP. The first word counts.
+    pub fn fetch_with(&self, fetcher: Arc<dyn Fetch>) {
+        let _ = self.0.fetcher.set(fetcher);
+    }
+
+    /// Who asks others over HTTP, if anybody does.
+    pub(crate) fn fetcher(&self) -> Option<&Arc<dyn Fetch>> {
+        self.0.fetcher.get()
     }
 
     /// The database.

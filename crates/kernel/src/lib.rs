@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod module;
 mod names;
 mod notes;
+pub mod outgoing;
 pub mod presence;
 mod push;
 mod rate;

@@ -10,6 +10,7 @@
 
 pub mod bosh;
 mod census;
+mod fetch;
 pub mod http;
 mod limits;
 mod listener;
@@ -22,6 +23,7 @@ pub mod tls;
 pub mod websocket;
 
 pub use census::Counts;
+pub use fetch::Fetcher;
 pub use limits::Limits;
 pub use listener::{Kind, ListenError, Listener};
 pub use net::{Entry, Listening, Net};

@@ -49,6 +49,17 @@ pub struct Limits {
     pub accept_pause_millis: u64,
     /// Seconds between two looks at the certificate files. Default 60.
     pub certificate_check_seconds: u64,
+    /// Requests of the server itself that are under way at a time: so many to addresses that
+    /// clients named, and so many to those that the operator did. More wait. Default 64.
+    pub fetches_max: usize,
+    /// Those of them that may be under way to one host; one more fails. Default 16.
+    pub fetches_per_host_max: usize,
+    /// Seconds for such a request to get a connection, TLS included. Default 10.
+    pub fetch_connect_seconds: u64,
+    /// Seconds that such a connection is kept for the next request. Default 30.
+    pub fetch_idle_seconds: u64,
+    /// Connections to one host that are kept so. Default 4.
+    pub fetch_idle_per_host_max: usize,
 }
 
 impl Default for Limits {
@@ -68,9 +79,15 @@ impl Default for Limits {
             bosh_pause_seconds: 120,
             early_message_bytes_max: 16_384,
             message_bytes_max: 262_144,
+            deflate_bytes_min: 512,
             farewell_bytes_max: 1_048_576,
             accept_pause_millis: 200,
             certificate_check_seconds: 60,
+            fetches_max: 64,
+            fetches_per_host_max: 16,
+            fetch_connect_seconds: 10,
+            fetch_idle_seconds: 30,
+            fetch_idle_per_host_max: 4,
         }
     }
 }
@@ -79,6 +96,15 @@ impl Limits {
     /// The time for a TLS handshake.
     pub fn handshake(&self) -> Duration {
         Duration::from_secs(self.handshake_seconds)
-            deflate_bytes_min: 512,
+    }
+
+    /// The time to connect to somebody else.
+    pub(crate) fn fetch_connect(&self) -> Duration {
+        Duration::from_secs(self.fetch_connect_seconds)
+    }
+
+    /// How long a connection to somebody else is kept.
+    pub(crate) fn fetch_idle(&self) -> Duration {
+        Duration::from_secs(self.fetch_idle_seconds)
     }
 }

@@ -15,7 +15,7 @@ use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::wire::Transport;
 use waxwing_kernel::{Hub, Sites, connection};
 use waxwing_net::http::WEBSOCKET_PATH;
-use waxwing_net::{Kind, Listening, Net, Tls};
+use waxwing_net::{Fetcher, Kind, Listening, Net, Tls};
 use waxwing_store::Db;
 
 use crate::control::{Request, Response};
@@ -71,6 +71,7 @@ impl Server {
         let hub = Hub::new(db, clock, limits, metrics);
         hub.restore().await.map_err(|error| hub.db().placed(error).to_string())?;
         hub.keep_files_in(data.clone());
+        hub.fetch_with(Arc::new(Fetcher::new(&wiring::net_limits(&config))));
         let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
         hub.serve(Sites::new(sites));
         let erasing = hub.clone();
