@@ -1,6 +1,7 @@
 //! The test kit: servers in memory, clients that speak to them, and scenarios in the protocol's
 //! own words (`docs/scenarios.md`).
 
+pub mod bosh;
 pub mod client;
 pub mod compare;
 pub mod link;

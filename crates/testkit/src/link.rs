@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use waxwing_stream::Framing;
 
+use crate::bosh::Bosh;
 use crate::pipe::Far;
 use crate::sockets::Secure;
 use crate::websocket::WebSocket;
@@ -26,6 +27,8 @@ pub enum Way {
     WebSocket,
     /// A WebSocket on HTTPS.
     SecureWebSocket,
+    /// BOSH on plain HTTP, behind a proxy that speaks TLS with the client.
+    Bosh,
 }
 
 impl Way {
@@ -35,6 +38,7 @@ impl Way {
             Self::Memory(Framing::Tcp) => Self::Memory(Framing::WebSocket),
             Self::Memory(Framing::WebSocket) => Self::Memory(Framing::Tcp),
             Self::StartTls => Self::WebSocket,
+            Self::Bosh => Self::StartTls,
             Self::WebSocket => Self::StartTls,
             Self::DirectTls => Self::SecureWebSocket,
             Self::SecureWebSocket => Self::DirectTls,
@@ -55,6 +59,8 @@ pub enum Link {
     Stream(Box<dyn Socket>, Option<Secure>),
     /// A WebSocket on a socket of any kind.
     WebSocket(WebSocket),
+    /// BOSH on two sockets of any kind.
+    Bosh(Box<Bosh>),
 }
 
 impl Link {
@@ -63,7 +69,8 @@ impl Link {
         match self {
             Self::Memory(framing, _) => *framing,
             Self::Stream(..) => Framing::Tcp,
-            Self::WebSocket(_) => Framing::WebSocket,
+            // Whole elements, one by one.
+            Self::WebSocket(_) | Self::Bosh(_) => Framing::WebSocket,
         }
     }
 
@@ -78,6 +85,10 @@ impl Link {
                 write(socket, text.as_bytes()).await.map_err(|error| error.to_string())?;
             }
             Self::WebSocket(socket) => socket.send(text).await?,
+            // What RFC 7395 says with an element, BOSH says around all of them.
+            Self::Bosh(bosh) if text.starts_with("<open ") => bosh.open().await?,
+            Self::Bosh(bosh) if text.starts_with("<close ") => bosh.close().await?,
+            Self::Bosh(bosh) => bosh.send(text).await?,
         }
         Ok(())
     }
@@ -89,7 +100,7 @@ impl Link {
     pub async fn pong(&mut self) -> Result<(), String> {
         match self {
             Self::Memory(_, far) => far.pong(),
-            Self::Stream(..) => {}
+            Self::Stream(..) | Self::Bosh(_) => {}
             Self::WebSocket(socket) => socket.pong().await?,
         }
         Ok(())
@@ -104,6 +115,7 @@ impl Link {
                 Poll::Ready((!data.is_empty()).then_some(Sent::Data(data)))
             }
             Self::WebSocket(socket) => socket.poll_receive(cx),
+            Self::Bosh(bosh) => bosh.poll_receive(cx),
         }
     }
 

@@ -21,6 +21,8 @@ pub enum Sent {
     Data(Vec<u8>),
     /// A WebSocket Ping.
     Ping,
+    /// An answer of BOSH: a `<body/>` around whole elements.
+    Body(Vec<u8>),
 }
 
 #[derive(Default)]

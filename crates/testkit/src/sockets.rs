@@ -12,10 +12,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use waxwing_kernel::wire::Wire;
 use waxwing_kernel::{Hub, connection};
+use waxwing_net::bosh::BOSH_PATH;
 use waxwing_net::http::{Proxies, Site, WEBSOCKET_PATH};
 use waxwing_net::{Kind, Limits, Listener, Listening, Net, Tls, TlsOptions};
 use waxwing_stream::Security;
 
+use crate::bosh::Bosh;
 use crate::link::{Link, Socket, Way};
 use crate::script::DOMAIN;
 use crate::websocket::WebSocket;
@@ -100,6 +102,7 @@ impl Sockets {
         let local = "127.0.0.0/8".parse().map_err(|_| "no network")?;
         let site = Site {
             websocket_paths: vec![WEBSOCKET_PATH.to_owned()],
+            bosh_paths: vec![BOSH_PATH.to_owned()],
             proxies: Proxies { networks: vec![local], ..Proxies::default() },
             ..Site::default()
         };
@@ -122,23 +125,31 @@ impl Sockets {
             Way::Memory(_) => return Err("this is no socket".to_owned()),
             Way::StartTls => (Kind::Xmpp, None),
             Way::DirectTls => (Kind::XmppTls, Some("xmpp-client")),
-            Way::WebSocket => (Kind::Http, None),
+            Way::WebSocket | Way::Bosh => (Kind::Http, None),
             Way::SecureWebSocket => (Kind::Https, Some("http/1.1")),
         };
-        let all = self.listening.addresses();
-        let address = all.iter().find(|(known, _)| *known == kind).ok_or("not listening")?.1;
-        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let mut socket: Box<dyn Socket> = Box::new(stream);
+        let mut socket = self.dial(kind).await?;
         if let Some(protocol) = protocol {
             socket = self.client.speaking(protocol).connect(domain, socket).await?;
         }
         Ok(match way {
             Way::WebSocket => Link::WebSocket(WebSocket::open(socket, domain, BEHIND).await?),
             Way::SecureWebSocket => Link::WebSocket(WebSocket::open(socket, domain, "").await?),
+            Way::Bosh => {
+                let sockets = [socket, self.dial(kind).await?];
+                Link::Bosh(Box::new(Bosh::new(sockets, domain, BEHIND)))
+            }
             Way::StartTls => Link::Stream(socket, Some(self.client.clone())),
             _ => Link::Stream(socket, None),
         })
+    }
+
+    async fn dial(&self, kind: Kind) -> Result<Box<dyn Socket>, String> {
+        let all = self.listening.addresses();
+        let address = all.iter().find(|(known, _)| *known == kind).ok_or("not listening")?.1;
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        Ok(Box::new(stream))
     }
 
     /// Closes the ports.

@@ -34,11 +34,12 @@ fn main() -> ExitCode {
 
 const IN_MEMORY: [(&str, Way); 2] =
     [("tcp", Way::Memory(Framing::Tcp)), ("websocket", Way::Memory(Framing::WebSocket))];
-const ON_SOCKETS: [(&str, Way); 4] = [
+const ON_SOCKETS: [(&str, Way); 5] = [
     ("starttls", Way::StartTls),
     ("tls", Way::DirectTls),
     ("ws", Way::WebSocket),
     ("wss", Way::SecureWebSocket),
+    ("bosh", Way::Bosh),
 ];
 
 /// One scenario: in memory on every engine, then on sockets.
@@ -54,7 +55,8 @@ fn trials(scenario: &Scenario, engines: &[Engine]) -> Vec<Trial> {
             add(name, engine, in_memory, way);
         }
     }
-    for (name, way) in ON_SOCKETS.into_iter().filter(|_| !scenario.moves_time()) {
+    let on_sockets_too = |way| !scenario.moves_time() && !(way == Way::Bosh && scenario.cuts());
+    for (name, way) in ON_SOCKETS.into_iter().filter(|(_, way)| on_sockets_too(*way)) {
         add(name, &Engine::Sqlite, on_sockets, way);
     }
     trials

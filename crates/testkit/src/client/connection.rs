@@ -112,6 +112,9 @@ fn message(data: &[u8]) -> Result<Piece, String> {
     match (pieces.len(), pieces.into_iter().nth(1)) {
         (3, Some(Piece::Element(node))) if node.namespace == FRAMES => Ok(match &node.name[..] {
             "close" => Piece::Footer,
+            Some(Sent::Body(body)) => {
+                self.is_ended = bosh(&body, &mut pieces)?;
+            }
             _ => Piece::Header(node),
         }),
         (3, Some(piece)) => Ok(piece),
@@ -130,3 +133,14 @@ fn standalone(xml: &str) -> String {
         _ => xml.to_owned(),
     }
 }
+/// What stands in the `<body/>` of an answer, and whether it is the last.
+fn bosh(body: &[u8], pieces: &mut Vec<Piece>) -> Result<bool, String> {
+    let mut is_last = false;
+    Reader::default().read(body, &mut |piece| match piece {
+        Piece::Header(body) => is_last = body.attribute("type").is_some(),
+        Piece::Element(_) => pieces.push(piece),
+        Piece::Footer => {}
+    })?;
+    Ok(is_last)
+}
+
