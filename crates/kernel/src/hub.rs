@@ -22,6 +22,7 @@ use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
 use crate::gate::Gate;
+use crate::inquiry::Inquiries;
 use crate::lapsed::Lapsed;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
@@ -52,6 +53,7 @@ struct Core {
     sites: ArcSwap<Sites>,
     resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
     lapsed: Lapsed,
+    inquiries: Inquiries,
     gate: Gate,
     locked: AtomicU64,
     notes: Notes,
@@ -96,6 +98,7 @@ impl Hub {
             sites: ArcSwap::default(),
             resumable: Mutex::default(),
             lapsed: Lapsed::default(),
+            inquiries: Inquiries::default(),
             gate: Gate::new(limits.password_checks),
             locked: AtomicU64::new(0),
             notes: Notes::default(),
@@ -328,6 +331,11 @@ impl Hub {
     /// The sessions that nobody resumed in time.
     pub(crate) fn lapsed(&self) -> &Lapsed {
         &self.0.lapsed
+    }
+
+    /// What the server and its services asked and got no answer to so far.
+    pub(crate) fn inquiries(&self) -> &Inquiries {
+        &self.0.inquiries
     }
 
     /// Sessions that have not ended completely, hibernating ones among them.

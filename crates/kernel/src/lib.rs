@@ -19,6 +19,7 @@ mod filing;
 mod gate;
 pub mod http;
 mod hub;
+mod inquiry;
 mod lapsed;
 mod limits;
 pub mod mailbox;

@@ -26,6 +26,8 @@ pub struct Limits {
     pub close_seconds: u64,
     /// Password checks (PBKDF2) that may run at a time; more wait.
     pub password_checks: usize,
+    /// Questions of the server and its services to others that may wait for an answer.
+    pub inquiries: usize,
     /// Requests for a password check that may wait.
     pub password_waiting: usize,
     /// Those of them that may come from one network (one IPv4 address, one IPv6 /64).
@@ -53,6 +55,7 @@ impl Default for Limits {
             accounts_cached: 10_000,
             close_seconds: 5,
             password_checks: 2,
+            inquiries: 10_000,
             password_waiting: 1024,
             password_waiting_per_address: 64,
             session_rate: Rate {

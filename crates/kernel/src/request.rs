@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use waxwing_jid::Jid;
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_store::StoreError;
 use waxwing_xml::Child;
@@ -126,6 +127,20 @@ pub struct Leaving<'a> {
     /// What leaves for the client, in order. A filter puts the delivery here, now or later.
     pub out: &'a mut Vec<crate::mailbox::Delivery>,
 }
+
+/// A session whose client is lost and may come back (XEP-0198 §5).
+pub struct Asleep<'a> {
+    /// The server.
+    pub hub: &'a Hub,
+    /// The account.
+    pub account: &'a Arc<Account>,
+    /// The session's full address.
+    pub session: &'a Jid,
+    /// What its client has not confirmed, oldest first.
+    pub unconfirmed: &'a [&'a Stanza],
+}
+
+pub(crate) type AsleepRoute = Box<dyn Fn(&Asleep<'_>) + Send + Sync>;
 
 /// A session that begins along with the authentication (XEP-0386); nobody can see it yet.
 pub struct Beginning<'a> {

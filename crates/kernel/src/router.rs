@@ -21,7 +21,7 @@ use crate::hub::Hub;
 use crate::mailbox::Delivery;
 use crate::module::{About, StartError};
 use crate::request::{
-    Answer, EgressRoute, Happening, InlineRoute, IqRoute, NonzaRoute, Scope, Signal, SignalRoute,
+    Answer, AsleepRoute, EgressRoute, Happening, InlineRoute, IqRoute, NonzaRoute, Scope, Signal, SignalRoute,
 };
 use crate::rounds::RoundRoute;
 use crate::routes::Ask;
@@ -162,6 +162,7 @@ pub struct Table {
     pub(crate) tokens: Option<TokenRoute>,
     pub(crate) egress: Vec<(&'static str, EgressRoute)>,
     pub(crate) losses: Vec<(&'static str, NonzaRoute)>,
+    pub(crate) asleep: Vec<(&'static str, AsleepRoute)>,
     pub(crate) rounds: Vec<(&'static str, Duration, RoundRoute)>,
     pub(crate) spool: Option<Arc<dyn Spool>>,
     pub(crate) identities: Vec<IdentityRoute>,

@@ -20,7 +20,7 @@ use crate::hub::Hub;
 use crate::mailbox::Delivery;
 use crate::module::{Module, StartError};
 use crate::request::{
-    Beginning, Call, EgressRoute, Happening, InlineRoute, IqRoute, Leaving, NonzaRoute, Request,
+    Asleep, AsleepRoute, Beginning, Call, EgressRoute, Happening, InlineRoute, IqRoute, Leaving, NonzaRoute, Request,
     Scope, Signal, SignalRoute,
 };
 use crate::rounds::RoundRoute;
@@ -243,6 +243,13 @@ impl<'a, M: Module> Routes<'a, M> {
         let module = Arc::clone(&self.module);
         let run: NonzaRoute = Box::new(move |leaving| handler(&module, leaving));
         self.table.losses.push((M::ABOUT.name, run));
+    }
+
+    /// Hears of a session that begins to wait for its client to come back.
+    pub fn asleep(&mut self, handler: fn(&M, &Asleep<'_>)) {
+        let module = Arc::clone(&self.module);
+        let run: AsleepRoute = Box::new(move |asleep| handler(&module, asleep));
+        self.table.asleep.push((M::ABOUT.name, run));
     }
 
     /// Something to do every `period`, unasked, for as long as the site is served.

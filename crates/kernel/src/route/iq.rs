@@ -47,8 +47,11 @@ impl Hub {
         let ask = match stanza.head.kind {
             Kind::Iq(IqType::Get) => Ask::Get,
             Kind::Iq(IqType::Set) => Ask::Set,
-            // An answer to a question that was not asked, or to our own ping.
-            _ => return,
+            // An answer to a question of ours, or to none.
+            _ => {
+                self.answered(&stanza);
+                return;
+            }
         };
         // Answering may change rosters and deliver to others: it never holds their tasks.
         let call = Request {

@@ -215,6 +215,8 @@ impl Hub {
     pub fn reply(&self, from: &Party, reply: Stanza, effects: &mut Effects) {
         if let Some(mailbox) = &from.mailbox {
             effects.deliver(mailbox, reply);
+        } else if self.answered(&reply) {
+            // It was the server itself that asked.
         } else if let Some(resource) = self.directory().session(&from.jid) {
             effects.deliver(&resource.mailbox, reply);
         }

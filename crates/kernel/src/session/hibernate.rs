@@ -4,9 +4,11 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
+use waxwing_stanza::Stanza;
 use waxwing_stream::Answer;
 
 use crate::mailbox::{Handover, Mail};
+use crate::request::Asleep;
 use crate::session::{Alarm, Next, Session, State, Unacked};
 use crate::wire::Transport;
 
@@ -15,6 +17,7 @@ impl Session {
     /// when it does not come, is told to end, or has no room for more.
     pub(super) async fn hibernate(&mut self, mut acks: State) -> Next {
         self.show_live(false, Transport::Memory);
+        self.fall_asleep(&acks);
         let window = Duration::from_secs(u64::from(self.resume_seconds));
         let deadline = self.hub.clock().now() + window;
         let mut alarm = Alarm::default();
@@ -44,6 +47,24 @@ impl Session {
                     return Err(acks.into_unacked().collect());
                 }
             }
+        }
+    }
+
+    /// Tells the modules that the client is lost, and what it may not have got.
+    fn fall_asleep(&self, acks: &State) {
+        let Some(site) = self.site() else { return };
+        let routes = &site.router.0.asleep;
+        if routes.is_empty() {
+            return;
+        }
+        let unconfirmed: Vec<&Stanza> = acks.unacked().map(|(stanza, _)| stanza).collect();
+        for (_, hear) in routes {
+            hear(&Asleep {
+                hub: &self.hub,
+                account: &self.account,
+                session: &self.jid,
+                unconfirmed: &unconfirmed,
+            });
         }
     }
 

@@ -1,0 +1,100 @@
+//! Questions that the server, or a service of its own, asks of somebody, and the answers.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use waxwing_jid::Jid;
+use waxwing_stanza::{ErrorKind, IqType, Kind, Stanza, StanzaError};
+
+use crate::hub::Hub;
+use crate::stage::{Effects, Party};
+
+/// Bytes of randomness in the id of a question: whoever was not asked cannot make up an answer.
+const ID_BYTES: usize = 12;
+
+/// Questions without an answer so far, by their ids.
+#[derive(Default)]
+pub(crate) struct Inquiries(Mutex<HashMap<String, Open>>);
+
+struct Open {
+    asker: Jid,
+    asked: Jid,
+    tell: oneshot::Sender<Stanza>,
+}
+
+/// A question that is forgotten when nobody waits for its answer any more.
+struct Held<'a> {
+    hub: &'a Hub,
+    id: String,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.hub.inquiries().0.lock().remove(&self.id);
+    }
+}
+
+impl Inquiries {
+    /// Takes what may be an answer, and tells whether it was one: from who was asked, to who asks.
+    fn take(&self, answer: &Stanza) -> bool {
+        let (Some(from), Some(to)) = (&answer.head.from, &answer.head.to) else { return false };
+        let Some(id) = answer.head.id.as_deref() else { return false };
+        let mut open = self.0.lock();
+        let fits = open.get(id).is_some_and(|open| open.asked == *from && open.asker == *to);
+        let Some(open) = fits.then(|| open.remove(id)).flatten() else { return false };
+        let _ = open.tell.send(answer.clone());
+        true
+    }
+}
+
+impl Hub {
+    /// Asks `to` something as `from`, the server or a service of its own: an IQ-set with `payload`.
+    /// Waits for the answer, and no longer than `time`.
+    ///
+    /// # Errors
+    /// What the other side answered, or why it did not; `remote-server-timeout` when it said
+    /// nothing, `resource-constraint` when too many questions are open.
+    pub async fn inquire(
+        &self,
+        from: &Jid,
+        to: &Jid,
+        payload: &str,
+        time: Duration,
+    ) -> Result<Stanza, StanzaError> {
+        let (id, (tell, mut told)) = (self.clock().token(ID_BYTES), oneshot::channel());
+        {
+            let mut open = self.inquiries().0.lock();
+            if open.len() >= self.limits().inquiries {
+                let error = StanzaError::resource_constraint().kind(ErrorKind::Wait);
+                return Err(error.text("The server waits for too many answers."));
+            }
+            open.insert(id.clone(), Open { asker: from.clone(), asked: to.clone(), tell });
+        }
+        let held = Held { hub: self, id };
+        let deadline = self.clock().now() + time;
+        let question = Stanza::iq(IqType::Set).id(held.id.as_str()).from(from.clone());
+        let question = question.to(to.clone()).with(payload);
+        let mut effects = Effects::default();
+        self.arrive(&Party::new(from.clone(), None), question, &mut effects).await;
+        self.perform(effects).await;
+        let answer = tokio::select! {
+            answer = &mut told => answer.ok(),
+            () = self.clock().until(Some(deadline)) => None,
+        };
+        let Some(answer) = answer else {
+            return Err(StanzaError::remote_server_timeout().text("There was no answer."));
+        };
+        match answer.head.kind {
+            Kind::Iq(IqType::Result) => Ok(answer),
+            _ => Err(answer.error().unwrap_or_else(StanzaError::undefined_condition)),
+        }
+    }
+
+    /// Takes an answer to a question of the server's; false when it answers none.
+    pub(crate) fn answered(&self, answer: &Stanza) -> bool {
+        matches!(answer.head.kind, Kind::Iq(IqType::Result | IqType::Error))
+            && self.inquiries().take(answer)
+    }
+}
