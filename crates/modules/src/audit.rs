@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use waxwing_jid::BareJid;
 use waxwing_kernel::clock::stamp_of;
-use waxwing_kernel::command::{Caller, Command, CommandAbout, Deed, Grid, Order, Refusal, Said};
+use waxwing_kernel::command::{Command, CommandAbout, Deed, Grid, Order, Refusal, Said};
 use waxwing_kernel::module::{About, Module, StartError};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::{Hub, SiteBuilder, form, section};
@@ -85,10 +85,7 @@ impl Audit {
     /// Is written before the admin is answered. What cannot be written is in the log at least.
     async fn note(self: Arc<Self>, deed: Deed) {
         let now = self.hub.clock().wall_millis().cast_signed();
-        let who = match &deed.caller {
-            Caller::Operator => "operator".to_owned(),
-            Caller::Account(jid) => jid.to_string(),
-        };
+        let who = deed.caller.to_string();
         let words = deed.about.words.join(" ");
         let filled: String = deed.filled().chars().take(VALUES).collect();
         let keep = Statement::new(KEEP)

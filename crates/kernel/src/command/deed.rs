@@ -43,7 +43,9 @@ impl Site {
         values: Values,
     ) -> Result<Said, Refusal> {
         let about = command.about();
-        let is_deed = about.access == Access::Admin && !about.is_read;
+        // What everybody may do is a deed when a program does it for an admin.
+        let is_official = about.access == Access::Admin || matches!(caller, Caller::Token(_));
+        let is_deed = is_official && !about.is_read;
         let noted = is_deed.then(|| (caller.clone(), values.clone()));
         let answer = command.run(caller, is_admin, values).await;
         if let Some((caller, values)) = noted {

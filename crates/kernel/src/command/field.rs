@@ -62,6 +62,8 @@ pub trait Field: Sized {
     const KIND: FieldKind;
     /// Whether it must be filled in.
     const IS_REQUIRED: bool = true;
+    /// Whether it is a whole number, from 0 on.
+    const IS_NUMBER: bool = false;
     /// The words allowed and what each means; empty when anything of the kind is.
     const OPTIONS: &'static [(&'static str, &'static str)] = &[];
     /// Reads what was filled in. `values` has no empty texts.
@@ -136,6 +138,7 @@ macro_rules! numbers {
     ($($number:ty)*) => {$(
         impl Field for $number {
             const KIND: FieldKind = FieldKind::Text;
+            const IS_NUMBER: bool = true;
             fn read(values: &[&str]) -> Result<Self, String> {
                 let text = one(values)?.trim();
                 text.parse().map_err(|_| {
@@ -150,6 +153,7 @@ numbers! { u16 u32 u64 usize }
 impl<T: Field> Field for Option<T> {
     const KIND: FieldKind = T::KIND;
     const IS_REQUIRED: bool = false;
+    const IS_NUMBER: bool = T::IS_NUMBER;
     const OPTIONS: &'static [(&'static str, &'static str)] = T::OPTIONS;
     fn read(values: &[&str]) -> Result<Self, String> {
         if values.is_empty() { Ok(None) } else { T::read(values).map(Some) }
@@ -159,6 +163,7 @@ impl<T: Field> Field for Option<T> {
 /// Must have one element at least. XEP-0004 §3.3: "duplicate JIDs MUST be ignored".
 impl<T: Field + PartialEq> Field for Vec<T> {
     const KIND: FieldKind = T::KIND.many();
+    const IS_NUMBER: bool = T::IS_NUMBER;
     const OPTIONS: &'static [(&'static str, &'static str)] = T::OPTIONS;
     fn read(values: &[&str]) -> Result<Self, String> {
         let mut list = Vec::with_capacity(values.len());

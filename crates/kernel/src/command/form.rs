@@ -30,6 +30,8 @@ pub struct FieldAbout {
     pub is_required: bool,
     /// The words allowed and what each means.
     pub options: &'static [(&'static str, &'static str)],
+    /// Whether it is a whole number.
+    pub is_number: bool,
     /// Whether it makes sense in a dialogue only, such as a password typed twice.
     pub is_dialogue: bool,
 }
@@ -38,6 +40,11 @@ impl FieldAbout {
     /// Its label: the first sentence of its doc comment.
     pub fn label(&self) -> String {
         first_sentence(self.doc)
+    }
+
+    /// All that is said of it.
+    pub fn text(&self) -> String {
+        crate::config::paragraph(self.doc)
     }
 
     /// Whether the command line takes it by position: what must be given and is no secret.
@@ -103,6 +110,7 @@ macro_rules! form {
                     kind: <$ty as $crate::command::Field>::KIND,
                     is_required: <$ty as $crate::command::Field>::IS_REQUIRED,
                     options: <$ty as $crate::command::Field>::OPTIONS,
+                    is_number: <$ty as $crate::command::Field>::IS_NUMBER,
                     is_dialogue: $crate::form!(@dialogue $($mark)?),
                 },)*
             ];

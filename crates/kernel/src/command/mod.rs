@@ -38,6 +38,19 @@ pub enum Caller {
     Operator,
     /// A session of an account.
     Account(Jid),
+    /// A program that shows a token of this name, by HTTP. An admin made it, and it reaches as far.
+    Token(String),
+}
+
+/// As it is noted who did something.
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("operator"),
+            Self::Account(jid) => jid.fmt(f),
+            Self::Token(name) => write!(f, "token {name}"),
+        }
+    }
 }
 
 /// Who may ask.
@@ -105,6 +118,11 @@ impl CommandAbout {
     /// Its title: the first sentence of its doc comment.
     pub fn title(&self) -> String {
         form::first_sentence(self.about)
+    }
+
+    /// All that is said of it.
+    pub fn text(&self) -> String {
+        crate::config::paragraph(self.about)
     }
 
     /// Whether this caller may ask. `is_admin`: the caller is an admin of the host asked.

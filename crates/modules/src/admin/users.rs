@@ -122,8 +122,5 @@ impl Admin {
 }
 
 fn log(caller: &Caller, jid: &BareJid, what: &'static str) {
-    match caller {
-        Caller::Operator => tracing::info!(by = "operator", %jid, "{what}"),
-        Caller::Account(by) => tracing::info!(%by, %jid, "{what}"),
-    }
+    tracing::info!(by = %caller, %jid, "{what}");
 }
