@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub use bytes::Bytes;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use tokio::sync::mpsc::Receiver;
+
 use crate::request::Answer;
 use crate::site::Site;
 
@@ -18,6 +20,8 @@ pub struct HttpRequest {
     pub method: Method,
     /// What stands behind the folder, percent-encoding untouched, without a `/` in front.
     pub path: String,
+    /// What stands behind the `?`, percent-encoding untouched.
+    pub query: Option<String>,
     /// All header fields.
     pub headers: HeaderMap,
     /// The client, as the socket or a trusted proxy tells.
@@ -64,6 +68,11 @@ pub enum Content {
         /// How many bytes follow.
         length: u64,
     },
+    /// Pieces as they come, until there will be none. Whoever makes them waits while the client
+    /// takes none, and finds the channel closed when it is gone. Those who live on have to end by
+    /// themselves when the server does, and to say something at least every 20 seconds: a client
+    /// that takes nothing for long is let go.
+    Stream(Receiver<Bytes>),
 }
 
 impl HttpReply {

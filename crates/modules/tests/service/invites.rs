@@ -49,6 +49,7 @@ async fn visit(world: &World, method: Method, token: &str, body: &str) -> HttpRe
     let request = HttpRequest {
         method,
         path: token.to_owned(),
+        query: None,
         headers: HeaderMap::new(),
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         is_secure: true,

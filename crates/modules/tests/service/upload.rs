@@ -91,6 +91,7 @@ impl House {
         let request = HttpRequest {
             method,
             path: path.to_owned(),
+            query: None,
             headers: headers.collect::<HeaderMap>(),
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
             is_secure: true,
@@ -133,6 +134,7 @@ fn body(reply: HttpReply) -> String {
             file.take(length).read_to_string(&mut text).unwrap();
             text
         }
+        Content::Stream(_) => panic!("a file is no stream"),
     }
 }
 

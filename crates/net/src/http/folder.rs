@@ -50,6 +50,7 @@ impl Folder {
     ) -> HyperReply {
         let (limits, clock) = (net.limits(), net.clock());
         let path = request.uri().path()[self.path.len()..].to_owned();
+        let query = request.uri().query().map(str::to_owned);
         let (head, incoming) = request.into_parts();
         let (back, rest) = oneshot::channel();
         let length = announced(&head.headers);
@@ -59,6 +60,7 @@ impl Folder {
         let request = HttpRequest {
             method: head.method,
             path,
+            query,
             headers: head.headers,
             client: client.ip,
             is_secure: client.is_secure,

@@ -1,4 +1,5 @@
-//! The body of an answer: some bytes, or a file that is read as the client takes it.
+//! The body of an answer: some bytes, a file that is read as the client takes it, or pieces that
+//! come when they come.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc::Receiver;
 use waxwing_kernel::http::{Content, HttpReply};
 
 use super::route::Reply;
@@ -26,26 +28,34 @@ pub(crate) enum Outgoing {
     Whole(Bytes),
     /// The rest of a file.
     File(Sending),
+    /// What comes.
+    Stream(Flowing),
 }
 
 /// A file on its way.
 pub(crate) struct Sending {
     file: File,
     left: u64,
-    pulse: Arc<Pulse>,
+    open: Open,
+}
+
+/// Pieces on their way, made by somebody else.
+pub(crate) struct Flowing {
+    pieces: Receiver<Bytes>,
+    open: Open,
 }
 
 impl Outgoing {
-    /// What a module answers with; a file beats in `pulse` while it goes out.
+    /// What a module answers with; what is not there at once beats in `pulse` while it goes out.
     pub(super) fn new(content: Content, pulse: &Arc<Pulse>) -> Self {
         match content {
             Content::Bytes(bytes) => Self::Whole(bytes),
             Content::File { file, length } => {
                 let mut file = File::from_std(file);
                 file.set_max_buf_size(PIECE_BYTES);
-                pulse.open.fetch_add(1, Ordering::Relaxed);
-                Self::File(Sending { file, left: length, pulse: Arc::clone(pulse) })
+                Self::File(Sending { file, left: length, open: Open::new(pulse) })
             }
+            Content::Stream(pieces) => Self::Stream(Flowing { pieces, open: Open::new(pulse) }),
         }
     }
 
@@ -80,6 +90,10 @@ impl Body for Outgoing {
             Self::File(sending) => sending
                 .poll_piece(cx)
                 .map(|piece| piece.transpose().map(|piece| piece.map(Frame::data))),
+            Self::Stream(Flowing { pieces, open }) => {
+                open.0.beats.fetch_add(1, Ordering::Relaxed);
+                pieces.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
         }
     }
 
@@ -88,16 +102,17 @@ impl Body for Outgoing {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Whole(bytes) => bytes.len() as u64,
-            Self::File(sending) => sending.left,
-        })
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::File(sending) => SizeHint::with_exact(sending.left),
+            Self::Stream(_) => SizeHint::default(),
+        }
     }
 }
 
 impl Sending {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        self.pulse.beats.fetch_add(1, Ordering::Relaxed);
+        self.open.0.beats.fetch_add(1, Ordering::Relaxed);
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(PIECE_BYTES);
         if wanted == 0 {
             return Poll::Ready(Ok(None));
@@ -116,9 +131,19 @@ impl Sending {
     }
 }
 
-impl Drop for Sending {
+/// Counted in a pulse as something that is on its way, until it is dropped.
+struct Open(Arc<Pulse>);
+
+impl Open {
+    fn new(pulse: &Arc<Pulse>) -> Self {
+        pulse.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(pulse))
+    }
+}
+
+impl Drop for Open {
     fn drop(&mut self) {
-        self.pulse.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -128,7 +153,7 @@ impl fmt::Debug for Outgoing {
     }
 }
 
-/// Tells whether files on their way over one connection get on.
+/// Tells whether what is on its way over one connection gets on.
 #[derive(Default)]
 pub(crate) struct Pulse {
     open: AtomicUsize,
@@ -136,7 +161,7 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// Resolves when a file is on its way and the client took nothing of it for `patience`, and
+    /// Resolves when something is on its way and the client took nothing of it for `patience`, and
     /// up to twice as long.
     pub(super) async fn stops(&self, patience: Duration) {
         let mut before = self.beats.load(Ordering::Relaxed);

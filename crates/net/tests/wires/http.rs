@@ -217,3 +217,64 @@ async fn a_folder_gets_bodies_piece_by_piece_and_is_answered_at_once() {
     assert!(head.starts_with("http/1.1 413"), "{head}");
     assert!(head.contains("connection: close\r\n"), "{head}");
 }
+
+#[tokio::test]
+async fn pieces_go_out_as_they_come_and_one_who_takes_none_is_let_go() {
+    use std::sync::Arc;
+    use tokio::sync::mpsc::{Sender, channel};
+    use waxwing_kernel::http::{Bytes, Content, HttpReply, HttpRequest, HttpRoute};
+    use waxwing_net::http::Folder;
+
+    let (opened, mut streams) = channel::<Sender<Bytes>>(8);
+    let route: HttpRoute = Arc::new(move |_: HttpRequest| {
+        let opened = opened.clone();
+        Box::pin(async move {
+            let (pieces, content) = channel(4);
+            opened.send(pieces).await.unwrap();
+            HttpReply { content: Content::Stream(content), ..HttpReply::status(StatusCode::OK) }
+        })
+    });
+    let folders = vec![Folder { path: "/files/".to_owned(), route }];
+    let limits = Limits { body_seconds: 1, ..Limits::default() };
+    let server = Server::start(limits, None, Site { folders, ..Site::default() }, Kind::Http).await;
+    let ask = || async {
+        let mut stream = server.connect().await;
+        stream.write_all(request("/files/", &[]).as_bytes()).await.unwrap();
+        stream
+    };
+
+    // One that is taken: at once, and until its maker ends it.
+    let mut reader = ask().await;
+    let pieces = soon(streams.recv()).await.unwrap();
+    pieces.send("first".into()).await.unwrap();
+    let head = head(&mut reader).await;
+    assert!(head.contains("transfer-encoding: chunked"), "{head}");
+    let mut chunk = [0; 10];
+    soon(reader.read_exact(&mut chunk)).await.unwrap();
+    assert_eq!(&chunk, b"5\r\nfirst\r\n");
+    pieces.send("last".into()).await.unwrap();
+    drop(pieces);
+    let mut chunk = [0; 14];
+    soon(reader.read_exact(&mut chunk)).await.unwrap();
+    assert_eq!(&chunk, b"4\r\nlast\r\n0\r\n\r\n");
+
+    // Whoever makes the pieces learns that the client has left.
+    let reader = ask().await;
+    let pieces = soon(streams.recv()).await.unwrap();
+    drop(reader);
+    soon(pieces.closed()).await;
+
+    // One that is not taken makes its maker wait, and then ends.
+    let idle = ask().await;
+    let pieces = soon(streams.recv()).await.unwrap();
+    let pour = async {
+        let mut count = 0;
+        while pieces.send(Bytes::from(vec![0; 1 << 20])).await.is_ok() {
+            count += 1;
+        }
+        count
+    };
+    let count = soon(pour).await;
+    assert!(count < 64, "{count} MiB went out to nobody");
+    drop(idle);
+}
