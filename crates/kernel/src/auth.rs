@@ -1,7 +1,9 @@
 //! Who may sign in: the answers to what a stream asks about credentials.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use waxwing_jid::BareJid;
 use waxwing_stanza::StanzaError;
@@ -11,6 +13,7 @@ use waxwing_stream::{Answer, AuthFailure, Hash, Need, Question, ScramKeys};
 
 use crate::admission;
 use crate::clock::Clock;
+use crate::events::SIGNIN_FAILED;
 use crate::gate::{Crowded, Room};
 use crate::hub::Hub;
 
@@ -174,6 +177,19 @@ async fn external(
 
 async fn known(hub: &Hub, jid: &BareJid) -> Result<Option<(Account, Vec<Credential>)>, StoreError> {
     Accounts::new(hub.db().clone()).find_with_credentials(jid.as_str()).await
+}
+
+/// Somebody at `peer` showed `domain` a secret that is none, and not on a stream. It counts along
+/// with wrong passwords; for how long the answer should wait.
+pub fn refused(hub: &Hub, domain: &str, peer: IpAddr) -> Duration {
+    let condition = "not-authorized";
+    hub.metrics().auth_failed(condition);
+    hub.tell(
+        domain,
+        &SIGNIN_FAILED,
+        || json!({ "peer": peer.to_string(), "condition": condition }),
+    );
+    hub.gate().failed(peer, hub.clock().now())
 }
 
 fn keys(credential: Credential, hash: Hash) -> Option<ScramKeys> {

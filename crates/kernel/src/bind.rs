@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use waxwing_jid::{BareJid, prepare_resource};
 use waxwing_stanza::StanzaError;
 use waxwing_store::domains::accounts::Accounts;
@@ -10,6 +11,7 @@ use waxwing_stream::{Closing, Inline, Installation, StreamError};
 use crate::account::Account;
 use crate::admission;
 use crate::directory::{ClientId, Resource};
+use crate::events::SESSION_OPENED;
 use crate::hub::Hub;
 use crate::mailbox::Mail;
 use crate::request::{Beginning, unstored};
@@ -114,6 +116,11 @@ async fn enter(
                 session.succeed(older.mailbox);
             }
             hub.metrics().session_bound(transport.name());
+            hub.tell(
+                session.jid().domain(),
+                &SESSION_OPENED,
+                || json!({ "jid": session.jid().as_str(), "transport": transport.name() }),
+            );
             // It was found open to its owner already, and no account was locked since.
             if open_at.is_some_and(|open_at| open_at == hub.locked()) {
                 return Ok(session);

@@ -8,12 +8,14 @@ use std::net::IpAddr;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use serde_json::json;
 use waxwing_stanza::Stanza;
 use waxwing_stream::{
     Answer, AuthFailure, Begun, Closure, Event, Framing, Inline, Input, Installation, Question,
     Security, Stream, Ticket,
 };
 
+use crate::events::SIGNIN_FAILED;
 use crate::hub::Hub;
 use crate::mailbox::{Handover, Mail};
 use crate::rate::Pace;
@@ -133,6 +135,7 @@ impl Connection {
                         let (peer, account) =
                             (self.wire.peer(), account.map(|jid| jid.to_string()));
                         tracing::info!(%peer, account, ?failure, "sign-in refused");
+                        self.tell_failure(account, failure.condition.name());
                         if self.punish().await.is_none() {
                             return self.give_up();
                         }
@@ -192,6 +195,14 @@ impl Connection {
         }
     }
 
+    fn tell_failure(&self, account: Option<String>, condition: &'static str) {
+        let Some(host) = self.stream.host() else { return };
+        self.hub.tell(&host.domain, &SIGNIN_FAILED, || {
+            let peer = self.wire.peer().ip().to_string();
+            json!({ "jid": account, "peer": peer, "condition": condition })
+        });
+    }
+
     /// Who guesses passwords hears later each time that they were wrong. None as of
     /// [`Connection::attend`].
     async fn punish(&mut self) -> Option<()> {
@@ -234,6 +245,9 @@ impl Connection {
     fn over(self, closure: &Closure) {
         if let Closure::Error(error) = closure {
             self.hub.metrics().stream_error(error.condition.name());
+            if let Some(host) = self.stream.host() {
+                self.hub.tell_limit(&host.domain, error, || self.wire.peer().ip().to_string());
+            }
         }
         tracing::debug!(peer = %self.wire.peer(), ?closure, "no session");
         part(&self.hub, self.stream, self.wire);

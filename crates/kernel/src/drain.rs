@@ -28,12 +28,12 @@ impl Hub {
         // Behind those without a connection nobody waits; what they hold is stored first.
         let (live, waiting): (Vec<_>, Vec<_>) =
             self.directory().everybody().into_iter().partition(|session| session.is_live);
-        self.tell(&waiting);
+        self.say_goodbye(&waiting);
         for (turn, some) in live.chunks(pace(live.len(), limit)).enumerate() {
             if turn > 0 {
                 self.tick().await;
             }
-            self.tell(some);
+            self.say_goodbye(some);
         }
         while !self.is_deserted() && self.clock().now() < deadline {
             self.tick().await;
@@ -42,7 +42,7 @@ impl Hub {
         self.sessions()
     }
 
-    fn tell(&self, sessions: &[Resource]) {
+    fn say_goodbye(&self, sessions: &[Resource]) {
         for session in sessions {
             let closing = self.goodbye(session.transport);
             // One that refuses the letter has ended already.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use waxwing_jid::BareJid;
 use waxwing_store::StoreError;
 use waxwing_store::domains::accounts::Accounts;
 use waxwing_stream::{Closing, StreamError};
 
+use crate::events::ACCOUNT_REMOVED;
 use crate::hub::Hub;
 use crate::mailbox::Mail;
 use crate::request::{Happening, Signal};
@@ -65,6 +67,7 @@ impl Hub {
         self.write_notes().await;
         let was_there = rows.remove(jid.as_str()).await?;
         self.forget(jid);
+        self.tell(jid.domain(), &ACCOUNT_REMOVED, || json!({ "jid": jid.as_str() }));
         Ok(was_there)
     }
 

@@ -21,6 +21,7 @@ use crate::account::Account;
 use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
+use crate::events::Events;
 use crate::gate::Gate;
 use crate::inquiry::Inquiries;
 use crate::lapsed::Lapsed;
@@ -57,6 +58,7 @@ struct Core {
     gate: Gate,
     locked: AtomicU64,
     notes: Notes,
+    events: Events,
     metrics: Arc<Metrics>,
     tracer: Tracer,
     is_draining: watch::Sender<bool>,
@@ -102,6 +104,7 @@ impl Hub {
             gate: Gate::new(limits.password_checks),
             locked: AtomicU64::new(0),
             notes: Notes::default(),
+            events: Events::default(),
             limits: ArcSwap::from_pointee(limits),
             metrics,
             tracer: Tracer::default(),
@@ -313,6 +316,11 @@ impl Hub {
         &self.0.notes
     }
 
+    /// What is told to those who watch.
+    pub(crate) fn events(&self) -> &Events {
+        &self.0.events
+    }
+
     /// Makes a session findable by the id that its client will resume it with.
     pub(crate) fn remember(&self, id: String, account: BareJid, mailbox: Mailbox) {
         self.0.resumable.lock().insert(id, (account, mailbox));
@@ -381,6 +389,7 @@ impl Hub {
     pub(crate) fn start_draining(&self, elsewhere: Option<&str>) {
         *self.0.elsewhere.lock() = elsewhere.map(Arc::from);
         self.0.is_draining.send_replace(true);
+        self.0.events.end();
     }
 }
 

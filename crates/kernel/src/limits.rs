@@ -22,6 +22,8 @@ pub struct Limits {
     pub subscription_requests: usize,
     /// Accounts kept in memory after their last session ended.
     pub accounts_cached: usize,
+    /// Events kept for those who watch; one that is further behind is not told the rest.
+    pub events_kept: usize,
     /// Seconds a closing connection may take to say goodbye.
     pub close_seconds: u64,
     /// Password checks (PBKDF2) that may run at a time; more wait.
@@ -53,6 +55,7 @@ impl Default for Limits {
             roster_items: 5_000,
             subscription_requests: 1_000,
             accounts_cached: 10_000,
+            events_kept: 1024,
             close_seconds: 5,
             password_checks: 2,
             inquiries: 10_000,

@@ -16,6 +16,7 @@ use crate::account::Account;
 use crate::admission::{AdmissionRoute, BoundRoute, TokenRoute};
 use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
+use crate::events::{self, EventAbout};
 use crate::http::HttpRoute;
 use crate::hub::Hub;
 use crate::mailbox::Delivery;
@@ -173,6 +174,7 @@ pub struct Table {
     pub(crate) commands: Vec<(&'static str, Command)>,
     pub(crate) services: Vec<Service>,
     pub(crate) https: Vec<(&'static str, HttpRoute)>,
+    pub(crate) events: Vec<(&'static str, &'static EventAbout)>,
     pub(crate) conflicts: Vec<StartError>,
 }
 
@@ -280,6 +282,11 @@ impl Router {
         self.0.https.iter().map(|(module, route)| (*module, Arc::clone(route)))
     }
 
+    /// What is told to those who watch: by the kernel, and by each module.
+    pub fn events(&self) -> impl Iterator<Item = &'static EventAbout> {
+        events::OWN.into_iter().chain(self.0.events.iter().map(|(_, about)| *about))
+    }
+
     /// What the server is.
     pub(crate) fn identities(&self) -> impl Iterator<Item = Identity> {
         self.0.identities.iter().map(|identity| identity())
@@ -316,6 +323,9 @@ impl Router {
             self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)),
         );
         lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
+        lines.extend(
+            self.0.events.iter().map(|(module, about)| format!("event {} · {module}", about.name)),
+        );
         lines.extend(self.0.deeds.iter().map(|(module, _)| format!("deed · {module}")));
         lines.extend(self.0.presences.iter().map(|(module, _)| format!("presence · {module}")));
         lines.extend(

@@ -15,6 +15,7 @@ use crate::account::Account;
 use crate::admission::{Admission, AdmissionRoute, Admitted, BoundRoute, TokenAsk};
 use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk};
+use crate::events::EventAbout;
 use crate::http::{HttpReply, HttpRequest};
 use crate::hub::Hub;
 use crate::mailbox::Delivery;
@@ -97,6 +98,11 @@ impl<'a, M: Module> Routes<'a, M> {
         let module = Arc::clone(&self.module);
         let route = move |request| Box::pin(handler(Arc::clone(&module), request)) as _;
         self.table.https.push((M::ABOUT.name, Arc::new(route)));
+    }
+
+    /// Something that it tells those who watch ([`Hub::tell`]).
+    pub fn event(&mut self, about: &'static EventAbout) {
+        self.table.events.push((M::ABOUT.name, about));
     }
 
     /// A filter on the sender's side.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use waxwing_jid::BareJid;
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::command::{Command, CommandAbout, Deed, Grid, Order, Refusal, Said};
+use waxwing_kernel::events::EventAbout;
 use waxwing_kernel::module::{About, Module, StartError};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::{Hub, SiteBuilder, form, section};
@@ -42,6 +44,17 @@ form! {
 static LIST_DEEDS: CommandAbout =
     CommandAbout::of::<ListDeeds>("urn:waxwing:audit#list", &["audit", "list"]).reads();
 
+static AUDIT_ENTRY: EventAbout = EventAbout {
+    name: "audit.entry",
+    about: "An admin, or a program for one, gave a command that changes something.",
+    fields: &[
+        ("who", "Who gave it: an address, `operator`, or `token` and its name."),
+        ("words", "The command."),
+        ("filled", "What was filled in, without what is secret."),
+        ("outcome", "What came of it: `done`, or why not."),
+    ],
+};
+
 /// Keeps account of what admins do.
 pub struct Audit {
     hub: Hub,
@@ -77,6 +90,7 @@ impl Module for Audit {
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.deed(Self::note);
+        on.event(&AUDIT_ENTRY);
         on.command(|audit| Command::new(&LIST_DEEDS, audit, Self::list));
     }
 }
@@ -88,6 +102,11 @@ impl Audit {
         let who = deed.caller.to_string();
         let words = deed.about.words.join(" ");
         let filled: String = deed.filled().chars().take(VALUES).collect();
+        self.hub.tell(
+            self.domain.domain(),
+            &AUDIT_ENTRY,
+            || json!({ "who": who, "words": words, "filled": filled, "outcome": deed.outcome }),
+        );
         let keep = Statement::new(KEEP)
             .with(self.hub.next_id().cast_signed())
             .with(self.domain.as_str())

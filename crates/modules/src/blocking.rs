@@ -83,6 +83,7 @@ impl Module for Blocking {
         on.owner().get(Self::list).set(Self::block).set(Self::unblock);
         on.inbound(Stage::Check, Self::screen);
         on.outbound(Stage::Check, Self::hold_back);
+        on.event(&report::REPORT_FILED);
         on.command(|blocking| Command::new(&report::LIST_REPORTS, blocking, Self::list_reports));
         on.command(|blocking| Command::new(&report::REMOVE_REPORT, blocking, Self::remove_report));
     }

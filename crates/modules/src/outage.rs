@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use waxwing_jid::BareJid;
 use waxwing_kernel::command::{Command, CommandAbout, Field, FieldKind, Order, Refusal, Said};
 use waxwing_kernel::config::Uri;
+use waxwing_kernel::events::EventAbout;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::routes::Routes;
-use waxwing_kernel::{SiteBuilder, form, section};
+use waxwing_kernel::{Hub, SiteBuilder, form, section};
 use waxwing_stanza::payload::dataform::{DataForm, Field as FormField, FieldType, FormType};
 
 /// §2.1: "This information MUST be scoped using a FORM_TYPE of …".
@@ -40,8 +42,21 @@ form! {
 static TELL: CommandAbout =
     CommandAbout::of::<TellOutage>("urn:waxwing:outage#tell", &["server", "outage"]).reads();
 
+static OUTAGE_DECLARED: EventAbout = EventAbout {
+    name: "outage.declared",
+    about: "An admin had the file written that tells of an outage.",
+    fields: &[
+        ("beginning", "When it begins."),
+        ("end", "When it is expected to end, if that is known."),
+        ("message", "What people are told."),
+        ("planned", "Whether it is no surprise."),
+    ],
+};
+
 /// Shows where outages are told of, and writes what stands there.
 pub struct Outage {
+    hub: Hub,
+    domain: BareJid,
     addresses: Vec<Uri>,
 }
 
@@ -57,7 +72,7 @@ impl Module for Outage {
     };
     type Config = OutageConfig;
 
-    fn start(_: &mut SiteBuilder<'_>, config: OutageConfig) -> Result<Self, StartError> {
+    fn start(site: &mut SiteBuilder<'_>, config: OutageConfig) -> Result<Self, StartError> {
         let is_web =
             |uri: &Uri| ["http:", "https:"].iter().any(|web| uri.as_str().starts_with(web));
         match config.addresses.iter().find(|uri| !is_web(uri)) {
@@ -66,12 +81,16 @@ impl Module for Outage {
                 module: Self::ABOUT.name,
                 reason: format!("`addresses` has {other}, which is no web address (https://…)"),
             }),
-            None => Ok(Self { addresses: config.addresses }),
+            None => {
+                let (hub, domain) = (site.hub(), site.jid().clone());
+                Ok(Self { hub, domain, addresses: config.addresses })
+            }
         }
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.server_form(Self::form);
+        on.event(&OUTAGE_DECLARED);
         on.command(|outage| Command::new(&TELL, outage, Self::tell));
     }
 }
@@ -91,6 +110,14 @@ impl Outage {
         if end.is_some_and(|end| end.0 <= beginning.0) {
             return Err(Refusal::invalid("expected_end", "it is not behind the beginning"));
         }
+        self.hub.tell(self.domain.domain(), &OUTAGE_DECLARED, || {
+            json!({
+                "beginning": beginning.stamp(),
+                "end": end.map(Moment::stamp),
+                "message": message,
+                "planned": !unplanned,
+            })
+        });
         let file = file(beginning, end, message, !unplanned);
         let places: Vec<&str> = self.addresses.iter().map(Uri::as_str).collect();
         let place = match places.as_slice() {

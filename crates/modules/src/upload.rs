@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use waxwing_kernel::config::{Bytes, Flaw};
+use waxwing_kernel::events::EventAbout;
 use waxwing_kernel::http::percent_encoded;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::{Happening, Request, Signal, unstored};
@@ -76,6 +77,16 @@ impl UploadConfig {
     }
 }
 
+static UPLOAD_STORED: EventAbout = EventAbout {
+    name: "upload.stored",
+    about: "A file was uploaded and can be fetched.",
+    fields: &[
+        ("owner", "Whose it is."),
+        ("size", "Its size in bytes."),
+        ("media_type", "Its media type, if the client told it."),
+    ],
+};
+
 /// Takes files by HTTP and gives them out again.
 pub struct Upload {
     config: UploadConfig,
@@ -109,6 +120,7 @@ impl Module for Upload {
     fn routes(on: &mut Routes<'_, Self>) {
         on.service("upload", NAME).get(Self::info).get(Self::items).get(Self::open_slot);
         on.http(web::answer);
+        on.event(&UPLOAD_STORED);
         on.every(SWEEP, Self::sweep);
         on.signal(Signal::Removed, Self::remove);
     }

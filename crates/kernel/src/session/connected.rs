@@ -199,6 +199,7 @@ impl Session {
                 self.hub.trace_end(&self.jid, &closure);
                 if let Closure::Error(error) = &closure {
                     self.hub.metrics().stream_error(error.condition.name());
+                    self.hub.tell_limit(self.jid.domain(), error, || self.jid.to_string());
                 }
                 Box::pin(self.settle_all(stream)).await;
                 return Some(Box::new(Ended::Closed(closure)));

@@ -1,8 +1,10 @@
 //! The end of a session: its contacts are told, and what it did not take finds another way.
 
+use serde_json::json;
 use waxwing_stanza::{PresenceType, Stanza};
 use waxwing_store::domains::accounts::Accounts;
 
+use crate::events::SESSION_CLOSED;
 use crate::mailbox::{Delivery, Mail};
 use crate::session::{Session, Unacked};
 use crate::stage::Effects;
@@ -17,6 +19,7 @@ impl Session {
         self.hub.directory().unbind(&self.jid, &self.mailbox);
         let letters = self.mailbox.close();
         self.hub.metrics().session_ended();
+        self.hub.tell(self.jid.domain(), &SESSION_CLOSED, || json!({ "jid": self.jid.as_str() }));
         self.outlive_older().await;
         self.say_unavailable().await;
         self.mailbox.finish();

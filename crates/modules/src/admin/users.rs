@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use waxwing_jid::BareJid;
 use waxwing_kernel::auth;
 use waxwing_kernel::command::{Caller, Order, Refusal, Said, Secret};
+use waxwing_kernel::events::{ACCOUNT_CREATED, ACCOUNT_DISABLED, ACCOUNT_ENABLED, EventAbout};
 use waxwing_store::StoreError;
 use waxwing_store::domains::accounts::Credential;
 use waxwing_stream::StreamError;
@@ -20,6 +22,7 @@ impl Admin {
     pub(super) async fn add(self: Arc<Self>, order: Order<AddUser>) -> Result<Said, Refusal> {
         let Order { caller, form: AddUser { jid, password, again } } = order;
         self.check_address("accountjid", &jid)?;
+        self.check_kept("accountjid")?;
         if again.is_some_and(|again| again != password) {
             return Err(Refusal::invalid("password-verify", "the two passwords differ"));
         }
@@ -28,6 +31,7 @@ impl Admin {
         match self.accounts().create(jid.as_str(), now, &credentials).await {
             Ok(()) => {
                 log(&caller, &jid, "account added");
+                self.tell(&ACCOUNT_CREATED, &jid);
                 Ok(Said::note(format!("The account {jid} was added.")))
             }
             // §5: "a user already exists with that username".
@@ -71,6 +75,11 @@ impl Admin {
             self.accounts().disable(jid.as_str(), &reason).await.map_err(failed)?;
             sessions += self.hub.dismiss(jid, &gone);
             log(&caller, jid, "account disabled");
+            self.hub.tell(
+                jid.domain(),
+                &ACCOUNT_DISABLED,
+                || json!({ "jid": jid.as_str(), "reason": reason }),
+            );
         }
         let what = counted(jids.len(), "account", "accounts");
         let ended = counted(sessions, "session", "sessions");
@@ -89,6 +98,7 @@ impl Admin {
         for jid in &jids {
             self.accounts().enable(jid.as_str()).await.map_err(failed)?;
             log(&caller, jid, "account enabled");
+            self.tell(&ACCOUNT_ENABLED, jid);
         }
         Ok(Said::note(format!("Enabled {}.", counted(jids.len(), "account", "accounts"))))
     }
@@ -99,11 +109,26 @@ impl Admin {
         order: Order<ChangePassword>,
     ) -> Result<Said, Refusal> {
         let Order { caller, form: ChangePassword { jid, password } } = order;
+        self.check_kept("accountjid")?;
         self.account("accountjid", &jid).await?;
         let credentials = self.credentials(&password).await?;
         self.accounts().set_credentials(jid.as_str(), &credentials).await.map_err(failed)?;
         log(&caller, &jid, "password changed");
         Ok(Said::note(format!("The account {jid} has a new password.")))
+    }
+
+    fn tell(&self, about: &'static EventAbout, jid: &BareJid) {
+        self.hub.tell(jid.domain(), about, || json!({ "jid": jid.as_str() }));
+    }
+
+    /// Whether accounts of this domain may have passwords here.
+    fn check_kept(&self, field: &'static str) -> Result<(), Refusal> {
+        if self.site()?.keeps_passwords() {
+            return Ok(());
+        }
+        let text = "the passwords of this domain are not kept here (`internal_passwords` is \
+                    false); accounts are made and changed where they are known";
+        Err(at(field, Refusal::not_allowed(text)))
     }
 
     async fn credentials(&self, password: &Secret) -> Result<Vec<Credential>, Refusal> {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::command::{CommandAbout, Grid, Order, Refusal, Said};
+use waxwing_kernel::events::EventAbout;
 use waxwing_kernel::stage::{Effects, Party};
 use waxwing_kernel::{Hub, Site, form};
 use waxwing_stanza::{MessageType, Stanza};
@@ -26,6 +28,16 @@ const STANZA: usize = 200;
 
 /// Reports shown at once.
 const SHOWN: u32 = 100;
+
+pub(super) static REPORT_FILED: EventAbout = EventAbout {
+    name: "report.filed",
+    about: "Somebody reported an address that they blocked.",
+    fields: &[
+        ("reporter", "Who reported."),
+        ("jid", "The address."),
+        ("reason", "Why, such as `spam`."),
+    ],
+};
 
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
@@ -193,6 +205,11 @@ impl Blocking {
         for report in reports {
             let Kept { jid, reason, .. } = report;
             tracing::info!(%reporter, %jid, reason, "address reported");
+            hub.tell(
+                reporter.domain(),
+                &REPORT_FILED,
+                || json!({ "reporter": reporter.as_str(), "jid": jid.as_str(), "reason": reason }),
+            );
         }
         if reports.is_empty() || !self.config.tell_admins {
             return;

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use serde_json::json;
 use waxwing_jid::BareJid;
+use waxwing_kernel::events::ACCOUNT_CREATED;
 use waxwing_kernel::{Hub, auth};
 use waxwing_stanza::StanzaError;
 use waxwing_store::StoreError;
@@ -68,6 +70,7 @@ impl Register {
         }
         let inviter = invite.as_ref().and_then(|invite| invite.inviter.as_ref());
         tracing::info!(%jid, ?peer, ?inviter, "account registered");
+        hub.tell(jid.domain(), &ACCOUNT_CREATED, || json!({ "jid": jid.as_str() }));
         if let Some(invite) = invite {
             self.introduce(hub, &invite, &jid).await;
         }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::json;
 use waxwing_jid::{BareJid, JidError, Reason, prepare_local, prepare_password};
+use waxwing_kernel::events::ACCOUNT_CREATED;
 use waxwing_kernel::{Hub, auth};
 use waxwing_store::StoreError;
 use waxwing_store::domains::accounts::Accounts;
@@ -34,7 +36,10 @@ pub(super) async fn create(hub: &Hub, wish: &Wish) -> Result<BareJid, Refusal> {
     let keys = auth::credentials(hub.clock(), &wish.password).await.map_err(of_password)?;
     let created = hub.clock().wall_millis().cast_signed();
     match Accounts::new(hub.db().clone()).create(jid.as_str(), created, &keys).await {
-        Ok(()) => Ok(jid),
+        Ok(()) => {
+            hub.tell(jid.domain(), &ACCOUNT_CREATED, || json!({ "jid": jid.as_str() }));
+            Ok(jid)
+        }
         Err(StoreError::Conflict(_)) => {
             let text = format!("{jid} is taken. Choose another name.");
             Err(Refusal::Fields(BTreeMap::from([("name", text)])))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use serde_json::json;
 use tokio::sync::oneshot;
 use waxwing_kernel::http::{HttpReply, HttpRequest, Intake, StatusCode, header};
 use waxwing_store::StoreError;
@@ -13,7 +14,8 @@ use waxwing_store::StoreError;
 use super::{find, unreachable};
 use crate::upload::Upload;
 use crate::upload::file::{File, State};
-use crate::upload::folder::{Draft, Folder};
+use crate::upload::shelf::Shelf;
+use crate::upload::{UPLOAD_STORED, Upload};
 
 /// A row outlives its upload by this long, so that it is not swept away under it.
 const GRACE_MILLIS: i64 = 60_000;
@@ -123,7 +125,10 @@ impl Upload {
         let now = clock.wall_millis().cast_signed();
         match written {
             Ok(()) => match self.files.finish(&file.token, now).await {
-                Ok(()) => HttpReply::status(StatusCode::CREATED),
+                Ok(()) => {
+                    self.tell(&file);
+                    HttpReply::status(StatusCode::CREATED)
+                }
                 Err(error) => {
                     self.give_up(&file).await;
                     match error {
@@ -137,6 +142,15 @@ impl Upload {
                 excuse(&error)
             }
         }
+    }
+
+    fn tell(&self, file: &File) {
+        let domain = file.owner.rsplit('@').next().unwrap_or_default();
+        self.hub.tell(
+            domain,
+            &UPLOAD_STORED,
+            || json!({ "owner": file.owner, "size": file.size, "media_type": file.kind }),
+        );
     }
 
     /// Forgets what came, so that the client may try again while its slot is valid.
