@@ -22,6 +22,7 @@ macro_rules! modules {
 modules! {
     access::Access,
     admin::Admin,
+    api::Api,
     archive::Archive,
     audit::Audit,
     blocking::Blocking,
