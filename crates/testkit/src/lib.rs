@@ -10,6 +10,7 @@ pub mod pipe;
 pub mod play;
 pub mod script;
 pub mod sockets;
+mod values;
 pub mod websocket;
 pub mod world;
 

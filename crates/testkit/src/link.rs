@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use waxwing_stream::Framing;
 
 use crate::bosh::Bosh;
@@ -29,6 +31,8 @@ pub enum Way {
     SecureWebSocket,
     /// BOSH on plain HTTP, behind a proxy that speaks TLS with the client.
     Bosh,
+    /// BOSH on HTTPS.
+    SecureBosh,
 }
 
 impl Way {
@@ -41,15 +45,29 @@ impl Way {
             Self::Bosh => Self::StartTls,
             Self::WebSocket => Self::StartTls,
             Self::DirectTls => Self::SecureWebSocket,
+            Self::SecureBosh => Self::DirectTls,
             Self::SecureWebSocket => Self::DirectTls,
         }
     }
 }
 
 /// Anything that bytes go through.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    /// What binds something to this very connection: `tls-exporter` (RFC 9266), if it has TLS.
+    fn exporter(&self) -> Option<[u8; 32]> {
+        None
+    }
+}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Socket for T {}
+impl Socket for TcpStream {}
+
+impl Socket for TlsStream<Box<dyn Socket>> {
+    fn exporter(&self) -> Option<[u8; 32]> {
+        // §2: this label, and a context that is present and empty.
+        let (label, connection) = (b"EXPORTER-Channel-Binding", self.get_ref().1);
+        connection.export_keying_material([0; 32], label, Some(&[])).ok()
+    }
+}
 
 /// A connection to the server. Dropping it cuts it.
 pub enum Link {
@@ -116,6 +134,16 @@ impl Link {
             }
             Self::WebSocket(socket) => socket.poll_receive(cx),
             Self::Bosh(bosh) => bosh.poll_receive(cx),
+        }
+    }
+
+    /// What binds something to this very connection, if it has TLS.
+    pub fn exporter(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Stream(socket, _) => socket.exporter(),
+            Self::WebSocket(socket) => socket.exporter(),
+            // A session of BOSH has many connections.
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::compare::compare;
 use crate::link::{Link, Way};
 use crate::node::{CLIENT, Node};
 use crate::script::{Act, Line, Name, Scenario, Step};
+use crate::values::Values;
 use crate::world::{Plan, World};
 
 /// Plays `scenario` on a server of its own.
@@ -23,7 +24,8 @@ pub async fn play(scenario: &Scenario, mut plan: Plan, way: Way) -> Result<(), S
         }
     }
     let world = World::start(plan).await?;
-    let mut player = Player { world, way, clients: BTreeMap::new() };
+    let values = Values::default();
+    let mut player = Player { world, way, clients: BTreeMap::new(), values };
     let outcome = player.play(scenario).await;
     player.clients.clear();
     let stopped = player.world.stop().await;
@@ -69,6 +71,8 @@ struct Player {
     world: World,
     way: Way,
     clients: BTreeMap<Name, Client>,
+    /// What came and has a name.
+    values: Values,
 }
 
 impl Player {
@@ -113,13 +117,18 @@ impl Player {
                 self.clients.insert(name.clone(), client);
             }
             Act::Send(xml) => {
-                let xml = self.filled_in(xml);
+                let xml = self.known_values().fill(xml);
                 self.signed_in(name).await?.send(&xml).await?;
                 self.world.settle().await?;
             }
             Act::Receive(expected) => {
-                let got = next(self.signed_in(name).await?, Some(expected)).await?;
-                compare(expected, &got).map_err(|why| difference(expected, &got, &why))?;
+                let wanted = self.known_values().expect(expected);
+                let got = next(self.signed_in(name).await?, Some(&wanted)).await?;
+                compare(&wanted, &got).map_err(|why| difference(&wanted, &got, &why))?;
+                self.values.learn(expected, &got);
+                // The same word in two places must be the same.
+                let wanted = self.known_values().expect(expected);
+                compare(&wanted, &got).map_err(|why| difference(&wanted, &got, &why))?;
             }
             Act::Mingled(_) => unreachable!("these come as a group"),
             Act::Silence => {
@@ -167,15 +176,15 @@ impl Player {
         self.known(name)
     }
 
-    /// `{romeo}` stands for the id of Romeo's session.
-    fn filled_in(&self, xml: &str) -> String {
-        let mut xml = xml.to_owned();
+    /// What came before; `{romeo}` stands for the id of Romeo's session.
+    fn known_values(&self) -> Values {
+        let mut values = self.values.clone();
         for client in self.clients.values() {
             if let Some(id) = client.session() {
-                xml = xml.replace(&format!("{{{}}}", client.name().local), id);
+                values.set(&client.name().local, id);
             }
         }
-        xml
+        values
     }
 
     async fn resume(&mut self, name: &Name, elsewhere: bool) -> Result<(), String> {
@@ -216,12 +225,13 @@ impl Player {
     async fn receive_mingled(&mut self, group: &[(&Name, &Node)]) -> Result<(), String> {
         let mut open: Vec<&Node> = group.iter().map(|(_, node)| *node).collect();
         let Some((name, _)) = group.first() else { return Ok(()) };
+        let (values, mut learned) = (self.known_values(), Vec::new());
         let client = self.signed_in(name).await?;
         while !open.is_empty() {
             let got = next(client, None).await?;
-            let place = open.iter().position(|expected| compare(expected, &got).is_ok());
-            match place {
-                Some(place) => drop(open.remove(place)),
+            let is_it = |expected: &&Node| compare(&values.expect(expected), &got).is_ok();
+            match open.iter().position(is_it) {
+                Some(place) => learned.push((open.remove(place), got)),
                 None => {
                     let mut text = String::from("expected one of\n");
                     for node in open {
@@ -231,6 +241,9 @@ impl Player {
                     return Err(text);
                 }
             }
+        }
+        for (expected, got) in &learned {
+            self.values.learn(expected, got);
         }
         Ok(())
     }

@@ -126,7 +126,7 @@ impl Sockets {
             Way::StartTls => (Kind::Xmpp, None),
             Way::DirectTls => (Kind::XmppTls, Some("xmpp-client")),
             Way::WebSocket | Way::Bosh => (Kind::Http, None),
-            Way::SecureWebSocket => (Kind::Https, Some("http/1.1")),
+            Way::SecureWebSocket | Way::SecureBosh => (Kind::Https, Some("http/1.1")),
         };
         let mut socket = self.dial(kind).await?;
         if let Some(protocol) = protocol {
@@ -138,6 +138,11 @@ impl Sockets {
             Way::Bosh => {
                 let sockets = [socket, self.dial(kind).await?];
                 Link::Bosh(Box::new(Bosh::new(sockets, domain, BEHIND)))
+            }
+            Way::SecureBosh => {
+                let other = self.dial(kind).await?;
+                let other = self.client.speaking("http/1.1").connect(domain, other).await?;
+                Link::Bosh(Box::new(Bosh::new([socket, other], domain, "")))
             }
             Way::StartTls => Link::Stream(socket, Some(self.client.clone())),
             _ => Link::Stream(socket, None),

@@ -54,6 +54,11 @@ impl WebSocket {
         }
     }
 
+    /// What binds something to this very connection, if it has TLS.
+    pub fn exporter(&self) -> Option<[u8; 32]> {
+        self.socket.exporter()
+    }
+
     /// Sends one text message.
     ///
     /// # Errors

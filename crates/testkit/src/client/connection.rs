@@ -28,17 +28,25 @@ impl Connection {
         Self { link, reader: Reader::default(), is_ended: false }
     }
 
-    /// Opens a stream, or a new one on the same link.
-    pub(super) async fn open(&mut self, domain: &str) -> Result<(), String> {
+    /// Opens a stream, or a new one on the same link; `who` is whom the client says it is.
+    pub(super) async fn open_as(&mut self, domain: &str, who: Option<&str>) -> Result<(), String> {
         self.reader = Reader::default();
+        let from = who.map(|who| format!(" from='{who}'")).unwrap_or_default();
         let header = match self.link.framing() {
             Framing::Tcp => format!(
-                "<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' \
+                "<?xml version='1.0'?><stream:stream to='{domain}'{from} version='1.0' \
                  xmlns='{CLIENT}' xmlns:stream='{STREAMS}'>"
             ),
-            Framing::WebSocket => format!("<open xmlns='{FRAMES}' to='{domain}' version='1.0'/>"),
+            Framing::WebSocket => {
+                format!("<open xmlns='{FRAMES}' to='{domain}'{from} version='1.0'/>")
+            }
         };
         self.link.send(&header).await
+    }
+
+    /// What binds something to this very connection, if it has TLS.
+    pub(super) fn exporter(&self) -> Option<[u8; 32]> {
+        self.link.exporter()
     }
 
     /// Closes the stream.

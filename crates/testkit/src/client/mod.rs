@@ -25,6 +25,9 @@ pub struct Client {
     inbox: VecDeque<Node>,
     is_available: bool,
     acks: Option<Acks>,
+    /// Who it says it is in the header of a stream.
+    says: Option<String>,
+    features: Node,
 }
 
 impl Client {
@@ -33,10 +36,30 @@ impl Client {
     /// # Errors
     /// What went wrong, in words.
     pub async fn connect(name: Name, link: Link) -> Result<Self, String> {
-        let inbox = VecDeque::new();
-        let mut client = Self { name, connection: None, inbox, is_available: false, acks: None };
+        Self::connect_as(name, link, None).await
+    }
+
+    /// The same for one who says in the header who it is.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub async fn connect_as(name: Name, link: Link, who: Option<&str>) -> Result<Self, String> {
+        let (inbox, features) = (VecDeque::new(), Node::default());
+        let (connection, says) = (None, who.map(str::to_owned));
+        let mut client =
+            Self { name, connection, inbox, is_available: false, acks: None, says, features };
         client.open(link).await?;
         Ok(client)
+    }
+
+    /// What the server offered last.
+    pub fn features(&self) -> &Node {
+        &self.features
+    }
+
+    /// What binds something to this very connection, if it has TLS.
+    pub fn exporter(&self) -> Option<[u8; 32]> {
+        self.connection.as_ref()?.exporter()
     }
 
     /// Its name in the scenario.

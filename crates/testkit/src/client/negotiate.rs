@@ -19,7 +19,7 @@ impl Client {
     /// Opens a stream on `link`, under TLS when that is offered, up to its features.
     pub(super) async fn open(&mut self, link: Link) -> Result<(), String> {
         self.connection = Some(Connection::new(link));
-        let features = self.features().await?;
+        let features = self.read_features().await?;
         if features.child("starttls", TLS).is_none() {
             return Ok(());
         }
@@ -30,7 +30,7 @@ impl Client {
         }
         let connection = self.connection.take().ok_or("the connection is gone")?;
         self.connection = Some(connection.secure(&self.name.domain).await?);
-        self.features().await.map(drop)
+        self.read_features().await.map(drop)
     }
 
     /// Authenticates; binds nothing.
@@ -44,7 +44,7 @@ impl Client {
         if !answer.is("success", SASL) {
             return Err(format!("{} cannot sign in: {answer}", self.name));
         }
-        self.features().await.map(drop)
+        self.read_features().await.map(drop)
     }
 
     /// Binds its resource.
@@ -93,11 +93,12 @@ impl Client {
         }
     }
 
-    async fn features(&mut self) -> Result<Node, String> {
+    async fn read_features(&mut self) -> Result<Node, String> {
         let Some(connection) = &mut self.connection else { return Err(self.cut_off()) };
-        connection.open(&self.name.domain).await?;
+        connection.open_as(&self.name.domain, self.says.as_deref()).await?;
         let features = self.take().await?;
         if features.is("features", STREAMS) {
+            self.features = features.clone();
             Ok(features)
         } else {
             Err(format!("expected stream features, got {features}"))

@@ -1,6 +1,7 @@
 //! Signing in, by every mechanism, on every transport, by both profiles and with every binding of
 //! the channel; and with tokens (XEP-0484).
 
+mod matrix;
 mod scram;
 mod tokens;
 
@@ -22,7 +23,14 @@ use waxwing_testkit::{Certificates, Plan, Way, World};
 
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 const SASL2: &str = "urn:xmpp:sasl:2";
-const WAYS: [Way; 4] = [Way::StartTls, Way::DirectTls, Way::WebSocket, Way::SecureWebSocket];
+const WAYS: [Way; 6] = [
+    Way::StartTls,
+    Way::DirectTls,
+    Way::WebSocket,
+    Way::SecureWebSocket,
+    Way::Bosh,
+    Way::SecureBosh,
+];
 
 /// How SASL is put into XML.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,14 +106,6 @@ fn additional(profile: Profile, success: &Node) -> Vec<u8> {
     BASE64.decode(text.unwrap_or_default()).expect("base64")
 }
 
-async fn by_plain(world: &World, way: Way, profile: Profile) {
-    let mut client = connect(world, way).await;
-    let message = format!("\0romeo\0{PASSWORD}");
-    let answer = ask(&mut client, &begin(profile, "PLAIN", message.as_bytes(), "")).await;
-    assert!(answer.is("success", namespace(profile)), "{way:?} {profile:?}: {answer}");
-    assert_eq!(additional(profile, &answer), b"");
-}
-
 /// `flag` and `binding` as of RFC 5802 §5.1; gives the answer to the proof.
 async fn by_scram(
     world: &World,
@@ -133,29 +133,6 @@ async fn by_scram(
     }
     assert_eq!(additional(profile, &answer), expected, "{way:?} {mechanism}: the server's proof");
     Ok(())
-}
-
-#[tokio::test]
-async fn every_mechanism_on_every_transport_by_both_profiles() {
-    let world = world().await;
-    for way in WAYS {
-        for profile in [Profile::Sasl1, Profile::Sasl2] {
-            by_plain(&world, way, profile).await;
-            for hash in scram::hashes() {
-                let case = format!("{way:?} {profile:?} {}", hash.name);
-                let signed_in = by_scram(&world, way, profile, hash, ("n,,", b"")).await;
-                assert_eq!(signed_in, Ok(()), "{case}");
-                let flag = "p=tls-server-end-point,,";
-                let bound = by_scram(&world, way, profile, hash, (flag, &end_point())).await;
-                // Behind a proxy there is no channel to bind.
-                match way {
-                    Way::WebSocket => assert!(bound.unwrap_err().contains("invalid-mechanism")),
-                    _ => assert_eq!(bound, Ok(()), "{case}"),
-                }
-            }
-        }
-    }
-    world.stop().await.expect("an end");
 }
 
 /// XEP-0480: an account that was made with keys for one hash gets those for another.
@@ -196,22 +173,4 @@ async fn a_client_makes_the_keys_that_are_missing() {
         let signed_in = by_scram(&world, way, Profile::Sasl2, hash, ("n,,", b"")).await;
         assert_eq!(signed_in, Ok(()), "{}", hash.name);
     }
-}
-
-#[tokio::test]
-async fn what_is_bound_to_another_channel_is_refused_by_both_profiles() {
-    let world = world().await;
-    for way in [Way::StartTls, Way::DirectTls, Way::SecureWebSocket] {
-        for profile in [Profile::Sasl1, Profile::Sasl2] {
-            for hash in scram::hashes() {
-                let other = ("p=tls-server-end-point,,", &[7; 32][..]);
-                let refused = by_scram(&world, way, profile, hash, other).await.unwrap_err();
-                assert!(refused.contains("not-authorized"), "{refused}");
-                // RFC 5802 §6: the client was shown no -PLUS, although there is one.
-                let hidden = by_scram(&world, way, profile, hash, ("y,,", b"")).await.unwrap_err();
-                assert!(hidden.contains("not-authorized"), "{hidden}");
-            }
-        }
-    }
-    world.stop().await.expect("an end");
 }
