@@ -74,6 +74,9 @@ pub(crate) async fn begin(hub: &Hub, inline: &Inline, how: How) -> Result<Sessio
     if let Some(client) = client {
         end_others(hub, &session, client);
     }
+    if let Some(spool) = site.router.spool() {
+        spool.clear(hub, &known).await;
+    }
     Ok(session)
 }
 

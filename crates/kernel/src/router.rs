@@ -106,6 +106,9 @@ pub trait Spool: Send + Sync {
     ) -> Answer<'a, Result<Page, StoreError>>;
     /// Claims a row that waits, for handing it to so many sessions now; false when somebody else
     /// has it.
+    /// A client has begun a session that reads what it missed from the archive (XEP-0386 §4):
+    /// forgets what waits and is there.
+    fn clear<'a>(&'a self, hub: &'a Hub, account: &'a Account) -> Answer<'a, ()>;
     fn claim(&self, account: &Account, tag: Tag, sessions: usize) -> bool;
     /// One session could not take a stanza, or ended without confirming it.
     fn release(&self, account: &Account, tag: Tag) -> Released;

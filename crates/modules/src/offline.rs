@@ -1,5 +1,6 @@
 #![cfg_attr(not(doctest), doc = include_str!("offline.md"))]
 
+mod clear;
 mod waiting;
 
 use std::sync::Arc;
@@ -168,6 +169,14 @@ impl Spool for Offline {
         after: Tag,
     ) -> Answer<'a, Result<Page, StoreError>> {
         Box::pin(self.read(hub, account, after))
+    }
+
+    fn clear<'a>(&'a self, hub: &'a Hub, account: &'a Account) -> Answer<'a, ()> {
+        Box::pin(async move {
+            if let Err(error) = self.clear_archived(hub, account).await {
+                tracing::error!(%error, "kept messages could not be cleared; they stay");
+            }
+        })
     }
 
     fn claim(&self, account: &Account, tag: Tag, sessions: usize) -> bool {

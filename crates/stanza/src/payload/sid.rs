@@ -26,6 +26,13 @@ pub fn has_any(body: &Body) -> bool {
     body.has("stanza-id", NS)
 }
 
+/// The id that `owner` gave.
+pub fn find(body: &Body, owner: &BareJid) -> Option<String> {
+    let mut ids = body.children().filter(|child| child.is("stanza-id", NS));
+    let by = ids.find(|child| child.attribute("by").is_some_and(|by| by == owner.as_str()))?;
+    by.attribute("id").map(|id| id.into_owned())
+}
+
 /// Removes every `<stanza-id/>` that claims to be by `owner`.
 ///
 /// §3 rule 2: "entities, which encounter a `<stanza-id/>` element where the 'by' attribute matches
