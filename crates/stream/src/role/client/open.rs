@@ -101,11 +101,16 @@ impl Open {
         }
     }
 
-    /// RFC 6120 §8.1.2.1: `from` must be the full or the bare address of the client.
+    /// RFC 6120 §4.9.3.9: the address that a client gives must be of the account that it has
+    /// proven. Which resource it names is no matter, because §8.1.2.1 lets the server "override the
+    /// 'from' attribute specified by the client" with that of the connection.
+    ///
+    /// COMPAT(Converse.js, until it keeps its address): after a reload of its page it resumes its
+    /// session and goes on under a resource that it has just made up.
     fn is_forged(&self, element: &Element) -> bool {
         let Some(from) = element.attribute("from") else { return false };
-        let own = |from: &str| from == self.address.as_str() || from == self.address.bare_str();
-        !own(&from) && !Jid::new(&from).is_ok_and(|from| own(from.as_str()))
+        let own = |bare: &str| bare == self.address.bare_str();
+        !own(&from) && !Jid::new(&from).is_ok_and(|from| own(from.bare_str()))
     }
 
     fn accept(self, io: &mut Chassis, seq: u64, mut stanza: Stanza) -> State {
