@@ -13,6 +13,7 @@ const TYPES = {
   '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json',
   '.svg': 'image/svg+xml', '.wasm': 'application/wasm', '.woff2': 'font/woff2',
 };
+const SIGNED_IN = 'converse-user-profile, #user-profile, converse-controlbox-buttons';
 
 /** Serves the page and Converse's own files on a free loopback port. */
 async function serve() {
@@ -54,15 +55,64 @@ page.on('console', message => tell('console', { text: message.text().slice(0, 40
 page.on('pageerror', error => tell('console', { text: String(error) }));
 page.setDefaultTimeout(20_000);
 
+/** All that the page has sent and heard since it was opened last: stanzas in either framing. */
+const traffic = { sent: [], heard: [] };
+page.on('websocket', socket => {
+  socket.on('framesent', ({ payload }) => traffic.sent.push(String(payload)));
+  socket.on('framereceived', ({ payload }) => traffic.heard.push(String(payload)));
+});
+page.on('request', request => {
+  if (request.url().endsWith('/http-bind')) traffic.sent.push(request.postData() ?? '');
+});
+/** Files that came over HTTP, by address. */
+const files = new Map();
+page.on('response', async response => {
+  const url = response.url();
+  if (!url.includes('/upload/') || response.request().method() !== 'GET') return;
+  const body = await response.body().catch(() => null);
+  if (body) files.set(url, { status: response.status(), headers: response.headers(), body });
+});
+
+let address;
+
+async function open() {
+  traffic.sent.length = traffic.heard.length = 0;
+  await page.goto(address);
+}
+
 async function signIn({ password }) {
   const port = await serve();
   const kind = given.url.startsWith('http') ? 'bosh' : 'websocket';
-  await page.goto(`http://localhost:${port}/?${kind}=${encodeURIComponent(given.url)}`);
+  address = `http://localhost:${port}/?${kind}=${encodeURIComponent(given.url)}`;
+  await open();
   await page.fill('input[name=jid]', `${given.username}@${given.domain}`);
   await page.fill('input[name=password]', password);
   await page.click('converse-login-form [type=submit]');
-  await page.waitForSelector('converse-user-profile, #user-profile, converse-controlbox-buttons');
+  await page.waitForSelector(SIGNED_IN);
   tell('online');
+}
+
+/** Nobody is there to type a password: the page must come back by itself. */
+async function comeBack() {
+  await open();
+  await page.waitForSelector(SIGNED_IN);
+  await page.waitForFunction(() => !document.querySelector('converse-login-form'));
+  tell('online', {
+    isResumed: traffic.heard.some(text => text.startsWith('<resumed')),
+    hasTypedPassword: traffic.sent.some(text => text.includes("mechanism=\"PLAIN\"")),
+    hasNewSession: traffic.sent.some(text => text.includes('urn:ietf:params:xml:ns:xmpp-bind')),
+  });
+}
+
+async function leave() {
+  await page.goto('about:blank');
+  tell('left');
+}
+
+async function talkTo({ to }) {
+  await page.evaluate(jid => { location.hash = `converse/chat?jid=${jid}`; }, to);
+  await page.locator('textarea.chat-textarea').first().waitFor();
+  tell('talking');
 }
 
 async function say({ to, body }) {
@@ -72,15 +122,46 @@ async function say({ to, body }) {
   await field.press('Enter');
 }
 
+const saying = text =>
+  page.locator(`converse-chat-message-body:has-text(${JSON.stringify(text)})`);
+
 async function shows({ text }) {
-  await page.waitForSelector(`converse-chat-message-body:has-text(${JSON.stringify(text)})`);
+  await saying(text).first().waitFor();
   tell('shown', { text });
 }
 
+/** How often each of these texts stands in the open conversation. */
+async function counts({ texts }) {
+  const found = [];
+  for (const text of texts) found.push(await saying(text).count());
+  tell('counted', { found });
+}
+
+async function upload({ file }) {
+  // The button is there once the service has been discovered.
+  await page.locator('.chat-toolbar input.fileupload').setInputFiles(file);
+}
+
+/** A picture that the browser has drawn, and the bytes that it drew it from. */
+async function pictured({ name }) {
+  const image = page.locator(`img.chat-image[src*=${JSON.stringify(name)}]`).first();
+  await image.waitFor();
+  await image.evaluate(element => new Promise((done, fail) => {
+    const check = () => element.naturalWidth ? done() : fail(new Error('it is broken'));
+    if (element.complete) return check();
+    element.addEventListener('load', check);
+    element.addEventListener('error', () => fail(new Error('it did not load')));
+  }));
+  const { src, width, height } = await image.evaluate(element => ({
+    src: element.src, width: element.naturalWidth, height: element.naturalHeight,
+  }));
+  const { status, headers, body } = files.get(src);
+  const hash = createHash('sha256').update(body).digest('hex');
+  tell('pictured', { src, width, height, status, headers, size: body.length, hash });
+}
+
 obey({
-  signIn,
-  say,
-  shows,
+  signIn, comeBack, leave, talkTo, say, shows, counts, upload, pictured,
   picture: async ({ file }) => {
     await page.screenshot({ path: file });
     tell('taken');
