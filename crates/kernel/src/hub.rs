@@ -22,6 +22,7 @@ use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids};
 use crate::directory::Directory;
 use crate::events::Events;
+use crate::ending::Orders;
 use crate::gate::Gate;
 use crate::inquiry::Inquiries;
 use crate::lapsed::Lapsed;
@@ -63,6 +64,7 @@ struct Core {
     tracer: Tracer,
     is_draining: watch::Sender<bool>,
     elsewhere: Mutex<Option<Arc<str>>>,
+    orders: Orders,
     sessions: AtomicUsize,
     strangers: AtomicUsize,
 }
@@ -105,6 +107,7 @@ impl Hub {
             locked: AtomicU64::new(0),
             notes: Notes::default(),
             events: Events::default(),
+            orders: Orders::default(),
             limits: ArcSwap::from_pointee(limits),
             metrics,
             tracer: Tracer::default(),
@@ -362,6 +365,11 @@ impl Hub {
     /// Counts a connection that has no session, not yet or not any more.
     pub(crate) fn stranger(&self) -> Stranger {
         self.0.strangers.fetch_add(1, Ordering::AcqRel);
+    /// What was ordered about the end of the server.
+    pub(crate) fn orders(&self) -> &Orders {
+        &self.0.orders
+    }
+
         Stranger(self.clone())
     }
 

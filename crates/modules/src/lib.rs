@@ -39,6 +39,8 @@ modules! {
     offline::Offline,
     outage::Outage,
     ping::Ping,
+    ldap::Ldap,
+    notices::Notices,
     policy::Policy,
     private::Private,
     register::Register,

@@ -14,8 +14,10 @@ mod server;
 mod welcome;
 mod wiring;
 
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
+use waxwing_kernel::Ending;
 use waxwing_kernel::config::SectionAbout;
 
 use self::cli::{Program, Setup};
@@ -54,10 +56,21 @@ fn run(setup: Setup) -> ExitCode {
             runtime.block_on(serve::serve(server::Setup { config, data, reread, logs }))
         });
     match served {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ending::Stop) => ExitCode::SUCCESS,
+        Ok(Ending::Restart) => begin_anew(),
         Err(reason) => {
             eprintln!("{reason}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Becomes the program anew, as it was called: another version by now, perhaps. Whoever watches over
+/// this process goes on watching it.
+fn begin_anew() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_else(|| "waxwing".into());
+    let error = std::process::Command::new(program).args(arguments).exec();
+    eprintln!("the server has stopped and could not be started anew: {error}");
+    ExitCode::FAILURE
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use waxwing_kernel::Ending;
 use waxwing_net::{Kind, Listening};
 use waxwing_store::domains::accounts::Accounts;
 
@@ -16,7 +17,7 @@ use crate::server::{Server, Setup};
 ///
 /// # Errors
 /// A sentence for the operator: why the server did not start, and the remedy.
-pub(crate) async fn serve(setup: Setup) -> Result<(), String> {
+pub(crate) async fn serve(setup: Setup) -> Result<Ending, String> {
     let mut signals =
         Signals::new().map_err(|error| format!("signals cannot be caught: {error}"))?;
     make_private(&setup.data).map_err(|error| {
@@ -30,12 +31,13 @@ pub(crate) async fn serve(setup: Setup) -> Result<(), String> {
         let server = Arc::clone(&server);
         Arc::new(move |request| Box::pin(Arc::clone(&server).handle(request)))
     };
-    tokio::select! {
-        () = control.serve(handle) => {}
-        () = obey(&mut signals, &server) => {}
-    }
+    let ending = tokio::select! {
+        () = control.serve(handle) => Ending::Stop,
+        () = obey(&mut signals, &server) => Ending::Stop,
+        ending = server.hub().ending() => ending,
+    };
     server.drain(listening, signals.end()).await;
-    Ok(())
+    Ok(ending)
 }
 
 /// Makes the data folder. Keys and messages are nobody else's business.

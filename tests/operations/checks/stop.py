@@ -203,3 +203,44 @@ async def websockets(box):
         else:
             assert b"<system-shutdown " in said, said
         writer.transport.abort()
+
+
+@scenario("stop: a command stops the server, after a while that can be called off", seconds=40)
+async def ordered(box):
+    place = await box.serving(server={"drain_seconds": DRAIN})
+    assert "called off" not in place.refused("server", "stay")
+    romeo = await place.signed_in("romeo")
+    romeo.send("<presence/>")
+    await romeo.settle()
+    place.done("server", "stop", "--yes", "--delay", "300", "--announcement", "Make haste.")
+    assert "stop is called off" in place.done("server", "stay")
+    end = asyncio.ensure_future(hears_the_end(romeo))
+    place.done("server", "stop", "--yes")
+    assert await asyncio.wait_for(end, DRAIN + SLACK) == "system-shutdown"
+    await until(lambda: place.process.poll() is not None, "the end of the process")
+    assert place.process.returncode == 0, place.process.returncode
+    romeo.cut()
+    place.process = None
+    assert "no server is running" in place.refused("server", "stop", "--yes")
+
+
+@scenario("stop: a command restarts the server in its place, and what was acknowledged is there",
+          seconds=60)
+async def restarted(box):
+    place = await box.serving(server={"drain_seconds": DRAIN})
+    number = place.process.pid
+    for round in range(2):
+        romeo = await place.signed_in("romeo")
+        romeo.say("juliet@localhost", f"before{round}")
+        await until(lambda: not any(romeo.unacked), "an acknowledgement")
+        end = asyncio.ensure_future(hears_the_end(romeo))
+        place.done("server", "restart", "--yes")
+        assert await asyncio.wait_for(end, DRAIN + SLACK) == "system-shutdown"
+        romeo.cut()
+        await until(lambda: place.log().count("serving") == 2 + round, "a new start")
+        assert place.process.poll() is None and place.process.pid == number
+    juliet = await place.signed_in("juliet")
+    await juliet.settle()
+    assert [id for id, _ in juliet.heard] == ["before0", "before1"], juliet.heard
+    code, _ = await stop(place)
+    assert code == 0, code

@@ -9,6 +9,7 @@ mod data;
 mod deed;
 mod field;
 mod form;
+mod lines;
 mod refusal;
 mod said;
 mod table;
@@ -18,6 +19,7 @@ pub use data::{DataField, DataForm, FormKind};
 pub use deed::Deed;
 pub use field::{Field, FieldKind, Secret, read_choice};
 pub use form::{FieldAbout, Form, read_field};
+pub use lines::Lines;
 pub use refusal::{Refusal, RefusalKind};
 pub use said::{Column, Fact, Grid, Said};
 pub use table::Commands;
@@ -137,11 +139,15 @@ pub type Running = Pin<Box<dyn Future<Output = Result<Said, Refusal>> + Send>>;
 /// A handler with its form and module forgotten.
 pub type Run = Arc<dyn Fn(Caller, Values) -> Running + Send + Sync>;
 
+/// What a form shows as filled in already.
+type Fill = Arc<dyn Fn(Caller) -> Pin<Box<dyn Future<Output = Values> + Send>> + Send + Sync>;
+
 /// A command that can be run: its declaration, and a handler.
 #[derive(Clone)]
 pub struct Command {
     about: &'static CommandAbout,
     run: Run,
+    fill: Option<Fill>,
 }
 
 impl Command {
@@ -162,7 +168,31 @@ impl Command {
                 Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
             }
         };
-        Self { about, run: Arc::new(run) }
+        Self { about, run: Arc::new(run), fill: None }
+    }
+
+    /// Shows the form with what `values` gives, for people who change what is there already.
+    pub fn filled<M, Answer>(self, module: Arc<M>, values: fn(Arc<M>, Caller) -> Answer) -> Self
+    where
+        M: Send + Sync + 'static,
+        Answer: Future<Output = Values> + Send + 'static,
+    {
+        let fill = move |caller| -> Pin<Box<dyn Future<Output = Values> + Send>> {
+            Box::pin(values(Arc::clone(&module), caller))
+        };
+        Self { fill: Some(Arc::new(fill)), ..self }
+    }
+
+    /// The form to fill in, with what is there already. Only for a caller who may ask.
+    pub async fn form(&self, caller: Caller) -> DataForm {
+        let mut form = self.about.to_form();
+        if let Some(fill) = &self.fill {
+            let values = fill(caller).await;
+            for field in form.fields.iter_mut().filter(|field| field.values.is_empty()) {
+                field.values = values.of(&field.var).to_vec();
+            }
+        }
+        form
     }
 
     /// Its declaration.

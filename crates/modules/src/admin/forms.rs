@@ -1,7 +1,7 @@
 //! The commands as they are declared: what each asks for, and how it is called.
 
 use waxwing_jid::{BareJid, Jid};
-use waxwing_kernel::command::{CommandAbout, Field, FieldKind, Secret};
+use waxwing_kernel::command::{CommandAbout, Field, FieldKind, Lines, Secret};
 use waxwing_kernel::form;
 
 use super::trace::Seconds;
@@ -269,19 +269,6 @@ impl Field for Most {
     }
 }
 
-/// A text of several lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lines(pub(super) String);
-
-impl Field for Lines {
-    const KIND: FieldKind = FieldKind::Texts;
-
-    fn read(values: &[&str]) -> Result<Self, String> {
-        let text = values.join("\n");
-        if text.trim().is_empty() { Err("must be given".to_owned()) } else { Ok(Self(text)) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,11 +278,5 @@ mod tests {
         assert_eq!(Most::read(&["25"]), Ok(Most(25)));
         assert_eq!(Most::read(&["none"]), Ok(Most(Most::LIMIT)));
         assert!(Most::read(&["0"]).is_err() && Most::read(&["1001"]).is_err());
-    }
-
-    #[test]
-    fn a_line_may_come_twice() {
-        assert_eq!(Lines::read(&["a", "a"]), Ok(Lines("a\na".to_owned())));
-        assert!(Lines::read(&[" "]).is_err());
     }
 }

@@ -1,5 +1,6 @@
 #![cfg_attr(not(doctest), doc = include_str!("../admin.md"))]
 
+mod ending;
 mod forms;
 mod sessions;
 mod tell;
@@ -66,6 +67,9 @@ impl Module for Admin {
         on.command(|admin| Command::new(&forms::LIST_ACTIVE, admin, Self::list_active));
         on.command(|admin| Command::new(&forms::LIST_IDLE, admin, Self::list_idle));
         on.command(|admin| Command::new(&forms::ANNOUNCE, admin, Self::announce));
+        on.command(|admin| Command::new(&ending::STOP, admin, Self::stop));
+        on.command(|admin| Command::new(&ending::RESTART, admin, Self::restart));
+        on.command(|admin| Command::new(&ending::STAY, admin, Self::stay));
     }
 }
 

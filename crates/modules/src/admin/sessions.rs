@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use waxwing_jid::BareJid;
 use waxwing_kernel::clock::stamp_of;
-use waxwing_kernel::command::{FieldKind, Grid, Order, Refusal, Said};
+use waxwing_kernel::command::{FieldKind, Grid, Lines, Order, Refusal, Said};
 use waxwing_kernel::directory::Resource;
 use waxwing_kernel::mailbox::Mail;
 use waxwing_kernel::stage::Effects;
@@ -21,10 +21,7 @@ use super::{Admin, at, counted};
 
 impl Admin {
     /// §4.5
-    pub(super) async fn kick(
-        self: Arc<Self>,
-        order: Order<KickSessions>,
-    ) -> Result<Said, Refusal> {
+    pub(super) async fn kick(self: Arc<Self>, order: Order<KickSessions>) -> Result<Said, Refusal> {
         let mut sessions: Vec<Resource> = Vec::new();
         for jid in order.form.jids {
             self.check_address("accountjids", &jid.bare())?;
@@ -96,10 +93,7 @@ impl Admin {
     }
 
     /// §4.17
-    pub(super) async fn count_idle(
-        self: Arc<Self>,
-        _: Order<CountIdle>,
-    ) -> Result<Said, Refusal> {
+    pub(super) async fn count_idle(self: Arc<Self>, _: Order<CountIdle>) -> Result<Said, Refusal> {
         let count = self.online(|is_active| !is_active).len().to_string();
         Ok(Said::default().fact("idleusersnum", "People online but away", count))
     }
@@ -130,27 +124,28 @@ impl Admin {
 
     /// §4.23: "The message shall be sent only to users who currently have a "session" with the
     /// service." A headline is neither kept nor answered.
-    pub(super) async fn announce(
-        self: Arc<Self>,
-        order: Order<Announce>,
-    ) -> Result<Said, Refusal> {
+    pub(super) async fn announce(self: Arc<Self>, order: Order<Announce>) -> Result<Said, Refusal> {
         self.check_host("host", order.form.host.as_deref())?;
-        let mut body = String::from("<body>");
-        write::text(&mut body, &order.form.text.0);
-        body.push_str("</body>");
-        let message = Stanza::message(MessageType::Headline)
-            .from(self.domain.to_jid())
-            .id(self.hub.clock().token(8))
-            .with(body);
-        let mut effects = Effects::default();
-        let sessions = self.everybody();
-        for session in sessions.iter().filter(|session| session.is_available()) {
-            effects.deliver(&session.mailbox, message.clone().to(session.jid.clone()));
-        }
-        self.hub.perform(effects).await;
+        self.proclaim(&self.everybody(), &order.form.text).await;
         tracing::info!(by = ?order.caller, host = %self.domain, "announcement sent");
         let count = self.online(|_| true).len();
         Ok(Said::note(format!("Sent to {}.", counted(count, "person", "people"))))
+    }
+
+    /// Sends a headline to those of `sessions` that are available, each from its own host.
+    pub(super) async fn proclaim(&self, sessions: &[Resource], text: &Lines) {
+        let mut body = String::from("<body>");
+        write::text(&mut body, &text.0);
+        body.push_str("</body>");
+        let id = self.hub.clock().token(8);
+        let message = Stanza::message(MessageType::Headline).id(id).with(body);
+        let mut effects = Effects::default();
+        for session in sessions.iter().filter(|session| session.is_available()) {
+            let Ok(host) = BareJid::from_parts(None, session.jid.domain()) else { continue };
+            let message = message.clone().from(host.to_jid()).to(session.jid.clone());
+            effects.deliver(&session.mailbox, message);
+        }
+        self.hub.perform(effects).await;
     }
 
     /// The sessions of this host.

@@ -103,7 +103,8 @@ impl Commands {
         }
         let until = ask.hub.clock().now() + self.lifetime;
         self.sessions.lock().open(id.clone(), &ask.from.jid, command.node, until);
-        Ok(Answer::form(command.node, id, &command.to_form()))
+        let form = command.form(caller(&ask.from)).await;
+        Ok(Answer::form(command.node, id, &form))
     }
 
     /// The next step of a session: its form comes back, or it is called off.
