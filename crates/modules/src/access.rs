@@ -1,14 +1,18 @@
 #![cfg_attr(not(doctest), doc = include_str!("access.md"))]
 
+mod devices;
+
 use std::sync::Arc;
 
+use waxwing_jid::BareJid;
 use waxwing_kernel::admission::{Admission, Admitted};
 use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::command::Command;
 use waxwing_kernel::directory::Resource;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::{Request, unstored};
 use waxwing_kernel::routes::Routes;
-use waxwing_kernel::{SiteBuilder, section};
+use waxwing_kernel::{Hub, SiteBuilder, section};
 use waxwing_stanza::{StanzaError, payload};
 use waxwing_store::domains::clients::{Client, Clients, Sighting};
 use waxwing_stream::{AuthFailure, Proof, StreamError};
@@ -36,6 +40,8 @@ section! {
 
 /// Remembers the clients of accounts, and shows them to their owners.
 pub struct Access {
+    hub: Hub,
+    domain: BareJid,
     config: AccessConfig,
 }
 
@@ -51,13 +57,15 @@ impl Module for Access {
     };
     type Config = AccessConfig;
 
-    fn start(_: &mut SiteBuilder<'_>, config: AccessConfig) -> Result<Self, StartError> {
-        Ok(Self { config })
+    fn start(site: &mut SiteBuilder<'_>, config: AccessConfig) -> Result<Self, StartError> {
+        Ok(Self { hub: site.hub(), domain: site.jid().clone(), config })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.admission(Self::note);
         on.owner().get(Self::list).set(Self::revoke);
+        on.command(|access| Command::new(&devices::LIST, access, Self::list_devices));
+        on.command(|access| Command::new(&devices::REVOKE, access, Self::revoke_devices));
     }
 }
 
