@@ -2,13 +2,18 @@
 
 mod file;
 mod folder;
+mod objects;
+mod s3;
+mod shelf;
 mod slot;
+mod stock;
 mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use waxwing_kernel::command::Command;
 use waxwing_kernel::config::{Bytes, Flaw};
 use waxwing_kernel::events::EventAbout;
 use waxwing_kernel::http::percent_encoded;
@@ -25,6 +30,8 @@ use waxwing_xml::write;
 
 use self::file::{Bucket, File, Files};
 use self::folder::Folder;
+use self::s3::S3;
+use self::shelf::Shelf;
 use self::slot::{Purpose, Wish};
 
 const NS: &str = "urn:xmpp:http:upload:0";
@@ -62,6 +69,15 @@ section! {
         /// The folder of the files; `upload` in the data folder if absent. A relative path begins
         /// at the data folder.
         [restart] pub folder: Option<PathBuf> = None,
+        /// Object storage that is spoken to as Amazon's S3 is, instead of a folder: a section
+        /// `[modules.upload.s3]` with `bucket`, and where they differ from the usual `endpoint`
+        /// (`https://s3.example.org`; Amazon's by default), `region` (`us-east-1`), `prefix` (what
+        /// the names of objects begin with), `virtual_host` (whether the bucket is a part of the
+        /// host's name) and `writers` (files that are written at a time, each with up to 5 MiB of
+        /// memory; 16). Its keys are `access_key` and `secret_key`, or two lines of the file
+        /// `credentials`, or in the environment as `AWS_ACCESS_KEY_ID` and
+        /// `AWS_SECRET_ACCESS_KEY`.
+        [restart] pub s3: Option<S3> = None,
     }
 }
 
@@ -72,6 +88,14 @@ impl UploadConfig {
         match self {
             _ if self.quota < self.file_size => flaw("quota"),
             _ if self.capacity < self.file_size => flaw("capacity"),
+            Self { folder: Some(_), s3: Some(_), .. } => {
+                let problem = "either a folder, or object storage".to_owned();
+                Err(Flaw { key: "s3", problem })
+            }
+            Self { s3: Some(_), .. } if self.file_size.0 > objects::FILE_BYTES_MAX => {
+                let problem = "object storage takes files of up to 48 GiB".to_owned();
+                Err(Flaw { key: "file_size", problem })
+            }
             _ => Ok(()),
         }
     }
@@ -93,7 +117,7 @@ pub struct Upload {
     hub: Hub,
     files: Files,
     /// None where there is no data folder: nothing can be uploaded then.
-    folder: Option<Folder>,
+    shelf: Option<Arc<dyn Shelf>>,
 }
 
 impl Module for Upload {
@@ -111,10 +135,22 @@ impl Module for Upload {
 
     fn start(site: &mut SiteBuilder<'_>, config: UploadConfig) -> Result<Self, StartError> {
         let hub = site.hub();
-        let own = config.folder.clone().unwrap_or_else(|| "upload".into());
-        let folder = hub.folder().map(|data| Folder::new(data.join(own)));
+        let shelf = match (hub.folder(), &config.s3) {
+            (None, _) => None,
+            (Some(data), None) => {
+                let own = config.folder.clone().unwrap_or_else(|| "upload".into());
+                Some(Arc::new(Folder::new(data.join(own))) as Arc<dyn Shelf>)
+            }
+            (Some(data), Some(s3)) => {
+                let objects = s3.open(&hub, data);
+                let refused = |reason| StartError { module: Self::ABOUT.name, reason };
+                let objects = Arc::new(objects.map_err(refused)?);
+                hub.clock().spawn(stock::probe(Arc::clone(&objects)));
+                Some(objects as Arc<dyn Shelf>)
+            }
+        };
         let files = Files::new(hub.db().clone(), site.jid().domain());
-        Ok(Self { config, hub, files, folder })
+        Ok(Self { config, hub, files, shelf })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
@@ -122,6 +158,9 @@ impl Module for Upload {
         on.http(web::answer);
         on.event(&UPLOAD_STORED);
         on.every(SWEEP, Self::sweep);
+        on.command(|upload| Command::new(&stock::LIST, upload, Self::list_files));
+        on.command(|upload| Command::new(&stock::REMOVE, upload, Self::remove_file));
+        on.command(|upload| Command::new(&stock::CLEAN, upload, Self::clean));
         on.signal(Signal::Removed, Self::remove);
     }
 }
@@ -305,9 +344,10 @@ impl Upload {
                 }
             }
             if is_last {
-                return;
+                break;
             }
         }
+        self.count().await;
     }
 
     /// The account goes, and its files with it; the rows follow by themselves.
@@ -325,12 +365,11 @@ impl Upload {
 
     /// Removes a file. False, and said, when it cannot.
     async fn discard(&self, token: &str) -> bool {
-        let Some(folder) = &self.folder else { return true };
-        match folder.remove(token).await {
+        let Some(shelf) = &self.shelf else { return true };
+        match shelf.remove(token).await {
             Ok(()) => true,
             Err(error) => {
-                let folder = folder.path().display();
-                tracing::error!(%error, %folder, token, "an upload could not be removed");
+                tracing::error!(%error, %shelf, token, "an upload could not be removed");
                 false
             }
         }

@@ -120,7 +120,8 @@ impl Bosh {
         self.rid += 1;
         let sid = self.sid.as_ref().map(|sid| format!("sid='{sid}'")).unwrap_or_default();
         let body = format!(
-            "<body xmlns='{NS}' xmlns:xmpp='{XBOSH}' rid='{rid}' {sid} {attributes}>{payload}</body>"
+            "<body xmlns='{NS}' xmlns:xmpp='{XBOSH}' rid='{rid}' {sid} {attributes}>\
+             {payload}</body>"
         );
         let request = format!(
             "POST /http-bind HTTP/1.1\r\nHost: {}\r\n{}Content-Type: text/xml\r\n\

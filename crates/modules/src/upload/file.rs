@@ -1,6 +1,10 @@
 //! The rows of uploads: from the slot that a client asked for to the end of the file.
 
+use std::collections::HashSet;
+
 use waxwing_store::{Db, Row, Statement, StoreError, Table};
+
+use super::stock::SHOWN;
 
 /// How many are handled at a time.
 pub(super) const PAGE: usize = 200;
@@ -37,6 +41,11 @@ const FINISH: &str = "UPDATE upload SET state = 2, expires = until \
 const ENDED: &str = "SELECT token FROM upload WHERE host = ?1 AND expires <= ?2 \
      ORDER BY expires LIMIT 200";
 const FORGET: &str = "DELETE FROM upload WHERE token = ?1 AND expires <= ?2";
+const KEPT: &str = "SELECT COUNT(*), CAST(SUM(size) AS BIGINT) FROM upload WHERE state = 2";
+const KNOWN: &str = "SELECT token FROM upload WHERE token >= ?1 AND token < ?2";
+const LIST: &str = "SELECT token, owner, name, kind, size, made, until FROM upload \
+     WHERE host = ?1 AND state = 2 AND expires > ?2 AND (owner = ?3 OR ?3 = '') \
+     ORDER BY made DESC LIMIT ?4";
 const OWNED: &str = "SELECT token FROM upload WHERE owner = ?1";
 
 /// A file, there or to come. Times are in milliseconds since 1970.
@@ -89,6 +98,18 @@ pub(super) struct Held {
     pub(super) slots: i64,
     /// When the first of those ends.
     pub(super) first_slot: Option<i64>,
+}
+
+/// A file as admins see it.
+pub(super) struct Listed {
+    pub(super) token: String,
+    pub(super) owner: String,
+    pub(super) name: String,
+    pub(super) kind: Option<String>,
+    pub(super) size: i64,
+    pub(super) made: i64,
+    /// `i64::MAX` for as long as the account.
+    pub(super) until: i64,
 }
 
 /// The uploads of one host.
@@ -188,6 +209,41 @@ impl Files {
 
     pub(super) async fn forget(&self, token: &str, now: i64) -> Result<(), StoreError> {
         self.db.batch(vec![Statement::new(FORGET).with(token).with(now)]).await.map(drop)
+    }
+
+    /// The newest files, one more than are shown; only those of `owner` if somebody is named.
+    pub(super) async fn list(
+        &self,
+        owner: Option<&str>,
+        now: i64,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let list = Statement::new(LIST).with(self.host.as_str()).with(now);
+        let list = list.with(owner.unwrap_or_default()).with(SHOWN as i64 + 1);
+        let listed = |row: &Row| {
+            Ok(Listed {
+                token: row.text(0)?.to_owned(),
+                owner: row.text(1)?.to_owned(),
+                name: row.text(2)?.to_owned(),
+                kind: row.text_or_null(3)?.map(str::to_owned),
+                size: row.int(4)?,
+                made: row.int(5)?,
+                until: row.int(6)?,
+            })
+        };
+        self.db.query(list).await?.iter().map(listed).collect()
+    }
+
+    /// How many files are there, on all hosts, and their bytes.
+    pub(super) async fn kept(&self) -> Result<(i64, i64), StoreError> {
+        let row = self.db.query_one(Statement::new(KEPT)).await?;
+        row.map_or(Ok((0, 0)), |row| Ok((row.int(0)?, row.int_or_null(1)?.unwrap_or(0))))
+    }
+
+    /// The tokens that have a row, on any host, and begin with these digits.
+    pub(super) async fn known(&self, digits: &str) -> Result<HashSet<String>, StoreError> {
+        // `g` comes behind all digits.
+        let known = Statement::new(KNOWN).with(digits).with(format!("{digits}g"));
+        Ok(tokens(self.db.query(known).await?)?.into_iter().collect())
     }
 
     pub(super) async fn owned(&self, owner: &str) -> Result<Vec<String>, StoreError> {

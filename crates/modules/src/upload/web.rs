@@ -12,7 +12,7 @@ use waxwing_store::StoreError;
 
 use super::Upload;
 use super::file::File;
-use super::folder::is_token;
+use super::shelf::is_token;
 
 /// Set on every answer. Pages of any web client may upload and fetch (§7), and whoever embeds
 /// pictures; what is fetched can do nothing with the server's other pages (§8.1), as it comes

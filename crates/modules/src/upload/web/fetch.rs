@@ -1,9 +1,10 @@
 //! A file is fetched, whole or in part.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 
 use waxwing_kernel::http::{
-    Content, HeaderMap, HeaderValue, HttpReply, Method, StatusCode, header, percent_encoded,
+    HeaderMap, HeaderValue, HttpReply, Method, StatusCode, header, percent_encoded,
 };
 
 use super::{find, nothing};
@@ -11,6 +12,7 @@ use crate::upload::Upload;
 use crate::upload::file::{File, State};
 
 const UNKNOWN: &str = "application/octet-stream";
+const UNREADABLE: &str = "This file cannot be read at the moment; try again later.\n";
 
 pub(super) async fn fetch(
     upload: &Upload,
@@ -23,8 +25,8 @@ pub(super) async fn fetch(
         Err(reply) => return reply,
     };
     let now = upload.hub.clock().wall_millis().cast_signed();
-    let folder = upload.folder.as_ref();
-    let (State::Stored, Some(folder)) = (file.state, folder.filter(|_| file.expires > now)) else {
+    let shelf = upload.shelf.as_ref();
+    let (State::Stored, Some(shelf)) = (file.state, shelf.filter(|_| file.expires > now)) else {
         return nothing();
     };
     let etag = format!("\"{token}\"");
@@ -40,13 +42,14 @@ pub(super) async fn fetch(
             return reply.with(header::CONTENT_RANGE, value(format!("bytes */{size}")));
         }
     };
-    let opened = open(folder, token, part.start).await;
-    let content = match opened {
-        Ok(content) => Content::File { file: content, length: part.end - part.start },
+    let content = match shelf.content(token, part.clone(), *method != Method::HEAD).await {
+        Ok(content) => content,
         Err(error) => {
-            let folder = folder.path().display();
-            tracing::error!(%error, %folder, token, "an upload cannot be read");
-            return nothing();
+            tracing::error!(%error, %shelf, token, "an upload cannot be read");
+            return match error.kind() {
+                ErrorKind::NotFound => nothing(),
+                _ => HttpReply::text(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE),
+            };
         }
     };
     let mut reply = about(&file, now, HttpReply { content, ..HttpReply::status(status) });
@@ -54,24 +57,13 @@ pub(super) async fn fetch(
     reply = reply
         .with(header::CONTENT_TYPE, value(kind))
         .with(header::CONTENT_DISPOSITION, value(disposition(manner, &file.name)))
+        .with(header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start))
         .with(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
         reply = reply.with(header::CONTENT_RANGE, value(range));
     }
     reply
-}
-
-async fn open(
-    folder: &crate::upload::folder::Folder,
-    token: &str,
-    start: u64,
-) -> std::io::Result<std::fs::File> {
-    use std::io::{Seek, SeekFrom};
-
-    let mut file = folder.open(token).await?;
-    file.seek(SeekFrom::Start(start))?;
-    Ok(file)
 }
 
 /// What a file that never changes lets others remember of it.

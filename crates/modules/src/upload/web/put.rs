@@ -12,7 +12,6 @@ use waxwing_kernel::http::{HttpReply, HttpRequest, Intake, StatusCode, header};
 use waxwing_store::StoreError;
 
 use super::{find, unreachable};
-use crate::upload::Upload;
 use crate::upload::file::{File, State};
 use crate::upload::shelf::Shelf;
 use crate::upload::{UPLOAD_STORED, Upload};
@@ -105,7 +104,7 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 impl Upload {
     /// Takes the body of a file in, once.
     async fn take(self: Arc<Self>, file: File, body: Box<dyn Intake>) -> HttpReply {
-        let Some(folder) = &self.folder else {
+        let Some(shelf) = &self.shelf else {
             return refuse(StatusCode::NOT_IMPLEMENTED, "This server keeps no files.\n");
         };
         let clock = self.hub.clock();
@@ -119,7 +118,7 @@ impl Upload {
         }
         let deadline = clock.now() + Duration::from_millis(millis.unsigned_abs());
         let written = tokio::select! {
-            written = write(folder, &file, body) => written,
+            written = write(&**shelf, &file, body) => written,
             () = clock.until(Some(deadline)) => Err(ErrorKind::TimedOut.into()),
         };
         let now = clock.wall_millis().cast_signed();
@@ -163,13 +162,13 @@ impl Upload {
 }
 
 /// Writes the body piece by piece.
-async fn write(folder: &Folder, file: &File, mut body: Box<dyn Intake>) -> io::Result<()> {
-    let mut draft: Draft = folder.begin(&file.token).await?;
+async fn write(shelf: &dyn Shelf, file: &File, mut body: Box<dyn Intake>) -> io::Result<()> {
     let mut left = file.size.unsigned_abs();
+    let mut draft = shelf.begin(&file.token, left).await?;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| broken(&error))?;
         left = left.checked_sub(piece.len() as u64).ok_or(ErrorKind::InvalidData)?;
-        draft.write(&piece).await?;
+        draft.write(piece).await?;
     }
     if left > 0 {
         return Err(ErrorKind::UnexpectedEof.into());
