@@ -6,6 +6,7 @@ pub mod client;
 pub mod compare;
 pub mod link;
 pub mod node;
+pub mod outside;
 pub mod pipe;
 pub mod play;
 pub mod script;

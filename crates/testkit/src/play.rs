@@ -1,13 +1,14 @@
 //! Plays a scenario: line by line, the server settling in between, so that the order of what
 //! happens is the order of the lines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use crate::client::{Client, is_noise};
 use crate::compare::compare;
 use crate::link::{Link, Way};
 use crate::node::{CLIENT, Node};
+use crate::outside::{self, Pending, WebAct};
 use crate::script::{Act, Line, Name, Scenario, Step};
 use crate::values::Values;
 use crate::world::{Plan, World};
@@ -25,7 +26,7 @@ pub async fn play(scenario: &Scenario, mut plan: Plan, way: Way) -> Result<(), S
     }
     let world = World::start(plan).await?;
     let values = Values::default();
-    let mut player = Player { world, way, clients: BTreeMap::new(), values };
+    let mut player = Player { world, way, clients: BTreeMap::new(), values, asked: VecDeque::new() };
     let outcome = player.play(scenario).await;
     player.clients.clear();
     let stopped = player.world.stop().await;
@@ -73,6 +74,8 @@ struct Player {
     clients: BTreeMap<Name, Client>,
     /// What came and has a name.
     values: Values,
+    /// What others asked over HTTP and got no answer to so far.
+    asked: VecDeque<Pending>,
 }
 
 impl Player {
@@ -101,6 +104,7 @@ impl Player {
                 self.world.hub().clock().advance(*by);
                 return self.read_all().await;
             }
+            Step::Web(act) => return self.on_web(act).await,
             Step::Of(name, act) => (name, act),
         };
         match act {
@@ -151,6 +155,35 @@ impl Player {
                 self.world.settle().await?;
             }
             Act::Resume { elsewhere } => self.resume(name, *elsewhere).await?,
+        }
+        Ok(())
+    }
+
+    async fn on_web(&mut self, act: &WebAct) -> Result<(), String> {
+        match act {
+            WebAct::Answers(status) => self.world.outside().answer(*status),
+            WebAct::Asked(expected) => {
+                let expected = self.values.fill(expected);
+                let request = self.world.outside().next().await;
+                let request = request.ok_or("the server asked nothing on the web")?;
+                let asked = format!("{} {}", request.method, request.url);
+                if asked != expected {
+                    return Err(format!("the server asked\n  {asked}"));
+                }
+            }
+            WebAct::Ask(words) => {
+                let words = self.values.fill(words);
+                self.asked.push_back(outside::ask(self.world.hub(), &words)?);
+                self.world.settle().await?;
+            }
+            WebAct::Answered(status) => {
+                let pending = self.asked.pop_front().ok_or("nobody asked the server")?;
+                outside::check(pending, *status).await?;
+            }
+            WebAct::Silence => {
+                self.world.settle().await?;
+                self.world.outside().silent()?;
+            }
         }
         Ok(())
     }
@@ -255,7 +288,7 @@ impl Player {
         for client in self.clients.values_mut() {
             silence(client).await.map_err(|reason| format!("afterwards {reason}"))?;
         }
-        Ok(())
+        self.world.outside().silent().map_err(|reason| format!("afterwards {reason}"))
     }
 
     async fn read_all(&mut self) -> Result<(), String> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::node::Node;
+use crate::outside::WebAct;
 
 /// One conversation.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub enum Step {
     Set(String),
     /// `time + 60s`
     Time(Duration),
+    /// `web …`: something that happens over HTTP.
+    Web(WebAct),
     /// Something that a client does or gets.
     Of(Name, Act),
 }
@@ -217,6 +220,7 @@ fn step(text: &str) -> Option<Result<Step, String>> {
     let rest = rest.trim();
     match first {
         "set" => return Some(Ok(Step::Set(rest.to_owned()))),
+        "web" => return Some(WebAct::read(rest)?.map(Step::Web)),
         "time" => return Some(duration(rest.strip_prefix('+')?.trim()).map(Step::Time)),
         _ => {}
     }

@@ -14,6 +14,7 @@ use waxwing_store::{Db, Location, Statement, Table};
 use waxwing_stream::{Hash, Host, ScramKeys, Security};
 
 use crate::link::{Link, Way};
+use crate::outside::Outside;
 use crate::pipe::pipe;
 use crate::script::DOMAIN;
 use crate::sockets::{Certificates, Sockets};
@@ -66,6 +67,7 @@ impl Plan {
 pub struct World {
     hub: Hub,
     sockets: Option<Sockets>,
+    outside: Outside,
 }
 
 impl World {
@@ -86,6 +88,8 @@ impl World {
         }
         let metrics = Arc::new(Metrics::new("test", "test"));
         let hub = Hub::new(db, plan.clock, plan.limits, metrics);
+        let outside = Outside::default();
+        hub.fetch_with(Arc::new(outside.clone()));
         hub.restore().await.map_err(|error| error.to_string())?;
         let start = |settings: &HostSettings| {
             let jid = BareJid::new(settings.config.domain.as_str()).map_err(|e| e.to_string())?;
@@ -100,12 +104,17 @@ impl World {
             Some(certificates) => Some(Sockets::listen(&hub, certificates).await?),
             None => None,
         };
-        Ok(Self { hub, sockets })
+        Ok(Self { hub, sockets, outside })
     }
 
     /// The server.
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// The rest of the web.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     /// Gives the engine back.
