@@ -43,6 +43,7 @@ modules! {
     notices::Notices,
     policy::Policy,
     private::Private,
+    push::Push,
     register::Register,
     roster::Roster,
     services::Services,

@@ -1,0 +1,216 @@
+//! What is worth waking a phone for.
+
+use waxwing_jid::{BareJid, Jid};
+use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza};
+use waxwing_xml::Child;
+
+const CARBONS: &str = "urn:xmpp:carbons:2";
+const FORWARD: &str = "urn:xmpp:forward:0";
+const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+const REFERENCE: &str = "urn:xmpp:reference:0";
+
+/// How much something matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Weight {
+    /// Worth knowing, not worth waking up for: a correction, talk in a room.
+    Normal,
+    /// Somebody says something to this person.
+    High,
+    /// Somebody calls, and will not wait long.
+    Call,
+}
+
+/// Something that matters.
+#[derive(Clone, Debug)]
+pub(super) struct News {
+    pub(super) weight: Weight,
+    /// Who said it.
+    pub(super) sender: Option<Jid>,
+    /// What can be read of it.
+    pub(super) body: Option<String>,
+    /// Tells one message from others as well as its sender does.
+    pub(super) id: Option<String>,
+}
+
+/// What `stanza` means to `owner`; None when it can wait until the client comes by itself: receipts,
+/// markers, chat states, reactions, what the owner wrote.
+pub(super) fn news(stanza: &Stanza, owner: &BareJid) -> Option<News> {
+    let Kind::Message(kind) = stanza.head.kind else { return None };
+    let from = stanza.head.from.as_ref()?;
+    if from.bare() == *owner {
+        // What somebody wrote to another device, as a copy (XEP-0280); nothing else of one's own.
+        let copy = stanza.body.child("received", CARBONS)?;
+        let message = copy.child("forwarded", FORWARD)?.child("message", CLIENT)?;
+        let kind = MessageType::read(message.attribute("type").as_deref());
+        let sender = message.attribute("from").and_then(|from| Jid::new(&from).ok())?;
+        let is_own = sender.bare() == *owner;
+        let id = message.attribute("id").map(|id| id.into_owned());
+        return (!is_own).then(|| read(kind, message.children(), owner, (Some(sender), id)))?;
+    }
+    let id = stanza.head.id.as_deref().map(str::to_owned);
+    read(kind, stanza.body.children(), owner, (Some(from.clone()), id))
+}
+
+fn read<'a>(
+    kind: MessageType,
+    children: impl Iterator<Item = Child<'a>>,
+    owner: &BareJid,
+    (sender, id): (Option<Jid>, Option<String>),
+) -> Option<News> {
+    if matches!(kind, MessageType::Error | MessageType::Headline) {
+        return None;
+    }
+    let (mut weight, mut body) = (None, None);
+    let (mut is_correction, mut is_mention) = (false, false);
+    for child in children {
+        weight = weight.max(weigh(child)?);
+        match (child.name(), child.namespace()) {
+            ("body", CLIENT) => body = Some(child.text().into_owned()),
+            ("replace", "urn:xmpp:message-correct:0") => is_correction = true,
+            ("delay", "urn:xmpp:delay") if kind == MessageType::Groupchat => return None,
+            ("reference", REFERENCE) => is_mention |= mentions(child, owner),
+            _ => {}
+        }
+    }
+    let is_talk = kind == MessageType::Groupchat && !is_mention;
+    let weight = match weight? {
+        Weight::High if is_correction || is_talk => Weight::Normal,
+        weight => weight,
+    };
+    Some(News { weight, sender, body, id })
+}
+
+/// How much one element of a message matters; the outer None when it takes all meaning from the
+/// others, which are there for clients that do not know it.
+fn weigh(child: Child<'_>) -> Option<Option<Weight>> {
+    let high = |does: bool| does.then_some(Weight::High);
+    Some(match (child.namespace(), child.name()) {
+        (CLIENT, "body") => high(!child.text().trim().is_empty()),
+        // XEP-0384: without a payload it carries a key and nothing for people.
+        ("eu.siacs.conversations.axolotl" | "urn:xmpp:omemo:2", "encrypted") => {
+            high(child.child("payload", child.namespace()).is_some())
+        }
+        ("urn:xmpp:openpgp:0", "openpgp") | ("jabber:x:encrypted", "x") => high(true),
+        // Invitations to rooms (XEP-0249, XEP-0045 §7.8.2).
+        ("jabber:x:conference", "x") => high(true),
+        (MUC_USER, "x") => high(child.child("invite", MUC_USER).is_some()),
+        // XEP-0353 §3: the other steps of a call concern devices that ring already.
+        ("urn:xmpp:jingle-message:0", "propose") | ("urn:xmpp:call-invites:0", "invite") => {
+            Some(Weight::Call)
+        }
+        ("urn:xmpp:reactions:0", "reactions")
+        | ("urn:xmpp:message-retract:1", "retract")
+        | ("urn:xmpp:mam:2", "result") => return None,
+        _ => None,
+    })
+}
+
+/// XEP-0372 §3.2: whether a reference mentions this person.
+fn mentions(reference: Child<'_>, owner: &BareJid) -> bool {
+    let uri = reference.attribute("uri").unwrap_or_default();
+    let address = uri.strip_prefix("xmpp:").unwrap_or_default();
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    reference.attribute("type").is_some_and(|kind| kind == "mention")
+        && Jid::new(address).is_ok_and(|jid| jid.bare() == *owner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weight(xml: &str) -> Option<Weight> {
+        let stanza = Stanza::parse(xml).expect("a stanza");
+        let owner = BareJid::new("romeo@localhost").expect("an address");
+        news(&stanza, &owner).map(|news| news.weight)
+    }
+
+    fn chat(inside: &str) -> Option<Weight> {
+        weight(&format!(
+            "<message xmlns='jabber:client' from='juliet@localhost/desk' to='romeo@localhost' \
+             type='chat'>{inside}</message>"
+        ))
+    }
+
+    #[test]
+    fn what_people_say_matters() {
+        for inside in [
+            "<body>Hi</body>",
+            "<encrypted xmlns='eu.siacs.conversations.axolotl'><header/><payload>x</payload>\
+             </encrypted>",
+            "<encrypted xmlns='urn:xmpp:omemo:2'><payload>x</payload></encrypted>",
+            "<openpgp xmlns='urn:xmpp:openpgp:0'>x</openpgp>",
+            "<x xmlns='jabber:x:conference' jid='capulets@rooms.localhost'/>",
+            "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='a@b'/></x>",
+        ] {
+            assert_eq!(chat(inside), Some(Weight::High), "{inside}");
+        }
+        assert_eq!(
+            chat(
+                "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/><store xmlns='urn:xmpp:hints'/>"
+            ),
+            Some(Weight::Call)
+        );
+        assert_eq!(
+            chat("<body>Hi!</body><replace xmlns='urn:xmpp:message-correct:0' id='1'/>"),
+            Some(Weight::Normal)
+        );
+    }
+
+    #[test]
+    fn the_rest_can_wait() {
+        for inside in [
+            "",
+            "<body> </body>",
+            "<composing xmlns='http://jabber.org/protocol/chatstates'/>",
+            "<received xmlns='urn:xmpp:receipts' id='1'/>",
+            "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>",
+            "<encrypted xmlns='eu.siacs.conversations.axolotl'><header/></encrypted>",
+            "<reactions xmlns='urn:xmpp:reactions:0' id='1'/><body>> Hi</body>",
+            "<retract xmlns='urn:xmpp:message-retract:1' id='1'/><body>gone</body>",
+            "<accept xmlns='urn:xmpp:jingle-message:0' id='1'/>",
+            "<x xmlns='http://jabber.org/protocol/muc#user'/>",
+        ] {
+            assert_eq!(chat(inside), None, "{inside}");
+        }
+        for xml in [
+            "<message xmlns='jabber:client' from='a@b' type='headline'><body>x</body></message>",
+            "<message xmlns='jabber:client' from='a@b' type='error'><body>x</body></message>",
+            "<message xmlns='jabber:client' from='romeo@localhost/x' type='chat'><body>x</body>\
+             </message>",
+            "<presence xmlns='jabber:client' from='a@b'/>",
+        ] {
+            assert_eq!(weight(xml), None, "{xml}");
+        }
+    }
+
+    #[test]
+    fn in_rooms_mentions_stand_out() {
+        let room = |inside: &str| {
+            weight(&format!(
+                "<message xmlns='jabber:client' from='capulets@rooms.localhost/juliet' \
+                 type='groupchat'>{inside}</message>"
+            ))
+        };
+        assert_eq!(room("<body>Hi all</body>"), Some(Weight::Normal));
+        let mention = "<body>romeo!</body><reference xmlns='urn:xmpp:reference:0' type='mention' \
+                       uri='xmpp:romeo@localhost'/>";
+        assert_eq!(room(mention), Some(Weight::High));
+        assert_eq!(room(&mention.replace("xmpp:romeo", "xmpp:paris")), Some(Weight::Normal));
+        assert_eq!(room("<body>old</body><delay xmlns='urn:xmpp:delay' stamp='x'/>"), None);
+    }
+
+    #[test]
+    fn copies_count_as_what_they_hold() {
+        let copy = |name: &str, from: &str| {
+            weight(&format!(
+                "<message xmlns='jabber:client' from='romeo@localhost' type='chat'><{name} \
+                 xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message \
+                 xmlns='jabber:client' from='{from}' type='chat'><body>Hi</body></message>\
+                 </forwarded></{name}></message>"
+            ))
+        };
+        assert_eq!(copy("received", "juliet@localhost/desk"), Some(Weight::High));
+        assert_eq!(copy("sent", "romeo@localhost/desk"), None);
+        assert_eq!(copy("received", "romeo@localhost/desk"), None);
+    }
+}
