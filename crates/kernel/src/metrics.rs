@@ -30,6 +30,10 @@ pub struct Metrics {
     sent: ByKind,
     stream_errors: Family<Label, Counter>,
     auth_failures: Family<Label, Counter>,
+    withheld: Family<Label, Counter>,
+    components: Gauge,
+    from_components: ByKind,
+    to_components: ByKind,
     commits: Histogram,
     process: ProcessGauges,
 }
@@ -117,6 +121,15 @@ impl Metrics {
         // 50 µs to 1.6 s: a memory database to a busy spinning disk.
         let commits = Histogram::new(exponential_buckets(0.000_05, 2.0, 16));
         let help = "From handing a write to the database until it is durable";
+        let components = Gauge::default();
+        own.register("components", "Connected components (XEP-0114)", components.clone());
+        let help = "Stanzas from components by kind";
+        let from_components = ByKind::new(own, "component_stanzas_received", help);
+        let help = "Stanzas to components by kind";
+        let to_components = ByKind::new(own, "component_stanzas_sent", help);
+        let withheld = Family::default();
+        let help = "Messages and requests of strangers that were withheld, by reason";
+        own.register("strangers_withheld", help, withheld.clone());
         own.register_with_unit("commit", help, Unit::Seconds, commits.clone());
         let process = ProcessGauges::new(&mut registry);
         Self {
@@ -137,6 +150,10 @@ impl Metrics {
         own.register_with_unit("uploads_stored", help, Unit::Bytes, file_bytes.clone());
             process,
         }
+            withheld,
+            components,
+            from_components,
+            to_components,
     }
 
     /// A client has connected; it is counted for as long as the answer lives.
@@ -204,6 +221,11 @@ impl ByKind {
         let family = Family::<Label, Counter>::default();
         let of = |kind| family.get_or_create_owned(&[("kind", kind)]);
         let counters = Self { message: of("message"), presence: of("presence"), iq: of("iq") };
+    /// Something of a stranger was withheld from a person, for a reason such as `unanswered`.
+    pub fn withheld(&self, reason: &'static str) {
+        self.withheld.get_or_create(&[("reason", reason)]).inc();
+    }
+
         registry.register(name, help, family);
         counters
     }
@@ -320,6 +342,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|told| told == line), "{line} is missing in\n{text}");
         }
+        metrics.withheld("links");
         drop(connected);
         let text = metrics.to_text(&process);
         assert!(text.contains("waxwing_connections{transport=\"tls\"} 0"));
@@ -329,3 +352,4 @@ mod tests {
         metrics.deflated().received(7, 5);
             "waxwing_websocket_deflate_bytes_total{direction=\"sent\",form=\"plain\"} 400",
             "waxwing_websocket_deflate_bytes_total{direction=\"received\",form=\"compressed\"} 7",
+            "waxwing_strangers_withheld_total{reason=\"links\"} 1",

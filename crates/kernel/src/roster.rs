@@ -109,6 +109,11 @@ impl Roster {
         self.requests.iter().filter_map(|request| Stanza::parse(&request.stanza).ok())
     }
 
+    /// How many of them there are.
+    pub fn waiting(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Begins a change. `owner` is whose roster it is, `id` a number that grows with time.
     pub fn draft(&self, owner: &BareJid, id: u64) -> Draft {
         // Time-like versions are never reached again, also when an account is erased and made

@@ -50,5 +50,6 @@ modules! {
     time::Time,
     upload::Upload,
     vcard::Vcard,
+    strangers::Strangers,
     version::Version,
 }
