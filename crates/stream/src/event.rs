@@ -112,7 +112,8 @@ pub enum Question {
         /// Which keys.
         need: Need,
     },
-    /// Is this the password? Answer: [`Answer::Verdict`].
+    /// Is this the password? Answers: [`Answer::Verdict`]; [`Answer::Account`] where somebody else
+    /// than this server knows that it is.
     Plain {
         /// Who signs in.
         account: BareJid,
@@ -120,6 +121,15 @@ pub enum Question {
         password: Zeroizing<String>,
     },
     /// Whose certificate is this? Answer: [`Answer::External`].
+    /// Whose token is this (RFC 7628)? Answer: [`Answer::External`].
+    Bearer {
+        /// The domain of the stream.
+        domain: Arc<str>,
+        /// Who the client wants to be, if it says.
+        account: Option<BareJid>,
+        /// As sent.
+        token: Zeroizing<String>,
+    },
     External {
         /// Who the client wants to be, if it says.
         account: Option<BareJid>,
@@ -217,7 +227,7 @@ pub enum Proof {
     Password(Vec<u8>),
     /// By a token, with its name.
     Token(String),
-    /// By a certificate, or not at all.
+    /// By a certificate, by what somebody else vouches for, or not at all.
     Other,
 }
 
@@ -314,9 +324,9 @@ pub enum Answer {
     Kept(Result<(), AuthFailure>),
     /// The client is let in, with elements for `<success/>`; or why not.
     Admitted(Result<String, AuthFailure>),
-    /// Whose certificate it is.
+    /// Whose certificate or token it is.
     External(Result<BareJid, AuthFailure>),
-    /// The account of an anonymous client.
+    /// The account of an anonymous client, or of one that somebody else vouches for.
     Account(BareJid),
     /// The bound address.
     Bound(Result<Jid, StanzaError>),
@@ -356,3 +366,5 @@ pub enum AuthFailure {
     /// It may work later.
     Temporary(Option<String>),
 }
+    /// The token is good, but was not given out for this (RFC 6750 §3.1).
+    OutOfScope,

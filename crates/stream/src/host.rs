@@ -73,6 +73,8 @@ impl Host {
             early_features: Vec::new(),
             features: Vec::new(),
             nonzas: Vec::new(),
+    /// Tokens that somebody else gave out are taken (RFC 7628), and what a client is told of them.
+    pub bearer: Option<BearerOffer>,
             sasl2: true,
             tokens: false,
             inline: Vec::new(),
@@ -103,6 +105,7 @@ impl Host {
 }
 
 impl fmt::Debug for Host {
+            bearer: None,
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("domain", &self.domain).finish_non_exhaustive()
     }
@@ -136,6 +139,16 @@ pub struct Mechanisms {
 
 impl Default for Mechanisms {
     fn default() -> Self {
+/// What a client is told whose token is not good (RFC 7628 §3.2.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BearerOffer {
+    /// The scope that a token must have: `xmpp:client:normal`.
+    pub scope: Option<Arc<str>>,
+    /// Where the identity provider describes itself: the URL of a document of OpenID Connect
+    /// Discovery or RFC 8414.
+    pub discovery: Option<Arc<str>>,
+}
+
         Mechanisms {
             scram_sha_1: true,
             scram_sha_256: true,
@@ -158,7 +171,7 @@ impl Mechanisms {
             Mechanism::External => self.external,
             Mechanism::Anonymous => self.anonymous,
             // Not the operator's list but a module decides whether there are tokens.
-            Mechanism::Token(_) => true,
+            Mechanism::Token(_) | Mechanism::Bearer => true,
         }
     }
 }

@@ -34,7 +34,7 @@ pub use event::{
     Admit, Answer, AuthFailure, Begun, Closing, Closure, Enable, Enabled, Event, Framing, Inline,
     Input, Installation, Need, Proof, Question, Tag, Ticket, TokenKey, Violation,
 };
-pub use host::{Entropy, Host, Hosts, Mechanisms, Redirect, Security};
+pub use host::{BearerOffer, Entropy, Host, Hosts, Mechanisms, Redirect, Security};
 pub use limits::Limits;
 pub use outbox::{Mark, MarkKind, Outbox};
 pub use sasl::{Failure, FailureCondition, Hash, Mechanism, ScramKeys, TokenBinding};

@@ -12,7 +12,8 @@
 //! > action             what the driver does: see `Stage::act`
 //! ```
 //!
-//! An indented line continues the line above. `{b64:…}` is encoded, with `\0` as NUL in it;
+//! An indented line continues the line above. `{b64:…}` is encoded, with `\0` as NUL and `\1` as
+//! U+0001 in it;
 //! the other words in braces are in `WORDS`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -176,7 +177,7 @@ fn expand(text: &str) -> String {
     while let Some((before, after)) = rest.split_once("{b64:") {
         let (data, behind) = after.split_once('}').expect("a closing brace");
         out.push_str(before);
-        out.push_str(&BASE64.encode(data.replace("\\0", "\0")));
+        out.push_str(&BASE64.encode(data.replace("\\0", "\0").replace("\\1", "\x01")));
         rest = behind;
     }
     out.push_str(rest);
@@ -232,6 +233,10 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
         "scram" => {
             let only = waxwing_stream::Mechanisms { scram_sha_256: true, ..NO_MECHANISM };
             host.mechanisms = only;
+        }
+        "bearer" => {
+            let discovery = Some("https://id.example/oidc".into());
+            host.bearer = Some(waxwing_stream::BearerOffer { scope: None, discovery });
         }
         "anonymous" => host.mechanisms.anonymous = true,
         "no-sha-1" => host.mechanisms.scram_sha_1 = false,

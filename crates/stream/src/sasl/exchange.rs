@@ -6,6 +6,7 @@ use waxwing_jid::BareJid;
 
 use crate::event::{Answer, AuthFailure, Need, Proof, Question};
 use crate::host::{Entropy, Host, Security};
+use crate::sasl::bearer::{self, Bearer};
 use crate::sasl::downgrade;
 use crate::sasl::plain::Plain;
 use crate::sasl::scram::{ClientFirst, Scram, ScramError};
@@ -31,6 +32,10 @@ pub(crate) enum Step {
     /// With additional data, if the mechanism has any.
     Success(BareJid, Option<Vec<u8>>, Proof),
     Failure(Failure),
+    /// A challenge that says why the client will fail; it fails when it has answered.
+    Deny(String, Option<Failure>),
+    /// A failure that was told of already.
+    GiveUp(Failure),
 }
 
 /// Where an authentication stands.
@@ -48,6 +53,10 @@ pub(crate) enum Exchange {
     ExpectTokens(HashedToken, BareJid),
     /// With the account that the client wants to be.
     ExpectOwner(Option<BareJid>),
+    /// With the account that the client wants to be.
+    ExpectBearer(Option<BareJid>),
+    /// A token was refused.
+    ExpectSurrender(Option<BareJid>, Box<Failure>),
     ExpectGuest,
 }
 
@@ -80,6 +89,9 @@ impl Exchange {
         match std::mem::take(self) {
             Exchange::ExpectInitial(mechanism) => self.initial(mechanism, data, context),
             Exchange::ExpectProof(scram, account, locked) => prove(&scram, data, account, locked),
+            // RFC 7628 §3.2.3: "the client MUST respond with ... a single %x01"; whatever it is,
+            // "the server then fails the authentication".
+            Exchange::ExpectSurrender(_, failure) => Step::GiveUp(*failure),
             _ => fail(FailureCondition::MalformedRequest),
         }
     }
@@ -87,6 +99,7 @@ impl Exchange {
     /// What the driver knows; an answer that does not fit the question is a refusal.
     pub(crate) fn answer(&mut self, answer: Answer, context: &Context<'_>) -> Step {
         match (std::mem::take(self), answer) {
+            (Exchange::ExpectBearer(wanted), answer) => self.bearer(wanted, answer, context),
             (_, Answer::Verdict(Err(failure))) => Step::Failure(failure.into()),
             (Exchange::ExpectKeys(first, account, hash), answer) => {
                 let (keys, locked) = match answer {
@@ -105,6 +118,9 @@ impl Exchange {
             }
             (Exchange::ExpectVerdict(account), Answer::Verdict(Ok(salt))) => {
                 Step::Success(account, None, Proof::Password(salt))
+            }
+            (Exchange::ExpectVerdict(account), Answer::Account(found)) if account == found => {
+                Step::Success(account, None, Proof::Other)
             }
             (Exchange::ExpectTokens(token, account), Answer::Tokens(keys)) => {
                 match token.verify(&keys) {
@@ -146,12 +162,17 @@ impl Exchange {
             | Exchange::ExpectProof(_, account, _)
             | Exchange::ExpectVerdict(account)
             | Exchange::ExpectTokens(_, account)
-            | Exchange::ExpectOwner(Some(account)) => Some(account),
+            | Exchange::ExpectOwner(Some(account))
+            | Exchange::ExpectBearer(Some(account))
+            | Exchange::ExpectSurrender(Some(account), _) => Some(account),
             _ => None,
         }
     }
 
     fn initial(&mut self, mechanism: Mechanism, data: &[u8], context: &Context<'_>) -> Step {
+        if let Mechanism::Bearer = mechanism {
+            return self.begin_bearer(data, context);
+        }
         let begun = match (mechanism, std::str::from_utf8(data)) {
             (Mechanism::Token(binding), _) => hashed_token(binding, data, context),
             (_, Ok(message)) => self::begin(mechanism, message, context),
@@ -164,6 +185,64 @@ impl Exchange {
         *self = next;
         step
     }
+
+    fn begin_bearer(&mut self, data: &[u8], context: &Context<'_>) -> Step {
+        let message = std::str::from_utf8(data).ok().and_then(Bearer::parse);
+        let Some(Bearer { authzid, token }) = message else {
+            return fail(FailureCondition::MalformedRequest);
+        };
+        let wanted = authzid.map(|name| BareJid::new(&name)).transpose();
+        let Some(wanted) = wanted.ok().filter(|wanted| is_here(wanted.as_ref(), context)) else {
+            return fail(FailureCondition::InvalidAuthzid);
+        };
+        if token.is_empty() {
+            // XEP-0493 §3.1.1: a client without a token sends none, to be told where it gets one.
+            return self.deny(wanted, None, context);
+        }
+        *self = Exchange::ExpectBearer(wanted.clone());
+        let domain = context.host.domain.clone();
+        Step::Ask(Question::Bearer { domain, account: wanted, token })
+    }
+
+    fn bearer(&mut self, wanted: Option<BareJid>, answer: Answer, context: &Context<'_>) -> Step {
+        match answer {
+            Answer::External(Ok(owner)) if wanted.as_ref().is_some_and(|it| *it != owner) => {
+                fail(FailureCondition::InvalidAuthzid)
+            }
+            Answer::External(Ok(owner)) => Step::Success(owner, None, Proof::Other),
+            Answer::External(Err(
+                failure @ (AuthFailure::NotAuthorized | AuthFailure::OutOfScope),
+            )) => self.deny(wanted, Some(failure), context),
+            Answer::External(Err(failure)) | Answer::Verdict(Err(failure)) => {
+                Step::Failure(failure.into())
+            }
+            _ => fail(FailureCondition::TemporaryAuthFailure),
+        }
+    }
+
+    /// RFC 7628 §3.2.2: what is wrong with the token is told in a challenge, and only then the
+    /// client fails. Where there was none, nobody has guessed anything.
+    fn deny(
+        &mut self,
+        wanted: Option<BareJid>,
+        failure: Option<AuthFailure>,
+        context: &Context<'_>,
+    ) -> Step {
+        let status = match failure {
+            Some(AuthFailure::OutOfScope) => "insufficient_scope",
+            _ => "invalid_token",
+        };
+        let offer = context.host.bearer.clone().unwrap_or_default();
+        let guessed = failure.clone().map(Failure::from);
+        let last = Failure::from(failure.unwrap_or(AuthFailure::NotAuthorized));
+        *self = Exchange::ExpectSurrender(wanted, Box::new(last));
+        Step::Deny(bearer::denial(status, &offer), guessed)
+    }
+}
+
+/// Whether a client may want to be this: an account of the host of its stream.
+fn is_here(wanted: Option<&BareJid>, context: &Context<'_>) -> bool {
+    wanted.is_none_or(|wanted| wanted.domain() == &*context.host.domain)
 }
 
 type Begun = Result<(Exchange, Question), Failure>;
@@ -175,7 +254,7 @@ fn begin(mechanism: Mechanism, message: &str, context: &Context<'_>) -> Begun {
         Mechanism::External => external(message, context),
         // RFC 4505: the message is for logs only.
         Mechanism::Anonymous => Ok((Exchange::ExpectGuest, Question::Anonymous)),
-        Mechanism::Token(_) => Err(FailureCondition::InvalidMechanism.into()),
+        Mechanism::Token(_) | Mechanism::Bearer => Err(FailureCondition::InvalidMechanism.into()),
     }
 }
 
@@ -227,7 +306,7 @@ fn external(message: &str, context: &Context<'_>) -> Begun {
         "" => None,
         _ => Some(BareJid::new(message).map_err(|_| FailureCondition::InvalidAuthzid)?),
     };
-    if wanted.as_ref().is_some_and(|wanted| wanted.domain() != &*context.host.domain) {
+    if !is_here(wanted.as_ref(), context) {
         return Err(FailureCondition::InvalidAuthzid.into());
     }
     let certificate = context.security.peer_certificate.clone();

@@ -116,6 +116,10 @@ impl From<AuthFailure> for Failure {
     fn from(failure: AuthFailure) -> Self {
         let (condition, text) = match failure {
             AuthFailure::NotAuthorized => (FailureCondition::NotAuthorized, None),
+            AuthFailure::OutOfScope => {
+                let text = "this token was not given out for chatting here";
+                (FailureCondition::NotAuthorized, Some(text.to_owned()))
+            }
             AuthFailure::AccountDisabled(text) => (FailureCondition::AccountDisabled, text),
             AuthFailure::CredentialsExpired => (FailureCondition::CredentialsExpired, None),
             AuthFailure::InvalidAuthzid => (FailureCondition::InvalidAuthzid, None),

@@ -16,6 +16,8 @@ pub enum Mechanism {
     External,
     /// RFC 4505.
     Anonymous,
+    /// RFC 7628, with a token that somebody else gave out.
+    Bearer,
     /// A token of XEP-0484, by the extensible profile only.
     Token(TokenBinding),
 }
@@ -27,6 +29,7 @@ impl Mechanism {
             "PLAIN" => return Some(Mechanism::Plain),
             "EXTERNAL" => return Some(Mechanism::External),
             "ANONYMOUS" => return Some(Mechanism::Anonymous),
+            "OAUTHBEARER" => return Some(Mechanism::Bearer),
             _ => {}
         }
         if let Some(token) = TokenBinding::ALL.into_iter().find(|known| known.mechanism() == name) {
@@ -51,6 +54,7 @@ impl fmt::Display for Mechanism {
             Mechanism::Plain => f.write_str("PLAIN"),
             Mechanism::External => f.write_str("EXTERNAL"),
             Mechanism::Anonymous => f.write_str("ANONYMOUS"),
+            Mechanism::Bearer => f.write_str("OAUTHBEARER"),
             Mechanism::Token(binding) => f.write_str(binding.mechanism()),
         }
     }
@@ -62,7 +66,7 @@ pub(crate) fn offered(host: &Host, security: &Security) -> Vec<Mechanism> {
     let mut all = vec![Mechanism::External];
     all.extend(scram(true));
     all.extend(scram(false));
-    all.extend([Mechanism::Plain, Mechanism::Anonymous]);
+    all.extend([Mechanism::Bearer, Mechanism::Plain, Mechanism::Anonymous]);
     all.retain(|mechanism| refusal(*mechanism, host, security).is_none());
     all
 }
@@ -102,12 +106,14 @@ pub(crate) fn refusal(
         // server policy permits for that initiating entity."
         _ if !host.mechanisms.allow(mechanism) && weak => Some(FailureCondition::MechanismTooWeak),
         Mechanism::Token(_) if !host.tokens => Some(FailureCondition::InvalidMechanism),
+        Mechanism::Bearer if host.bearer.is_none() => Some(FailureCondition::InvalidMechanism),
         _ if !host.mechanisms.allow(mechanism) => Some(FailureCondition::InvalidMechanism),
         Mechanism::Plain if !encrypted && !host.plain_without_tls => {
             Some(FailureCondition::EncryptionRequired)
         }
         // XEP-0484 §6: "only ... over a secure connection": whoever reads it can say it again.
-        Mechanism::Token(_) if !encrypted && !host.plain_without_tls => {
+        // RFC 7628 §3: "MUST be used over TLS" likewise.
+        Mechanism::Token(_) | Mechanism::Bearer if !encrypted && !host.plain_without_tls => {
             Some(FailureCondition::EncryptionRequired)
         }
         Mechanism::Token(binding)
@@ -135,7 +141,7 @@ impl From<FailureCondition> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Mechanisms;
+    use crate::host::{BearerOffer, Mechanisms};
 
     fn names(host: &Host, security: &Security) -> String {
         let names: Vec<String> = offered(host, security).iter().map(Mechanism::to_string).collect();
@@ -153,6 +159,7 @@ mod tests {
             "PLAIN",
             "EXTERNAL",
             "ANONYMOUS",
+            "OAUTHBEARER",
         ] {
             assert_eq!(Mechanism::parse(name).unwrap().to_string(), name);
         }
@@ -178,6 +185,19 @@ mod tests {
         assert_eq!(names(&host, &clear), "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1");
         host.plain_without_tls = true;
         assert!(names(&host, &clear).ends_with(" PLAIN"));
+    }
+
+    #[test]
+    fn a_bearer_of_tokens_needs_somebody_who_knows_them_and_tls() {
+        let mut host = Host::new("example.org", [0; 32]);
+        let tls = Security { tls: true, ..Security::default() };
+        assert!(!names(&host, &tls).contains("OAUTHBEARER"));
+        host.bearer = Some(BearerOffer::default());
+        host.mechanisms = Mechanisms { plain: false, ..Mechanisms::default() };
+        assert!(names(&host, &tls).ends_with(" OAUTHBEARER"));
+        host.require_tls = false;
+        let condition = refusal(Mechanism::Bearer, &host, &Security::default());
+        assert_eq!(condition, Some(FailureCondition::EncryptionRequired));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! SASL (RFC 4422, RFC 6120 §6) without XML and without accounts: messages in, steps out.
 
+mod bearer;
 mod downgrade;
 mod exchange;
 mod failure;

@@ -171,7 +171,7 @@ fn is_extension(attribute: &str) -> bool {
 }
 
 /// `saslname`: "=2C" stands for the comma and "=3D" for "=", and no other "=" is allowed.
-fn saslname(text: &str) -> Result<String, ScramError> {
+pub(crate) fn saslname(text: &str) -> Result<String, ScramError> {
     if text.is_empty() {
         return Err(ScramError::Malformed);
     }

@@ -300,6 +300,12 @@ impl Stage {
             },
             Question::Begin(inline) => match inline.tag.as_deref() {
                 Some("full") => Answer::Begun(Err(StanzaError::resource_constraint())),
+            Question::Bearer { token, .. } => Answer::External(match token.as_str() {
+                "of-juliet" => Ok(BareJid::new("juliet@example.org").unwrap()),
+                "for-email" => Err(AuthFailure::OutOfScope),
+                "nobody-knows" => Err(AuthFailure::Temporary(Some("later".into()))),
+                _ => Err(AuthFailure::NotAuthorized),
+            }),
                 Some("locked") => Answer::Begun(Err(StanzaError::not_allowed().text("locked"))),
                 tag => {
                     let resource = format!("{}/1", tag.unwrap_or("none"));
@@ -401,6 +407,10 @@ fn describe(question: &Question) -> String {
 
 fn ending(closure: &Closure) -> String {
     match closure {
+        Question::Bearer { account, token, .. } => match account {
+            Some(account) => format!("bearer {account} {}", token.as_str()),
+            None => format!("bearer - {}", token.as_str()),
+        },
         Closure::Footer => "footer".into(),
         Closure::Lost => "lost".into(),
         Closure::Error(error) => error.condition.name().into(),

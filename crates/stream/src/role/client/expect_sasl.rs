@@ -98,8 +98,12 @@ impl ExpectSasl {
     }
 
     /// What came to nothing but was nobody's guess; the client may try again.
-    pub(crate) fn retry(mut self: Box<Self>, io: &mut Chassis, failure: &Failure) -> State {
-        io.write(|out| failure.write(Profile::Sasl2, "", out));
+    pub(crate) fn retry(self: Box<Self>, io: &mut Chassis, failure: &Failure) -> State {
+        self.retry_by(io, Profile::Sasl2, failure)
+    }
+
+    fn retry_by(mut self: Box<Self>, io: &mut Chassis, profile: Profile, why: &Failure) -> State {
+        io.write(|out| why.write(profile, "", out));
         self.request = None;
         self.count(io)
     }
@@ -214,6 +218,14 @@ impl ExpectSasl {
             Step::Success(account, data, proof) => {
                 return self.succeed(io, account, (data, proof));
             }
+            Step::Deny(text, failure) => {
+                io.write(|out| data_element(out, "challenge", profile, text.as_bytes()));
+                // Counted now: who guesses need not wait for the end.
+                let account = self.exchange.account().cloned();
+                let denied = failure.map(|failure| Event::Unauthorized(account, failure));
+                io.events.extend(denied);
+            }
+            Step::GiveUp(failure) => return self.retry_by(io, profile, &failure),
             Step::Failure(failure) => return self.refuse(io, profile, account, failure),
         }
         State::ExpectSasl(self)
