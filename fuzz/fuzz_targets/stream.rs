@@ -11,6 +11,10 @@ mod stage;
 
 fuzz_target!(|input: (u8, [u16; 2], &[u8])| {
     let (start, cuts, bytes) = input;
-    let start = cuts::Start { is_clear: start & 1 != 0, is_signed_in: start & 2 != 0 };
+    let start = cuts::Start {
+        is_clear: start & 1 != 0,
+        is_signed_in: start & 2 != 0,
+        is_component: start & 4 != 0,
+    };
     cuts::check(start, bytes, &cuts.map(usize::from));
 });

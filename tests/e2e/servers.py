@@ -17,6 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "localhost"
+# A component that every server is set up for, and what it proves to know.
+COMPONENT = f"echo.{DOMAIN}"
+SECRET = "something wicked this way comes"
 READY_SECONDS = 20
 STOP_SECONDS = 20
 
@@ -52,7 +55,9 @@ class Server:
         self.data = self.folder / "data"
         self.data.mkdir(parents=True)
         self.log_path = self.folder / f"{self.name}.log"
-        self.tcp_port, self.tls_port, self.http_port, self.https_port = free_ports(4)
+        (
+            self.tcp_port, self.tls_port, self.http_port, self.https_port, self.component_port
+        ) = free_ports(5)
         self.process = None
 
     @property
@@ -166,6 +171,12 @@ xmpp = ["{self.host}:{self.tcp_port}"]
 xmpp_tls = ["{self.host}:{self.tls_port}"]
 http = ["{self.host}:{self.http_port}"]
 https = ["{self.host}:{self.https_port}"]
+component = ["{self.host}:{self.component_port}"]
+
+[[component]]
+domain = "{COMPONENT}"
+secret = "{SECRET}"
+name = "Echo"
 
 [[host]]
 domain = "{DOMAIN}"
@@ -265,7 +276,11 @@ https_ssl = {ssl_table}
 authentication = "internal_hashed"
 storage = "internal"
 log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
+component_ports = {{ {self.component_port} }}
+component_interfaces = {{ "{self.host}" }}
 VirtualHost "{DOMAIN}"
+Component "{COMPONENT}"
+  component_secret = "{SECRET}"
 """
 
     def _config(self):

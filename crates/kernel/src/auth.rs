@@ -59,6 +59,7 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
 
 async fn scram(hub: &Hub, jid: &BareJid, hash: Hash) -> Answer {
     let found = match known(hub, jid).await {
+        | Question::Attach { .. }
         Ok(found) => found,
         Err(error) => return Answer::Verdict(Err(temporary(&error))),
     };

@@ -1,38 +1,50 @@
 //! A connection before it is a session: negotiation, sign-in, binding or resuming.
 //!
-//! This task ends when a resource is bound (the session's own, smaller task goes on) or when the
-//! connection is handed to the session that it resumes.
+//! This task ends when a resource is bound (the session's own, smaller task goes on), when the
+//! connection is handed to the session that it resumes, or when a component is in.
+
+mod handover;
+mod refusal;
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use serde_json::json;
+use waxwing_jid::BareJid;
 use waxwing_stanza::Stanza;
 use waxwing_stream::{
     Answer, AuthFailure, Begun, Closure, Event, Framing, Inline, Input, Installation, Question,
     Security, Stream, Ticket,
 };
 
-use crate::events::SIGNIN_FAILED;
 use crate::hub::Hub;
-use crate::mailbox::{Handover, Mail};
 use crate::rate::Pace;
 use crate::request::Pass;
 use crate::session::{Alarm, Listen, Session, Woke, expire, size};
-use crate::wire::Wire;
+use crate::wire::{Transport, Wire};
 
 /// Takes a new connection in; returns at once.
 pub fn accept(hub: &Hub, wire: Box<dyn Wire>, security: Security) {
+    if wire.transport() == Transport::Component {
+        return accept_component(hub, wire, security);
+    }
     let framing = if wire.transport().is_framed() { Framing::WebSocket } else { Framing::Tcp };
     accept_framed(hub, wire, security, framing);
 }
 
 /// The same with the framing said aloud, for wires in memory.
 pub fn accept_framed(hub: &Hub, wire: Box<dyn Wire>, security: Security, framing: Framing) {
-    let hosts = std::sync::Arc::new(hub.door());
+    let hosts = Arc::new(hub.door(wire.peer().ip()));
     let stream = Stream::new(hub.clock().now(), framing, security, hosts, hub.entropy());
+    negotiate(hub, Box::new(stream), wire);
+}
+
+/// The same for a component (XEP-0114).
+pub fn accept_component(hub: &Hub, wire: Box<dyn Wire>, security: Security) {
+    let hosts = Arc::new(hub.door(wire.peer().ip()));
+    let stream = Stream::component(hub.clock().now(), security, hosts, hub.entropy());
     negotiate(hub, Box::new(stream), wire);
 }
 
@@ -96,18 +108,21 @@ impl Connection {
             while let Some(event) = self.stream.next_event() {
                 match event {
                     Event::Ask(ticket, question @ (Question::Bind { .. } | Question::Begin(_))) => {
-                        if let Some(session) = self.seat(ticket, question).await {
+                        if let Some(session) = Box::pin(self.seat(ticket, question)).await {
                             let session = session.run(self.stream, self.wire);
                             return self.hub.clock().spawn(Box::pin(session));
                         }
                     }
                     Event::Ask(ticket, Question::Resume { account, previd, h: _ }) => {
-                        match self.hub.resumable(&previd, &account) {
-                            Some(mailbox) => return self.hand_over(ticket, &mailbox),
-                            None => {
-                                let h = self.hub.lapsed().handled(&previd, &account);
-                                self.answer(ticket, Answer::NotResumed { h });
-                            }
+                        match self.resume(ticket, &previd, &account) {
+                            Some(refused) => self = refused,
+                            None => return,
+                        }
+                    }
+                    Event::Ask(ticket, Question::Attach { domain }) => {
+                        match self.attach(ticket, &domain) {
+                            Some(refused) => self = refused,
+                            None => return,
                         }
                     }
                     Event::Ask(ticket, question) => match self.identify(question).await {
@@ -131,12 +146,7 @@ impl Connection {
                         }
                     }
                     Event::Unauthorized(account, failure) => {
-                        self.hub.metrics().auth_failed(failure.condition.name());
-                        let (peer, account) =
-                            (self.wire.peer(), account.map(|jid| jid.to_string()));
-                        tracing::info!(%peer, account, ?failure, "sign-in refused");
-                        self.tell_failure(account, failure.condition.name());
-                        if self.punish().await.is_none() {
+                        if self.punish(account, &failure).await.is_none() {
                             return self.give_up();
                         }
                     }
@@ -193,26 +203,6 @@ impl Connection {
                 Answer::Verdict(Err(AuthFailure::Temporary(None)))
             }
         }
-    }
-
-    fn tell_failure(&self, account: Option<String>, condition: &'static str) {
-        let Some(host) = self.stream.host() else { return };
-        self.hub.tell(&host.domain, &SIGNIN_FAILED, || {
-            let peer = self.wire.peer().ip().to_string();
-            json!({ "jid": account, "peer": peer, "condition": condition })
-        });
-    }
-
-    /// Who guesses passwords hears later each time that they were wrong. None as of
-    /// [`Connection::attend`].
-    async fn punish(&mut self) -> Option<()> {
-        let clock = self.hub.clock().clone();
-        let delay = self.hub.gate().failed(self.wire.peer().ip(), clock.now());
-        if delay.is_zero() {
-            return Some(());
-        }
-        let until = clock.now() + delay;
-        self.attend(async move { clock.until(Some(until)).await }).await
     }
 
     /// Waits for `answer` for as long as the client does. None when it is gone, or its time to
@@ -295,7 +285,7 @@ impl Connection {
     async fn bind(
         &mut self,
         ticket: Ticket,
-        account: waxwing_jid::BareJid,
+        account: BareJid,
         how: (Option<String>, &Installation),
     ) -> Option<Session> {
         let (wish, how) = (how, (self.wire.transport(), self.open_at));
@@ -328,17 +318,6 @@ impl Connection {
                 self.answer(ticket, Answer::Begun(Err(error)));
                 None
             }
-        }
-    }
-
-    fn hand_over(self, ticket: Ticket, mailbox: &crate::mailbox::Mailbox) {
-        let Self { hub, stream, wire, .. } = self;
-        let handover = Box::new(Handover { stream, wire, ticket });
-        if let Err(Mail::Resume(handover)) = mailbox.send(Mail::Resume(handover)) {
-            // The session ended between the look-up and the letter.
-            let Handover { mut stream, wire, ticket } = *handover;
-            stream.answer(hub.clock().now(), ticket, Answer::NotResumed { h: None });
-            negotiate(&hub, stream, wire);
         }
     }
 

@@ -4,6 +4,7 @@ use waxwing_stanza::StanzaError;
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::{Identity, Info, Item};
 
+use crate::hub::Hub;
 use crate::site::Site;
 use crate::stage::Party;
 
@@ -43,8 +44,8 @@ impl Site {
         info.with(features.copied()).sorted()
     }
 
-    /// What belongs to the server: the services with addresses of their own.
-    pub fn disco_items(&self) -> Vec<Item> {
+    /// What belongs to the server: the services with addresses of their own, and components.
+    pub fn disco_items(&self, hub: &Hub) -> Vec<Item> {
         let services = self.router.0.services.iter();
         let items = services.map(|service| Item {
             jid: format!("{}.{}", service.label, self.domain()),
@@ -52,6 +53,12 @@ impl Site {
             name: Some(service.name.to_owned()),
         });
         let mut items: Vec<Item> = items.collect();
+        let components = hub.listed_components(self.domain()).into_iter();
+        for component in components {
+            // A component has the address before a service of ours.
+            items.retain(|item| item.jid != component.jid);
+            items.push(component);
+        }
         items.sort();
         items
     }

@@ -38,6 +38,11 @@ impl Hub {
         while !self.is_deserted() && self.clock().now() < deadline {
             self.tick().await;
         }
+        // Gateways hear that their people are gone before they are told to go themselves.
+        self.dismiss_components();
+        while self.components().is_any_linked() && self.clock().now() < deadline {
+            self.tick().await;
+        }
         self.write_notes().await;
         self.sessions()
     }

@@ -15,11 +15,12 @@ use waxwing_store::domains::archive::Archive;
 use waxwing_store::domains::offline::Offline;
 use waxwing_store::domains::secrets::Secrets;
 use waxwing_store::{Db, StoreError};
-use waxwing_stream::{Entropy, Host, Hosts};
+use waxwing_stream::Entropy;
 
 use crate::account::Account;
 use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids};
+use crate::component::Components;
 use crate::directory::Directory;
 use crate::events::Events;
 use crate::ending::Orders;
@@ -53,6 +54,7 @@ struct Core {
     directory: Directory,
     accounts: Accounts,
     sites: ArcSwap<Sites>,
+    components: Components,
     resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
     lapsed: Lapsed,
     inquiries: Inquiries,
@@ -78,12 +80,6 @@ impl Drop for Stranger {
     }
 }
 
-/// What one connection may ask of the server: the limits that held when it came.
-pub(crate) struct Door {
-    hub: Hub,
-    limits: Arc<Limits>,
-}
-
 impl Hub {
     /// A server without sites on an open database.
     pub fn new(db: Db, clock: Clock, limits: Limits, metrics: Arc<Metrics>) -> Self {
@@ -100,6 +96,7 @@ impl Hub {
             directory: Directory::default(),
             accounts: Accounts::new(limits.accounts_cached),
             sites: ArcSwap::default(),
+            components: Components::default(),
             resumable: Mutex::default(),
             lapsed: Lapsed::default(),
             inquiries: Inquiries::default(),
@@ -232,9 +229,9 @@ impl Hub {
         self.0.limits.store(Arc::new(limits));
     }
 
-    /// What a new connection goes in by.
-    pub(crate) fn door(&self) -> Door {
-        Door { hub: self.clone(), limits: self.0.limits.load_full() }
+    /// The services in programs of their own.
+    pub fn components(&self) -> &Components {
+        &self.0.components
     }
 
     /// Who is online.
@@ -398,25 +395,5 @@ impl Hub {
         *self.0.elsewhere.lock() = elsewhere.map(Arc::from);
         self.0.is_draining.send_replace(true);
         self.0.events.end();
-    }
-}
-
-impl Hosts for Door {
-    fn host(&self, domain: &str) -> Option<Arc<Host>> {
-        let host = self.hub.site(domain)?.host();
-        if !self.hub.is_draining() {
-            return Some(host);
-        }
-        let mut host = Host::clone(&host);
-        host.redirect.uri = self.hub.elsewhere();
-        Some(Arc::new(host))
-    }
-
-    fn default_host(&self) -> Option<Arc<Host>> {
-        self.hub.sites().first().map(|site| site.host())
-    }
-
-    fn limits(&self) -> &waxwing_stream::Limits {
-        &self.limits.stream
     }
 }

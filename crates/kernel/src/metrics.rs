@@ -30,6 +30,9 @@ pub struct Metrics {
     sent: ByKind,
     stream_errors: Family<Label, Counter>,
     auth_failures: Family<Label, Counter>,
+    components: Gauge,
+    from_components: ByKind,
+    to_components: ByKind,
     withheld: Family<Label, Counter>,
     components: Gauge,
     from_components: ByKind,
@@ -91,6 +94,9 @@ pub struct Process {
 #[derive(Debug)]
 pub struct Connected(Gauge);
 
+/// A component that is counted until it is dropped.
+pub type Attached = Connected;
+
 impl Drop for Connected {
     fn drop(&mut self) {
         self.0.dec();
@@ -118,6 +124,12 @@ impl Metrics {
         own.register("stream_errors", "Stream errors sent by condition", stream_errors.clone());
         let auth_failures = Family::default();
         own.register("auth_failures", "Refused sign-ins by condition", auth_failures.clone());
+        let components = Gauge::default();
+        own.register("components", "Connected components (XEP-0114)", components.clone());
+        let help = "Stanzas from components by kind";
+        let from_components = ByKind::new(own, "component_stanzas_received", help);
+        let help = "Stanzas to components by kind";
+        let to_components = ByKind::new(own, "component_stanzas_sent", help);
         // 50 µs to 1.6 s: a memory database to a busy spinning disk.
         let commits = Histogram::new(exponential_buckets(0.000_05, 2.0, 16));
         let help = "From handing a write to the database until it is durable";
@@ -142,6 +154,9 @@ impl Metrics {
             sent,
             stream_errors,
             auth_failures,
+            components,
+            from_components,
+            to_components,
             commits,
         let deflated = Deflated::new(own);
         let (files, file_bytes) = (Gauge::default(), Gauge::default());
@@ -190,6 +205,22 @@ impl Metrics {
     /// A client was sent a stanza.
     pub fn stanza_out(&self, kind: Kind) {
         self.sent.of(kind).inc();
+    }
+
+    /// A component has connected; it is counted for as long as the answer lives.
+    pub fn component_attached(&self) -> Attached {
+        self.components.inc();
+        Connected(self.components.clone())
+    }
+
+    /// A component sent a stanza.
+    pub fn component_in(&self, kind: Kind) {
+        self.from_components.of(kind).inc();
+    }
+
+    /// A component was sent a stanza.
+    pub fn component_out(&self, kind: Kind) {
+        self.to_components.of(kind).inc();
     }
 
     /// A stream ended with an error of ours, such as `policy-violation`.

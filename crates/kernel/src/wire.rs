@@ -61,6 +61,8 @@ pub enum Transport {
     Bosh,
     /// XEP-0206 on HTTPS.
     SecureBosh,
+    /// A component (XEP-0114) on plain TCP.
+    Component,
     /// An in-memory pair, in tests.
     Memory,
 }
@@ -86,6 +88,7 @@ impl Transport {
             Self::SecureWebSocket => "wss",
             Self::Bosh => "bosh",
             Self::SecureBosh => "bosh-tls",
+            Self::Component => "component",
             Self::Memory => "memory",
         }
     }

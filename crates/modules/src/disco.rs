@@ -69,7 +69,7 @@ impl Disco {
         // §4.1: "If there are no items associated with an entity … the target entity MUST return
         // an empty query element".
         let Some(node) = ask.payload.node.clone() else {
-            return Ok(Items { node: None, items: ask.site.disco_items() });
+            return Ok(Items { node: None, items: ask.site.disco_items(&ask.hub) });
         };
         let mut items = at_node(&ask, &node)?.items;
         items.sort();

@@ -30,6 +30,7 @@ modules! {
     carbons::Carbons,
     commands::Commands,
     contact::Contact,
+    component::Component,
     csi::Csi,
     disco::Disco,
     export::Export,

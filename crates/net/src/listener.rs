@@ -40,6 +40,8 @@ pub enum Kind {
     Http,
     /// HTTPS, 5443 as a rule.
     Https,
+    /// The component protocol (XEP-0114), 5347 as a rule.
+    Component,
 }
 
 impl fmt::Display for Kind {
@@ -49,6 +51,7 @@ impl fmt::Display for Kind {
             Self::XmppTls => "XMPP with direct TLS",
             Self::Http => "HTTP",
             Self::Https => "HTTPS",
+            Self::Component => "components",
         })
     }
 }

@@ -128,6 +128,11 @@ impl Port {
                 let wire = TcpWire::plain(socket, drain, self.starttls.clone());
                 net.enter(Box::new(wire), security);
             }
+            Kind::Component => {
+                let drain = net.limits().farewell_bytes_max;
+                let wire = TcpWire::secure(socket, drain, Transport::Component);
+                net.enter(Box::new(wire), security);
+            }
             Kind::Http => {
                 let stop = self.stop.clone();
                 net.clock().spawn(serve(net.clone(), socket, security, stop));

@@ -33,7 +33,7 @@ impl TcpWire {
         Self { socket, transport: Transport::Tcp, written: 0, farewell_bytes_max, starttls }
     }
 
-    /// A wire under TLS, which came about as `transport` says.
+    /// A wire under TLS, which came about as `transport` says, or one that has none and gets none.
     pub(crate) fn secure(socket: Socket, farewell_bytes_max: usize, transport: Transport) -> Self {
         Self { socket, transport, written: 0, farewell_bytes_max, starttls: None }
     }

@@ -115,6 +115,7 @@ async fn greeting(server: &Arc<Server>, listening: &Listening) -> String {
         (Kind::XmppTls, "XMPP, TLS"),
         (Kind::Http, "Web and WebSocket"),
         (Kind::Https, "the same, TLS"),
+        (Kind::Component, "Components"),
     ] {
         let of = listening.addresses().iter().filter(|(known, _)| *known == kind);
         let all: Vec<String> = of.map(|(_, address)| address.to_string()).collect();

@@ -75,6 +75,7 @@ impl Server {
         let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
         hub.serve(Sites::new(sites));
         let erasing = hub.clone();
+        hub.declare_components(wiring::components(&config)?);
         hub.clock().spawn(async move { erasing.finish_erasures().await });
         let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
         let entry = entry(hub.clone(), &config);
@@ -155,6 +156,7 @@ impl Server {
         })?;
         let sites = wiring::sites(&self.hub, &config, self.secret).map_err(|e| e.to_string())?;
         wiring::http_site(&config)?;
+        let components = wiring::components(&config)?;
         let options = wiring::tls_options(&config, &self.data);
         let tls = Arc::clone(&self.tls);
         let configured = tokio::task::spawn_blocking(move || tls.configure(options)).await;
@@ -164,6 +166,7 @@ impl Server {
         self.net.set_limits(wiring::net_limits(&config));
         self.hub.serve(Sites::new(sites));
         self.logs.set_level(config.server.log_level);
+        self.hub.declare_components(components);
         *self.config.lock() = config;
         self.publish()?;
         let keys: Vec<String> = changes.iter().map(|change| change.key.clone()).collect();

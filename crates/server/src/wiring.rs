@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use waxwing_jid::BareJid;
+use waxwing_kernel::component::Component;
 use waxwing_kernel::config::sections::{
-    Durability as Survives, LimitsConfig, Port, StorageConfig, StorageUrl, TlsVersion,
+    ComponentConfig, Durability as Survives, LimitsConfig, Port, StorageConfig, StorageUrl,
+    TlsVersion,
 };
 use waxwing_kernel::config::{Config, Host as HostSettings};
 use waxwing_kernel::module::StartError;
@@ -139,6 +141,7 @@ pub(crate) fn listeners(config: &Config) -> Vec<Listener> {
             Port::XmppTls => Kind::XmppTls,
             Port::Http => Kind::Http,
             Port::Https => Kind::Https,
+            Port::Component => Kind::Component,
         };
         // Browsers would ask people for a certificate that they do not have.
         let is_asking = asks_certificate && matches!(kind, Kind::Xmpp | Kind::XmppTls);
@@ -151,13 +154,36 @@ pub(crate) fn listeners(config: &Config) -> Vec<Listener> {
             |address| Listener { address, kind, asks_certificate: is_asking, is_proxied: false };
         taken.map(listener)
     };
-    config.listen.addresses(config.server.public).into_iter().filter_map(listener).collect()
+    config.addresses().into_iter().filter_map(listener).collect()
 }
 
 /// Whether this machine has the address at all, whatever listens there.
 fn exists(address: std::net::SocketAddr) -> bool {
     let any_port = std::net::SocketAddr::new(address.ip(), 0);
     std::net::TcpListener::bind(any_port).is_ok()
+}
+
+/// The components with their secrets.
+///
+/// # Errors
+/// A sentence for the operator: a secret that cannot be read.
+pub(crate) fn components(config: &Config) -> Result<Vec<Component>, String> {
+    config.components.iter().map(component).collect()
+}
+
+fn component(config: &ComponentConfig) -> Result<Component, String> {
+    let domain = &config.domain;
+    if let Some(secret) = &config.secret {
+        return Component::new(config, secret.as_str());
+    }
+    let file = config.secret_file.clone().unwrap_or_default();
+    let place = || format!("the secret of the component {domain}, {}", file.display());
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| format!("{}, cannot be read: {error}", place()))?;
+    match text.trim() {
+        "" => Err(format!("{}, is empty: write it into the file", place())),
+        secret => Component::new(config, secret),
+    }
 }
 
 /// Starts the modules of every host.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use waxwing_xml::Splitter;
 
+use crate::SM;
 use crate::acks::Acks;
 use crate::error::StreamError;
 use crate::event::{Closure, Event, Framing, Question, Ticket};
@@ -15,9 +16,9 @@ use crate::held::Held;
 use crate::host::{Entropy, Host, Hosts, Security};
 use crate::limits::Limits;
 use crate::outbox::{Mark, MarkKind, Outbox};
+use crate::role::Role;
 use crate::role::client::State;
 use crate::timers::Timers;
-use crate::{CLIENT, SM};
 
 /// Room for the first output of a turn: most stanzas fit, with what the server adds to them.
 const MESSAGE_BYTES: usize = 768;
@@ -25,6 +26,7 @@ const MESSAGE_BYTES: usize = 768;
 /// The shared part of a stream.
 pub(crate) struct Chassis {
     pub(crate) framing: Framing,
+    pub(crate) role: Role,
     /// Our header is out: from now on an error can be said.
     pub(crate) opened: bool,
     /// Our closing tag is out: nothing may follow.
@@ -57,13 +59,14 @@ pub(crate) struct Chassis {
 
 impl Chassis {
     pub(crate) fn new(
-        framing: Framing,
+        (framing, role): (Framing, Role),
         security: Security,
         hosts: Arc<dyn Hosts>,
         entropy: Entropy,
     ) -> Chassis {
         let mut chassis = Chassis {
             framing,
+            role,
             opened: false,
             shut: false,
             finishing: false,
@@ -94,7 +97,7 @@ impl Chassis {
         self.trails = authenticated;
         if self.framing == Framing::Tcp {
             let limits = self.xml_limits(authenticated);
-            self.splitter = Some(Box::new(Splitter::stream(limits, CLIENT)));
+            self.splitter = Some(Box::new(Splitter::stream(limits, self.role.content())));
         }
     }
 
@@ -121,7 +124,7 @@ impl Chassis {
 
     /// The namespace that stanzas must declare themselves.
     pub(crate) fn stanza_xmlns(&self) -> Option<&'static str> {
-        self.is_websocket().then_some(CLIENT)
+        self.is_websocket().then_some(self.role.content())
     }
 
     /// Writes one element (one message on a WebSocket); nothing once the stream is shut.
@@ -144,17 +147,19 @@ impl Chassis {
         marks.push(Mark { end: text.len(), kind });
     }
 
-    /// Writes our header; `from` is the domain that we speak for.
-    pub(crate) fn open(&mut self, from: Option<&str>, to: Option<&str>) {
+    /// Writes our header; `from` is the domain that we speak for. Gives the id of the stream.
+    pub(crate) fn open(&mut self, from: Option<&str>, to: Option<&str>) -> String {
         let id = self.random_id();
         let host = self.host.clone();
         let lang = host.as_deref().map_or("en", |host| &host.lang);
         let header = framing::Header { from, to, id: &id, lang };
-        match self.framing {
-            Framing::Tcp => self.write(|out| tcp::open(&header, out)),
-            Framing::WebSocket => self.write(|out| websocket::open(&header, out)),
+        match (self.role, self.framing) {
+            (Role::Component, _) => self.write(|out| tcp::open_to_component(&header, out)),
+            (_, Framing::Tcp) => self.write(|out| tcp::open(&header, out)),
+            (_, Framing::WebSocket) => self.write(|out| websocket::open(&header, out)),
         }
         self.opened = true;
+        id
     }
 
     pub(crate) fn features(&mut self, phase: &Phase, host: &Host) {
@@ -232,6 +237,7 @@ impl Chassis {
         }
         if !self.opened {
             let host = self.host.clone().or_else(|| self.hosts.default_host());
+            let host = host.filter(|_| self.role == Role::Client);
             self.open(host.as_deref().map(|host| &*host.domain), None);
         }
         // Behind the error only the closing tag may come (RFC 6120 §4.9.1.1).

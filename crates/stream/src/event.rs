@@ -61,7 +61,8 @@ pub struct Tag(pub u64);
 #[derive(Debug)]
 pub enum Event {
     /// A stanza of the bound client, with its number in this session (for
-    /// [`crate::Stream::handled`]); `from` is the bound address.
+    /// [`crate::Stream::handled`]); `from` is the bound address. Of a component it is an address
+    /// of its domain, and there is a `to`.
     Stanza(u64, Stanza),
     /// An element other than a stanza in one of the namespaces of [`crate::Host::nonzas`].
     Nonza(Element),
@@ -190,6 +191,11 @@ pub enum Question {
         previd: String,
         /// Stanzas the client has handled.
         h: u32,
+    },
+    /// A component has proven who it is (XEP-0114): may it come in? Answer: [`Answer::Attached`].
+    Attach {
+        /// The domain that it speaks for.
+        domain: Arc<str>,
     },
     /// Enable stream management (XEP-0198 §3). Answers: [`Answer::Enabled`],
     /// [`Answer::NotEnabled`].
@@ -346,6 +352,8 @@ pub enum Answer {
         /// How long the session waits for its client, in seconds.
         max_seconds: u32,
     },
+    /// The component is in; or what it is told instead.
+    Attached(Result<(), StreamError>),
     /// Stream management is refused.
     NotEnabled(StanzaError),
     /// The reply to [`Event::Early`], if any.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
+use crate::error::StreamError;
 use crate::limits::Limits;
 use crate::sasl::{Hash, Mechanism, ScramKeys};
 
@@ -17,6 +20,31 @@ pub trait Hosts: Send + Sync {
     fn default_host(&self) -> Option<Arc<Host>>;
     /// The limits of every stream.
     fn limits(&self) -> &Limits;
+    /// The component of a prepared domain name.
+    ///
+    /// # Errors
+    /// What its stream is told when it is not served, or not to this peer.
+    fn component(&self, domain: &str) -> Result<Component, StreamError> {
+        let _ = domain;
+        Err(StreamError::host_unknown())
+    }
+}
+
+/// A component as its stream sees it (XEP-0114).
+#[derive(Clone)]
+pub struct Component {
+    /// The prepared domain name that it speaks for.
+    pub domain: Arc<str>,
+    /// What it proves to know.
+    pub secret: Arc<Zeroizing<String>>,
+    /// The domain of the server, which asks whether it is still there.
+    pub server: Arc<str>,
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component").field("domain", &self.domain).finish_non_exhaustive()
+    }
 }
 
 /// One virtual host as its streams see it.

@@ -11,7 +11,11 @@
 //!  ExpectHeader -> ExpectTls -> ExpectHeader -> ExpectSasl -> ExpectHeader -> ExpectBind -> Open
 //!                                                   \------> Welcome ------> ExpectBind -> Open
 //!                                                               \--------------------------> Open
+//!
+//!  component:  ExpectHeader -> ExpectHandshake -> Linked
 //! ```
+//!
+//! [`Stream::component`] speaks the component protocol (XEP-0114) instead.
 
 mod acks;
 mod chassis;
@@ -34,13 +38,14 @@ pub use event::{
     Admit, Answer, AuthFailure, Begun, Closing, Closure, Enable, Enabled, Event, Framing, Inline,
     Input, Installation, Need, Proof, Question, Tag, Ticket, TokenKey, Violation,
 };
-pub use host::{BearerOffer, Entropy, Host, Hosts, Mechanisms, Redirect, Security};
+pub use host::{BearerOffer, Component, Entropy, Host, Hosts, Mechanisms, Redirect, Security};
 pub use limits::Limits;
 pub use outbox::{Mark, MarkKind, Outbox};
 pub use sasl::{Failure, FailureCondition, Hash, Mechanism, ScramKeys, TokenBinding};
 pub use stream::Stream;
 
 pub(crate) const CLIENT: &str = "jabber:client";
+pub(crate) const COMPONENT: &str = "jabber:component:accept";
 pub(crate) const STREAM: &str = "http://etherx.jabber.org/streams";
 pub(crate) const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 pub(crate) const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";

@@ -16,6 +16,7 @@ use crate::held::Held;
 use crate::host::{Entropy, Host, Hosts, Security};
 use crate::limits::seconds;
 use crate::outbox::Outbox;
+use crate::role::Role;
 use crate::role::client::management;
 use crate::role::client::{ExpectHeader, State};
 use crate::timers::Silence;
@@ -24,7 +25,7 @@ use crate::timers::Silence;
 /// wait about as long for the answer.
 const FINISH_SECONDS: u32 = 1;
 
-/// One XML stream of a client.
+/// One XML stream of a client, or of a component.
 ///
 /// After every call take the events ([`Stream::next_event`]), write the [`Stream::outbox`], and
 /// call [`Stream::expire`] when the [`Stream::deadline`] has come. [`Event::Closed`] is the last
@@ -46,9 +47,26 @@ impl Stream {
         hosts: Arc<dyn Hosts>,
         entropy: Entropy,
     ) -> Stream {
-        let mut io = Chassis::new(framing, security, hosts, entropy);
+        let role = (framing, Role::Client);
+        let io = Chassis::new(role, security, hosts, entropy);
+        Self::begin(now, io, State::ExpectHeader(Box::default()))
+    }
+
+    /// A stream of a component (XEP-0114) on a transport that has just been accepted.
+    pub fn component(
+        now: Instant,
+        security: Security,
+        hosts: Arc<dyn Hosts>,
+        entropy: Entropy,
+    ) -> Stream {
+        let role = (Framing::Tcp, Role::Component);
+        let io = Chassis::new(role, security, hosts, entropy);
+        Self::begin(now, io, State::Component(Box::default()))
+    }
+
+    fn begin(now: Instant, mut io: Chassis, state: State) -> Stream {
         io.timers.phase = Some(now + seconds(io.limits().handshake_seconds));
-        Stream { io, state: State::ExpectHeader(Box::default()) }
+        Stream { io, state }
     }
 
     /// Takes what arrived.
@@ -101,6 +119,7 @@ impl Stream {
     pub fn send(&mut self, now: Instant, stanza: &Stanza, tag: Tag) {
         self.step(|state, io| match state {
             State::Open(open) => open.send(io, now, stanza, tag),
+            State::Component(state) => state.send(io, stanza),
             state => {
                 crate::role::client::keep(io, stanza, tag);
                 state
@@ -172,6 +191,7 @@ impl Stream {
             Some(Silence::Dead) => self.step(|_, io| timed_out(io, "no sign of life")),
             Some(Silence::Probe) => self.step(|state, io| match state {
                 State::Open(open) => open.probe(io, now),
+                State::Component(state) => state.probe(io),
                 state => state,
             }),
             None => {}

@@ -15,7 +15,7 @@ use random::{Random, mutate};
 const ROUNDS: usize = 4000;
 
 /// What a client says after its header, or once it is signed in.
-const LINES: [&str; 27] = [
+const LINES: [&str; 31] = [
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>\
      AGp1bGlldAByMG0zMG15cjBtMzA=</auth>",
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>\
@@ -48,8 +48,16 @@ const LINES: [&str; 27] = [
     "<iq type='get' id='1' to='example.org'><ping xmlns='urn:xmpp:ping'/></iq>",
     "<iq type='get'/>",
     "<inactive xmlns='urn:xmpp:csi:0'/>",
+    stage::HANDSHAKE,
+    "<handshake>29eecc9e456895a466b8c89f6c2150e929401f18</handshake>",
+    "<message from='macbeth@plays.example.org' to='romeo@example.org'><body>Hail</body></message>",
+    "<iq from='plays.example.org' to='example.org' id='waxwing-ping-1' type='result'/>",
     "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
     "<unknown xmlns='urn:x'/>",
+fn hello(start: Start) -> &'static str {
+    if start.is_component { stage::COMPONENT_HELLO } else { stage::HELLO }
+}
+
     " \n ",
     "</stream:stream>",
 ];
@@ -60,15 +68,19 @@ const LINES: [&str; 27] = [
 fn changed_conversations_do_not_depend_on_cuts() {
     let mut random = Random(0x5EED_0002);
     for _ in 0..ROUNDS {
-        let start = Start { is_clear: random.below(6) == 0, is_signed_in: random.below(2) == 0 };
+        let start = Start {
+            is_clear: random.below(6) == 0,
+            is_signed_in: random.below(2) == 0,
+            is_component: random.below(4) == 0,
+        };
         let mut bytes = Vec::new();
-        if !start.is_signed_in || start.is_clear {
-            bytes.extend(stage::HELLO.bytes());
+        if !start.is_signed_in || start.is_clear && !start.is_component {
+            bytes.extend(hello(start).bytes());
         }
         for _ in 0..1 + random.below(6) {
             bytes.extend(random.pick(&LINES).bytes());
             if random.below(4) == 0 {
-                bytes.extend(stage::HELLO.bytes());
+                bytes.extend(hello(start).bytes());
             }
         }
         if random.below(3) > 0 {

@@ -45,6 +45,10 @@ const PIECES: &[&str] = &[
     "<inactive xmlns='urn:xmpp:csi:0'/>",
     "</stream:stream>",
     "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>",
+    stage::COMPONENT_HELLO,
+    stage::HANDSHAKE,
+    "<message from='macbeth@plays.example.org' to='a@b'><body>x</body></message>",
+    "<message to='a@b'/>",
     "<stream:error/>",
     " ",
     "<",
@@ -136,6 +140,33 @@ proptest! {
             prop_assert!(closed <= 1, "{:?}", stage.events);
             let last = stage.events.last();
             prop_assert!(closed == 0 || last.is_some_and(|event| event.starts_with("closed")));
+    #[test]
+    fn a_component_closes_or_waits(
+        steps in prop::collection::vec(step(), 0..40),
+        prompt: bool,
+        login: bool,
+    ) {
+        let mut domains = Domains::new(Limits::default());
+        domains.component = true;
+        let mut stage = Stage::new(Framing::Tcp, Security::default(), domains);
+        stage.prompt = prompt;
+        if login {
+            stage.act("login");
+        }
+        for step in steps {
+            match step {
+                Step::Piece(text) => put(&mut stage, false, text.as_bytes()),
+                Step::Bytes(bytes) => put(&mut stage, false, &bytes),
+                Step::Act("login" | "reconnect" | "tls") => {}
+                Step::Act(action) => stage.act(action),
+                Step::Settle => stage.settle(),
+            }
+            let closed = stage.events.iter().filter(|event| event.starts_with("closed")).count();
+            prop_assert!(closed <= 1, "{:?}", stage.events);
+            prop_assert_eq!(closed == 0, stage.stream.deadline().is_some(), "{:?}", stage.events);
+        }
+    }
+
             prop_assert_eq!(closed == 0, stage.stream.deadline().is_some(), "{:?}", stage.events);
         }
     }

@@ -26,10 +26,18 @@ use stage::{Domains, Output, Stage, host};
 use waxwing_stream::{Framing, Input, Limits, Security};
 
 /// What would be repeated in every transcript.
-const WORDS: [(&str, &str); 16] = [
+const WORDS: [(&str, &str); 19] = [
     ("{space}", " "),
     ("{hello}", stage::HELLO),
     ("{ws-hello}", stage::WS_HELLO),
+    ("{component-hello}", stage::COMPONENT_HELLO),
+    ("{handshake}", stage::HANDSHAKE),
+    (
+        "{component-header}",
+        "<?xml version='1.0'?><stream:stream from='plays.example.org' \
+         id='2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a' xmlns='jabber:component:accept' \
+         xmlns:stream='http://etherx.jabber.org/streams'>",
+    ),
     (
         "{header}",
         "<?xml version='1.0'?><stream:stream from='example.org' \
@@ -197,6 +205,7 @@ impl Transcript {
     fn stage(&self) -> Stage {
         let mut security = Security { tls: true, exporter: Some([7; 32]), ..Security::default() };
         let mut domains = Domains::new(Limits::default());
+        domains.component = self.settings.iter().any(|(key, _)| key == "component");
         domains.default = !self.settings.iter().any(|(key, _)| key == "no-default");
         let mut host = host();
         for (key, value) in &self.settings {
@@ -210,7 +219,7 @@ impl Transcript {
 fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
     let number = || value.parse().unwrap();
     match key {
-        "websocket" | "no-default" => {}
+        "websocket" | "component" | "no-default" => {}
         "clear" => *security = Security::default(),
         "proxy" => *security = Security { trusted_proxy: true, ..Security::default() },
         "certificate" => {

@@ -38,12 +38,13 @@ fn failure(scenario: &Scenario, line: &Line, reason: &str) -> String {
     format!("{file}:{}: {title}\n\n    {}\n\n{reason}\n", line.number, line.text)
 }
 
-/// The accounts of everybody whom the scenario names, besides those who come to register.
+/// The accounts of everybody whom the scenario names, besides components and those who come to
+/// register.
 fn accounts(scenario: &Scenario) -> BTreeSet<String> {
     let names = |is_stranger: bool| {
         scenario.lines.iter().filter_map(move |line| match &line.step {
             Step::Of(name, act) => {
-                (!is_stranger || matches!(act, Act::Connect)).then(|| name.account())
+                (!is_stranger || matches!(act, Act::Connect | Act::Component)).then(|| name.account())
             }
             _ => None,
         })
@@ -114,6 +115,12 @@ impl Player {
             Act::Connect | Act::Open => {
                 let client = Client::connect(name.clone(), self.link(name).await?).await?;
                 self.clients.insert(name.clone(), client);
+            }
+            Act::Component => {
+                let link = self.world.connect_component(self.way).await?;
+                let component = Client::component(name.clone(), link).await?;
+                self.clients.insert(name.clone(), component);
+                self.world.settle().await?;
             }
             Act::SignIn => {
                 let mut client = Client::connect(name.clone(), self.link(name).await?).await?;

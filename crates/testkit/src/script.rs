@@ -74,6 +74,8 @@ pub enum Act {
     Connect,
     /// `opens a stream`: does that and nothing else; the account exists.
     Open,
+    /// `is a component`: connects as the component that speaks for the domain of this name.
+    Component,
     /// `signs in`: authenticates without binding a resource.
     SignIn,
 }
@@ -244,6 +246,7 @@ fn act(text: &str) -> Option<Result<Act, String>> {
         ("is", "online") => Ok(Act::Online),
         ("is", "here") => Ok(Act::Here),
         ("is", "away") => Ok(Act::Away),
+        ("is", "a component") => Ok(Act::Component),
         ("connects", "") => Ok(Act::Connect),
         ("opens", "a stream") => Ok(Act::Open),
         ("signs", "in") => Ok(Act::SignIn),

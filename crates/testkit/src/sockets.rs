@@ -110,7 +110,7 @@ impl Sockets {
         let clock = hub.clock().clone();
         let net = Net::new(Limits::default(), tls, site, Arc::new(entry), clock);
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listeners = [Kind::Xmpp, Kind::XmppTls, Kind::Http, Kind::Https];
+        let listeners = [Kind::Xmpp, Kind::XmppTls, Kind::Http, Kind::Https, Kind::Component];
         let listeners = listeners.map(|kind| Listener::new(loopback, kind));
         let listening = net.listen(&listeners).await.map_err(|error| error.to_string())?;
         Ok(Self { listening, client: certificates.client.clone() })
@@ -155,6 +155,14 @@ impl Sockets {
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         Ok(Box::new(stream))
+    }
+
+    /// Connects as a component does.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn connect_component(&self) -> Result<Link, String> {
+        Ok(Link::Stream(self.dial(Kind::Component).await?, None))
     }
 
     /// Closes the ports.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use waxwing_jid::BareJid;
 use waxwing_kernel::clock::Clock;
+use waxwing_kernel::component::Component;
+use waxwing_kernel::config::sections::ComponentConfig;
 use waxwing_kernel::config::{Config, Host as HostSettings, Source};
 use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::module::Mount;
@@ -11,7 +13,7 @@ use waxwing_kernel::{Hub, Limits, Site, Sites, connection};
 use waxwing_store::domains;
 use waxwing_store::domains::accounts::{Accounts, Credential};
 use waxwing_store::{Db, Location, Statement, Table};
-use waxwing_stream::{Hash, Host, ScramKeys, Security};
+use waxwing_stream::{Framing, Hash, Host, ScramKeys, Security};
 
 use crate::link::{Link, Way};
 use crate::outside::Outside;
@@ -100,6 +102,12 @@ impl World {
         };
         let sites = config.hosts.iter().map(start).collect::<Result<Vec<_>, String>>()?;
         hub.serve(Sites::new(sites));
+        let component = |declared: &ComponentConfig| {
+            let secret = declared.secret.as_ref().ok_or("a component without a secret")?;
+            Component::new(declared, secret.as_str())
+        };
+        let components = config.components.iter().map(component).collect::<Result<_, String>>()?;
+        hub.declare_components(components);
         let sockets = match &plan.certificates {
             Some(certificates) => Some(Sockets::listen(&hub, certificates).await?),
             None => None,
@@ -156,6 +164,19 @@ impl World {
         }
         let sockets = self.sockets.as_ref().ok_or("this world has no sockets")?;
         Box::pin(sockets.connect(way, domain)).await
+    }
+
+    /// Opens a connection for a component.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn connect_component(&self, way: Way) -> Result<Link, String> {
+        if let Way::Memory(_) = way {
+            let (near, far) = pipe(Framing::Tcp);
+            connection::accept_component(&self.hub, Box::new(near), Security::default());
+            return Ok(Link::Memory(Framing::Tcp, far));
+        }
+        self.sockets.as_ref().ok_or("this world has no sockets")?.connect_component().await
     }
 
     /// Waits until the server has done all it can do with what it has got: every task has run,

@@ -153,6 +153,13 @@ impl Element {
         &self.doc.text
     }
 
+    /// The same element with its content namespace, and whatever in it is written bare, read as
+    /// `namespace`: what arrived on a stream of one content namespace, for those of another.
+    pub fn in_content(mut self, namespace: &str) -> Self {
+        self.doc.content = Namespace::new(namespace);
+        self
+    }
+
     /// Keeps the children only.
     pub fn into_content(self) -> Content {
         Content { doc: self.doc }

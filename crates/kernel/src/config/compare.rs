@@ -6,6 +6,7 @@ use std::fmt;
 use super::host::{Host, HostConfig};
 use super::read::Config;
 use super::section::{FieldDoc, Section};
+use super::sections::{ComponentConfig, Port};
 
 /// One setting that differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +62,14 @@ impl Config {
         for host in &self.hosts {
             add_host(&mut all, host);
         }
+        for component in &self.components {
+            let path = format!("component.{}", component.domain);
+            add_fields(&mut all, &path, ComponentConfig::fields(), &component.show());
+        }
+        // Whether there is such a port hangs on whether there are components, too.
+        let is_open = self.addresses().iter().any(|address| address.port == Port::Component);
+        let port = format!("{is_open} {:?}", self.listen.component);
+        all.insert("listen.component".to_owned(), (Some(port), false));
         all
     }
 }

@@ -9,7 +9,8 @@ use super::error::{ConfigError, Errors, Source};
 use super::host::{DomainName, Host, HostConfig, ModuleSettings};
 use super::section::{Section, SectionAbout};
 use super::sections::{
-    HttpConfig, LimitsConfig, ListenConfig, SECTIONS, ServerConfig, StorageConfig, TlsConfig,
+    Address, ComponentConfig, HttpConfig, LimitsConfig, ListenConfig, Port, SECTIONS, ServerConfig,
+    StorageConfig, TlsConfig,
 };
 use super::table::Table;
 use super::value::Value;
@@ -31,6 +32,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// `[[host]]`, with the settings of every module; at least one.
     pub hosts: Vec<Host>,
+    /// `[[component]]`, by no order that matters.
+    pub components: Vec<ComponentConfig>,
 }
 
 /// The key that switches a module on or off, beside the module's own settings.
@@ -61,7 +64,9 @@ impl Config {
             storage: section(&root, &mut errors),
             limits: section(&root, &mut errors),
             hosts: hosts(&root, modules, &mut errors),
+            components: components(&root, &mut errors),
         };
+        config.check_components(&root, &mut errors);
         config.check_addresses(&root, &mut errors);
         errors.sort_by_key(|error| (error.place.line, error.place.column));
         errors.dedup();
@@ -79,6 +84,15 @@ impl Config {
         self.hosts.iter().find(|host| host.config.domain.as_str() == domain)
     }
 
+    /// Every address to listen on. Components are waited for where there are any.
+    pub fn addresses(&self) -> Vec<Address> {
+        let mut addresses = self.listen.addresses(self.server.public);
+        if self.components.is_empty() {
+            addresses.retain(|address| address.port != Port::Component);
+        }
+        addresses
+    }
+
     /// Lets relative paths begin at `folder`, where the file lies, and the database at the data
     /// folder.
     pub fn settle(&mut self, folder: &Path) {
@@ -89,12 +103,31 @@ impl Config {
             host.config.certificate.iter_mut().for_each(settle);
             host.config.key.iter_mut().for_each(settle);
         }
+        for component in &mut self.components {
+            component.secret_file.iter_mut().for_each(settle);
+        }
+    }
+
+    /// A domain is served by one.
+    fn check_components(&self, root: &Table<'_>, errors: &mut Errors) {
+        let mut seen: Vec<DomainName> = Vec::new();
+        for table in root.tables(ComponentConfig::NAME).unwrap_or_default() {
+            let domain = table.item("domain").and_then(|item| DomainName::read(&item).ok());
+            let Some(domain) = domain else { continue };
+            if self.host(domain.as_str()).is_some() {
+                errors.push(table.flaw("domain", "a [[host]] has this domain already"));
+            }
+            if seen.contains(&domain) {
+                errors.push(table.flaw("domain", "another [[component]] has this domain already"));
+            }
+            seen.push(domain);
+        }
     }
 
     /// One address can be listened on once.
     fn check_addresses(&self, root: &Table<'_>, errors: &mut Errors) {
         let mut seen = BTreeMap::new();
-        for address in self.listen.addresses(self.server.public) {
+        for address in self.addresses() {
             let Some(other) = seen.insert(address.address, address.port) else { continue };
             let key = if address.is_asked { address.port.key() } else { other.key() };
             let problem = format!(
@@ -118,6 +151,21 @@ fn section<S: Section>(root: &Table<'_>, errors: &mut Errors) -> S {
             S::default()
         }
     }
+}
+
+fn components(root: &Table<'_>, errors: &mut Errors) -> Vec<ComponentConfig> {
+    let tables = root.tables(ComponentConfig::NAME).unwrap_or_else(|found| {
+        errors.extend(found);
+        Vec::new()
+    });
+    let read = |table: &Table<'_>| match ComponentConfig::read(table) {
+        Ok(component) => component,
+        Err(found) => {
+            errors.extend(found);
+            ComponentConfig::default()
+        }
+    };
+    tables.iter().map(read).collect()
 }
 
 /// Refuses what stands at the top of the file and is not known.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::error::{ConfigError, Errors};
 use super::host::HostConfig;
+use super::sections::ComponentConfig;
 use super::table::Table;
 use super::value::Value;
 
@@ -261,7 +262,7 @@ impl SectionAbout {
 
     /// Its header as the server's own sections have it.
     pub(crate) fn header(&self) -> String {
-        if self.name == HostConfig::NAME {
+        if [HostConfig::NAME, ComponentConfig::NAME].contains(&self.name) {
             format!("[[{}]]", self.name)
         } else {
             format!("[{}]", self.name)

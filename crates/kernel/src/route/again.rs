@@ -121,6 +121,10 @@ impl Hub {
     ) -> Option<Delivery> {
         let Delivery { stanza, tag } = &delivery;
         let to = stanza.head.to.clone().filter(|to| finds_another_way(stanza, to))?;
+        if let Some(found) = self.components().find(to.domain()) {
+            self.find_way_to_component(delivery, found, not_to, effects);
+            return None;
+        }
         let site = self.site(to.domain())?;
         let account = self.account(&to.bare()).await.ok()??;
         if *tag != Tag(0)

@@ -133,6 +133,9 @@ impl Hub {
         let Some(to) = stanza.head.to.clone() else { return };
         let Some(site) = self.site(to.domain()) else {
             if let Some((site, service)) = self.service(to.domain()) {
+            if let Some(found) = self.components().find(to.domain()) {
+                return self.to_component(found, from, stanza, effects);
+            }
                 return match to.local() {
                     None => {
                         let scope = Scope::Service(service);
@@ -222,3 +225,5 @@ impl Hub {
         }
     }
 }
+        } else if let Some(mailbox) = self.components().mailbox(from.jid.domain()) {
+            effects.deliver(&mailbox, reply);

@@ -5,6 +5,7 @@ use waxwing_stanza::{Head, Kind};
 use waxwing_stream::{Event, Stream, Tag};
 
 use crate::mailbox::{Delivery, Mail, Mailbox};
+use crate::session::pending::store;
 use crate::session::{Decision, Pending, Session};
 use crate::stage::Effects;
 
@@ -36,7 +37,7 @@ impl Session {
         (seq, head): (u64, Head),
         mut effects: Effects,
     ) {
-        let state = self.store(&mut effects);
+        let state = store(&self.hub, self.is_acknowledged, &mut effects);
         let Effects { mut deliveries, spooled, reads_spool, .. } = effects;
         let is_decided = matches!(state, Decision::Made(Ok(())));
         if is_decided && self.pending.is_empty() && spooled.is_empty() {

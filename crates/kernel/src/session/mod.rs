@@ -9,6 +9,7 @@ mod end;
 mod hibernate;
 mod line;
 mod outbound;
+mod pending;
 mod presence;
 mod strangers;
 mod turn;

@@ -1,17 +1,12 @@
 //! What a client sends: judged in order, made durable, then delivered and acknowledged.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-
 use waxwing_jid::Jid;
-use waxwing_stanza::{Head, Kind, PresenceType, Stanza, StanzaError};
-use waxwing_store::StoreError;
+use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
 use waxwing_stream::{Stream, Tag};
 
 use crate::mailbox::{Delivery, Mailbox};
-use crate::request::{Scope, unstored};
+use crate::request::Scope;
+use crate::session::pending::refusal;
 use crate::session::{Decision, Pending, Session};
 use crate::stage::{Effects, Party};
 
@@ -29,28 +24,6 @@ impl Session {
         let (from, head) = (self.party(), stanza.head.clone());
         self.judge(&from, stanza, &mut effects).await;
         self.conclude(stream, (seq, head), effects);
-    }
-
-    /// Gives the store what a stanza leaves there, in one batch. Archives alone are not waited for
-    /// when we owe the sender nothing, unless the store falls behind: nobody writes faster than it.
-    pub(super) fn store(&mut self, effects: &mut Effects) -> Decision {
-        let mut rows = std::mem::take(&mut effects.appends);
-        let is_archive_alone = rows.is_empty();
-        rows.append(&mut effects.records);
-        if rows.is_empty() {
-            return Decision::Made(Ok(()));
-        }
-        let is_awaited = !is_archive_alone || self.is_acknowledged || self.hub.db().lags();
-        let mut commit = self.hub.db().submit(rows);
-        effects.tickets.clear();
-        if is_awaited {
-            return Decision::Waits(commit);
-        }
-        // What the store did not even take is known at once.
-        match Pin::new(&mut commit).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outcome) => Decision::Made(outcome),
-            Poll::Pending => Decision::Made(Ok(())),
-        }
     }
 
     /// RFC 6120 §10.3 and §8.1.1: where a stanza without `to` goes depends on its kind.
@@ -196,10 +169,4 @@ impl Session {
             Box::pin(self.hub.hand_over(others)).await;
         }
     }
-}
-
-/// What the sender of a stanza with this head hears when it could not be stored. An error carries
-/// nothing of the stanza's content, so that content was not kept.
-fn refusal(head: Head, error: &StoreError) -> Option<Stanza> {
-    Stanza { head, body: Arc::default() }.error_reply(&unstored(error))
 }

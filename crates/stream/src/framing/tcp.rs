@@ -4,7 +4,7 @@ use waxwing_xml::{Element, write};
 
 use crate::error::StreamError;
 use crate::framing::Header;
-use crate::{CLIENT, STREAM};
+use crate::{CLIENT, COMPONENT, STREAM};
 
 /// Writes `<stream:stream>`.
 pub(crate) fn open(header: &Header<'_>, out: &mut String) {
@@ -15,14 +15,26 @@ pub(crate) fn open(header: &Header<'_>, out: &mut String) {
     out.push('>');
 }
 
+/// The same to a component: XEP-0114 §3 knows no version, and its headers have none.
+pub(crate) fn open_to_component(header: &Header<'_>, out: &mut String) {
+    out.push_str("<?xml version='1.0'?><stream:stream");
+    if let Some(from) = header.from {
+        write::attribute(out, "from", from);
+    }
+    write::attribute(out, "id", header.id);
+    write::attribute(out, "xmlns", COMPONENT);
+    write::attribute(out, "xmlns:stream", STREAM);
+    out.push('>');
+}
+
 /// Writes `</stream:stream>`.
 pub(crate) fn close(out: &mut String) {
     out.push_str("</stream:stream>");
 }
 
 /// RFC 6120 §4.8: the root is `stream` in the streams namespace, and the content namespace, if
-/// the header declares one, is that of clients.
-pub(crate) fn check(header: &Element) -> Result<(), StreamError> {
+/// the header declares one, is `content`.
+pub(crate) fn check(header: &Element, content: &str) -> Result<(), StreamError> {
     if header.namespace() != STREAM {
         return Err(StreamError::invalid_namespace());
     }
@@ -31,7 +43,8 @@ pub(crate) fn check(header: &Element) -> Result<(), StreamError> {
     }
     match content_namespace(header.as_str()) {
         // §4.8.3: or the streams namespace is the default, and every stanza declares its own.
-        None | Some(CLIENT | STREAM) => Ok(()),
+        None | Some(STREAM) => Ok(()),
+        Some(declared) if declared == content => Ok(()),
         Some(_) => Err(StreamError::invalid_namespace()),
     }
 }

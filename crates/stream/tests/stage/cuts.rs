@@ -17,8 +17,10 @@ struct Outcome {
 pub(crate) struct Start {
     /// Without TLS.
     pub(crate) is_clear: bool,
-    /// With a session bound.
+    /// With a session bound, or after the handshake.
     pub(crate) is_signed_in: bool,
+    /// A component and no client.
+    pub(crate) is_component: bool,
 }
 
 /// Panics unless `bytes`, cut at every one of `cuts`, come to the same as in one piece and as byte
@@ -40,9 +42,10 @@ fn play(start: Start, pieces: &[&[u8]]) -> Outcome {
         false => Security { tls: true, exporter: Some([7; 32]), ..Security::default() },
     };
     let mut domains = Domains::new(Limits::default());
+    domains.component = start.is_component;
     domains.host = Host { sasl2: true, ..host() }.into();
     let mut stage = Stage::new(Framing::Tcp, security, domains);
-    if start.is_signed_in && !start.is_clear {
+    if start.is_signed_in && (start.is_component || !start.is_clear) {
         stage.act("login");
     }
     for piece in pieces {

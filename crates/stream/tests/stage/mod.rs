@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use waxwing_jid::BareJid;
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_stream::{
-    Acks, Answer, AuthFailure, Begun, Closing, Closure, Enabled, Event, Framing, Hash, Host, Hosts,
-    Inline, Input, Limits, MarkKind, Need, Proof, Question, ScramKeys, Security, Stream,
-    StreamError, Tag, Ticket, TokenBinding, TokenKey, Violation,
+    Acks, Answer, AuthFailure, Begun, Closing, Closure, Component, Enabled, Event, Framing, Hash,
+    Host, Hosts, Inline, Input, Limits, MarkKind, Need, Proof, Question, ScramKeys, Security,
+    Stream, StreamError, Tag, Ticket, TokenBinding, TokenKey, Violation,
 };
 
 /// The password of `juliet` and, disabled, of `romeo`.
@@ -23,6 +23,11 @@ pub(crate) const HELLO: &str = "<?xml version='1.0'?><stream:stream to='example.
     xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 pub(crate) const WS_HELLO: &str =
     "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='example.org' version='1.0'/>";
+pub(crate) const COMPONENT_HELLO: &str = "<stream:stream xmlns='jabber:component:accept' \
+    xmlns:stream='http://etherx.jabber.org/streams' to='plays.example.org'>";
+/// SHA-1 of the stream's id and of the secret.
+pub(crate) const HANDSHAKE: &str =
+    "<handshake>29eecc9e456895a466b8c89f6c2150e929401f17</handshake>";
 const LOGIN: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>\
     AGp1bGlldAByMG0zMG15cjBtMzA=</auth>";
 const BIND: &str = "<iq xmlns='jabber:client' type='set' id='b'>\
@@ -33,13 +38,15 @@ pub(crate) struct Domains {
     pub(crate) host: Arc<Host>,
     pub(crate) limits: Limits,
     pub(crate) default: bool,
+    /// Whether a component is at the other end.
+    pub(crate) component: bool,
 }
 
 impl Domains {
     /// One host, which is the default. Nothing is left to chance.
     pub(crate) fn new(limits: Limits) -> Domains {
         let limits = Limits { idle_jitter_seconds: 0, ..limits };
-        Domains { host: host().into(), limits, default: true }
+        Domains { host: host().into(), limits, default: true, component: false }
     }
 }
 
@@ -54,6 +61,18 @@ impl Hosts for Domains {
 
     fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn component(&self, domain: &str) -> Result<Component, StreamError> {
+        match domain {
+            "plays.example.org" | "taken.example.org" => Ok(Component {
+                domain: domain.into(),
+                secret: Arc::new("something wicked".to_owned().into()),
+                server: "example.org".into(),
+            }),
+            "far.example.org" => Err(StreamError::policy_violation().text("not from there")),
+            _ => Err(StreamError::host_unknown()),
+        }
     }
 }
 
@@ -151,6 +170,7 @@ impl Stage {
             "alive" => self.stream.receive(self.now, Input::Alive),
             "violation" => self.stream.receive(self.now, Input::Violation(violation(rest))),
             "reconnect" => self.reconnect(),
+            "login" if self.hosts.component => self.shake_hands(),
             "login" => self.login(),
             _ => panic!("unknown action {action}"),
         }
@@ -179,6 +199,18 @@ impl Stage {
             self.settle();
         }
         assert!(self.stream.address().is_some(), "{:?}", self.output);
+        self.events.clear();
+        self.output.clear();
+    }
+
+    /// Brings the component `plays` in; what is said on the way is forgotten.
+    fn shake_hands(&mut self) {
+        for text in [COMPONENT_HELLO, HANDSHAKE] {
+            self.receive(Input::Bytes(text.as_bytes()));
+            self.settle();
+        }
+        let said = |text: &str| Output::Text(text.to_owned());
+        assert!(self.output.contains(&said("<handshake/>")), "{:?}", self.output);
         self.events.clear();
         self.output.clear();
     }
@@ -317,6 +349,10 @@ impl Stage {
                     Answer::Begun(Ok(Box::new(Begun { address, enabled, bound: String::new() })))
                 }
             },
+            Question::Attach { domain } => Answer::Attached(match &*domain {
+                "taken.example.org" => Err(StreamError::conflict()),
+                _ => Ok(()),
+            }),
             Question::Resume { previd, .. } => match self.sessions.remove(&previd) {
                 Some(acks) => Answer::Resumed(acks),
                 None => Answer::NotResumed { h: (previd == "old").then_some(7) },
@@ -349,6 +385,9 @@ fn start() -> Instant {
 
 fn stream(now: Instant, framing: Framing, security: &Security, hosts: &Arc<Domains>) -> Stream {
     let entropy = Arc::new(|bytes: &mut [u8]| bytes.fill(0x2a));
+    if hosts.component {
+        return Stream::component(now, security.clone(), hosts.clone(), entropy);
+    }
     Stream::new(now, framing, security.clone(), hosts.clone(), entropy)
 }
 
@@ -405,6 +444,7 @@ fn describe(question: &Question) -> String {
     }
 }
 
+        Question::Attach { domain } => format!("attach {domain}"),
 fn ending(closure: &Closure) -> String {
     match closure {
         Question::Bearer { account, token, .. } => match account {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use waxwing_stream::Framing;
 
+use super::component::{COMPONENT, as_client};
 use crate::link::{Link, Sent};
 use crate::node::{CLIENT, Node, Piece, Reader};
 
@@ -21,21 +22,37 @@ pub(super) struct Connection {
     reader: Reader,
     /// The server has ended the stream.
     pub(super) is_ended: bool,
+    /// The content namespace of the stream.
+    content: &'static str,
+    /// What the server called the stream.
+    pub(super) id: Option<String>,
 }
 
 impl Connection {
     pub(super) fn new(link: Link) -> Self {
-        Self { link, reader: Reader::default(), is_ended: false }
+        let reader = Reader::default();
+        Self { link, reader, is_ended: false, content: CLIENT, id: None }
     }
 
-    /// Opens a stream, or a new one on the same link; `who` is whom the client says it is.
+    /// The same for a component.
+    pub(super) fn of_component(link: Link) -> Self {
+        Self { content: COMPONENT, ..Self::new(link) }
+    }
+
+    /// Opens a stream, or a new one on the same link.
+    pub(super) async fn open(&mut self, domain: &str) -> Result<(), String> {
+        self.open_as(domain, None).await
+    }
+
+    /// The same for one who says in the header who it is.
     pub(super) async fn open_as(&mut self, domain: &str, who: Option<&str>) -> Result<(), String> {
         self.reader = Reader::default();
+        let content = self.content;
         let from = who.map(|who| format!(" from='{who}'")).unwrap_or_default();
         let header = match self.link.framing() {
             Framing::Tcp => format!(
                 "<?xml version='1.0'?><stream:stream to='{domain}'{from} version='1.0' \
-                 xmlns='{CLIENT}' xmlns:stream='{STREAMS}'>"
+                 xmlns='{content}' xmlns:stream='{STREAMS}'>"
             ),
             Framing::WebSocket => {
                 format!("<open xmlns='{FRAMES}' to='{domain}'{from} version='1.0'/>")
@@ -95,6 +112,9 @@ impl Connection {
         match sent {
             None => self.is_ended = true,
             Some(Sent::Ping) => self.link.pong().await?,
+            Some(Sent::Body(body)) => {
+                self.is_ended = bosh(&body, &mut pieces)?;
+            }
             Some(Sent::Data(data)) => match self.link.framing() {
                 Framing::Tcp => self.reader.read(&data, &mut |piece| pieces.push(piece))?,
                 Framing::WebSocket => pieces.push(message(&data)?),
@@ -103,7 +123,8 @@ impl Connection {
         let mut nodes = Vec::new();
         for piece in pieces {
             match piece {
-                Piece::Header(_) => {}
+                Piece::Header(header) => self.id = header.attribute("id").map(str::to_owned),
+                Piece::Element(node) if self.content == COMPONENT => nodes.push(as_client(node)),
                 Piece::Element(node) => nodes.push(node),
                 Piece::Footer => self.is_ended = true,
             }
@@ -120,9 +141,6 @@ fn message(data: &[u8]) -> Result<Piece, String> {
     match (pieces.len(), pieces.into_iter().nth(1)) {
         (3, Some(Piece::Element(node))) if node.namespace == FRAMES => Ok(match &node.name[..] {
             "close" => Piece::Footer,
-            Some(Sent::Body(body)) => {
-                self.is_ended = bosh(&body, &mut pieces)?;
-            }
             _ => Piece::Header(node),
         }),
         (3, Some(piece)) => Ok(piece),

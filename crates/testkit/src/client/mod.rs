@@ -2,6 +2,7 @@
 //! what it is told to say.
 
 mod acks;
+mod component;
 mod connection;
 mod negotiate;
 
@@ -44,12 +45,15 @@ impl Client {
     /// # Errors
     /// What went wrong, in words.
     pub async fn connect_as(name: Name, link: Link, who: Option<&str>) -> Result<Self, String> {
-        let (inbox, features) = (VecDeque::new(), Node::default());
-        let (connection, says) = (None, who.map(str::to_owned));
-        let mut client =
-            Self { name, connection, inbox, is_available: false, acks: None, says, features };
+        let mut client = Self { says: who.map(str::to_owned), ..Self::new(name) };
         client.open(link).await?;
         Ok(client)
+    }
+
+    fn new(name: Name) -> Self {
+        let (inbox, features) = (VecDeque::new(), Node::default());
+        let connection = None;
+        Self { name, connection, inbox, is_available: false, acks: None, says: None, features }
     }
 
     /// What the server offered last.
@@ -196,7 +200,12 @@ impl Client {
         }
         if is_ping(node) {
             let id = node.attribute("id").unwrap_or_default();
-            return self.send(&format!("<iq type='result' id='{id}'/>")).await;
+            let ends = match (node.attribute("from"), node.attribute("to")) {
+                // A component says who speaks to whom.
+                (Some(from), Some(to)) if !to.contains('@') => format!("from='{to}' to='{from}'"),
+                _ => String::new(),
+            };
+            return self.send(&format!("<iq type='result' id='{id}' {ends}/>")).await;
         }
         let bound = node.child("bound", BIND2).and_then(|bound| bound.child("enabled", ACKS));
         let node = bound.unwrap_or(node);

@@ -19,6 +19,11 @@ crate::section! {
         /// HTTPS: WebSocket and pages. Usually port 5443:
         /// `https = ["[::]:5443"]`.
         [restart] pub https: Option<Vec<SocketAddr>> = None,
+        /// Components (XEP-0114), without encryption: whoever reads along on a network learns
+        /// everything but the secret. Usually port 5347, on loopback even with `server.public`, and
+        /// only where a `[[component]]` is declared:
+        /// `component = ["127.0.0.1:5347", "[::1]:5347"]`.
+        [restart] pub component: Option<Vec<SocketAddr>> = None,
     }
 }
 
@@ -33,6 +38,8 @@ pub enum Port {
     Http,
     /// HTTPS.
     Https,
+    /// The component protocol.
+    Component,
 }
 
 /// One address to listen on.
@@ -58,7 +65,8 @@ impl Address {
 
 impl Port {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Xmpp, Self::XmppTls, Self::Http, Self::Https];
+    pub const ALL: [Self; 5] =
+        [Self::Xmpp, Self::XmppTls, Self::Http, Self::Https, Self::Component];
 
     /// Its key in `[listen]`.
     pub fn key(self) -> &'static str {
@@ -67,6 +75,7 @@ impl Port {
             Self::XmppTls => "xmpp_tls",
             Self::Http => "http",
             Self::Https => "https",
+            Self::Component => "component",
         }
     }
 
@@ -76,6 +85,7 @@ impl Port {
             Self::XmppTls => 5223,
             Self::Http => 5280,
             Self::Https => 5443,
+            Self::Component => 5347,
         }
     }
 }
@@ -92,6 +102,7 @@ impl ListenConfig {
             Port::XmppTls => &self.xmpp_tls,
             Port::Http => &self.http,
             Port::Https => &self.https,
+            Port::Component => &self.component,
         };
         if let Some(asked) = asked {
             return asked
@@ -99,7 +110,7 @@ impl ListenConfig {
                 .map(|address| Address { port, address: *address, is_asked: true })
                 .collect();
         }
-        let is_open = is_public && port != Port::Http;
+        let is_open = is_public && !matches!(port, Port::Http | Port::Component);
         let hosts: &[IpAddr] = if is_open {
             &[IpAddr::V6(Ipv6Addr::UNSPECIFIED)]
         } else {

@@ -1,10 +1,12 @@
 //! The sections of the server itself; modules declare their own.
 
+mod component;
 mod http;
 mod limits;
 mod listen;
 mod storage;
 
+pub use component::{ComponentConfig, Secret};
 pub use http::{HttpConfig, Network, PublicAddress, PublicUrl};
 pub use limits::LimitsConfig;
 pub use listen::{Address, ListenConfig, Port};
@@ -19,6 +21,7 @@ use super::section::{Flaw, SectionAbout};
 pub(crate) const SECTIONS: &[SectionAbout] = &[
     SectionAbout::of::<ServerConfig>(),
     SectionAbout::of::<HostConfig>(),
+    SectionAbout::of::<ComponentConfig>(),
     SectionAbout::of::<ListenConfig>(),
     SectionAbout::of::<TlsConfig>(),
     SectionAbout::of::<HttpConfig>(),

@@ -70,8 +70,7 @@ fn is_own(address: IpAddr) -> bool {
 }
 
 pub(super) fn ports(config: &Config) -> Vec<Finding> {
-    let addresses = config.listen.addresses(config.server.public);
-    addresses.iter().map(|wanted| port(*wanted)).collect()
+    config.addresses().into_iter().map(port).collect()
 }
 
 fn port(wanted: Address) -> Finding {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use waxwing_jid::{BareJid, Jid};
 use waxwing_xml::Element;
 
+use crate::CLIENT;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
 use crate::event::{Closure, Framing, Installation};
@@ -34,7 +35,7 @@ impl ExpectHeader {
         let from = io.host.clone().or_else(|| io.hosts.default_host());
         io.open(from.as_deref().map(|host| &*host.domain), to.map(Jid::as_str));
         if io.framing == Framing::Tcp
-            && let Err(error) = tcp::check(header)
+            && let Err(error) = tcp::check(header, CLIENT)
         {
             return io.fail(error);
         }

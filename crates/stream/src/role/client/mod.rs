@@ -21,6 +21,7 @@ use crate::chassis::Chassis;
 use crate::error::StreamError;
 use crate::event::Answer;
 use crate::host::Host;
+use crate::role::component::Component;
 use crate::{CLIENT, SM, STREAM};
 
 pub(crate) use expect_bind::ExpectBind;
@@ -44,6 +45,8 @@ pub(crate) enum State {
     Welcome(Box<Welcome>),
     ExpectBind(Box<ExpectBind>),
     Open(Open),
+    /// The other end is no client; its states are elsewhere.
+    Component(Box<Component>),
     Closed,
 }
 
@@ -52,6 +55,7 @@ impl State {
         match self {
             State::ExpectHeader(state) => state.account.is_some(),
             State::Welcome(_) | State::ExpectBind(_) | State::Open(_) => true,
+            State::Component(state) => state.is_authenticated(),
             _ => false,
         }
     }
@@ -59,6 +63,7 @@ impl State {
     pub(crate) fn header(self, io: &mut Chassis, header: &Element) -> State {
         match self {
             State::ExpectHeader(state) => state.header(io, header),
+            State::Component(state) => state.header(io, header),
             // RFC 7395 §3.4: one stream per WebSocket, and no restart is due.
             _ => io.fail(StreamError::bad_format().text("the stream is already open")),
         }
@@ -80,6 +85,7 @@ impl State {
             State::Welcome(state) => state.element(io, &element),
             State::ExpectBind(state) => state.element(io, element),
             State::Open(state) => state.element(io, now, element),
+            State::Component(state) => state.element(io, element),
             State::Upgrading(_) | State::Closed => self,
         }
     }
@@ -91,6 +97,7 @@ impl State {
             State::Welcome(state) => state.answer(io, now, answer),
             State::ExpectBind(state) => state.answer(io, now, answer),
             State::Open(state) => state.answer(io, answer),
+            State::Component(state) => state.answer(io, now, answer),
             state => state,
         }
     }

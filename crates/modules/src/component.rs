@@ -1,0 +1,75 @@
+#![cfg_attr(not(doctest), doc = include_str!("component.md"))]
+
+use std::sync::Arc;
+
+use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::command::{Command, CommandAbout, Grid, Order, Refusal, Said};
+use waxwing_kernel::config::NoConfig;
+use waxwing_kernel::module::{About, Module, StartError, Xep};
+use waxwing_kernel::routes::Routes;
+use waxwing_kernel::{Hub, SiteBuilder, form};
+
+form! {
+    /// List the components and where they are connected from.
+    pub struct ListComponents {}
+}
+static LIST: CommandAbout =
+    CommandAbout::of::<ListComponents>("urn:waxwing:component#list", &["component", "list"])
+        .reads();
+
+/// Tells admins about the services in programs of their own.
+pub struct Component {
+    hub: Hub,
+}
+
+impl Module for Component {
+    const ABOUT: &'static About = &About {
+        name: "component",
+        summary: "Connects gateways and other services in programs of their own.",
+        is_on: true,
+        xeps: &[Xep(114, "1.6")],
+        server_features: &[],
+        account_features: &[],
+        manual: include_str!("component.md"),
+    };
+    type Config = NoConfig;
+
+    fn start(site: &mut SiteBuilder<'_>, _: NoConfig) -> Result<Self, StartError> {
+        Ok(Self { hub: site.hub() })
+    }
+
+    fn routes(on: &mut Routes<'_, Self>) {
+        on.command(|component| Command::new(&LIST, component, Self::list));
+    }
+}
+
+impl Component {
+    async fn list(self: Arc<Self>, _: Order<ListComponents>) -> Result<Said, Refusal> {
+        let mut grid = Grid::new(&[
+            ("domain", "Domain"),
+            ("name", "Name"),
+            ("state", "State"),
+            ("peer", "From"),
+            ("since", "Since"),
+        ]);
+        let all = self.hub.components().list();
+        for (component, link) in &all {
+            let (peer, since) = match link {
+                Some(link) => (link.peer.to_string(), stamp_of(link.since_millis)),
+                None => (String::new(), String::new()),
+            };
+            grid.row([
+                component.domain().to_owned(),
+                component.name().unwrap_or_default().to_owned(),
+                if link.is_some() { "connected" } else { "absent" }.to_owned(),
+                peer,
+                since,
+            ]);
+        }
+        let note = match all.len() {
+            1 => "1 component.".to_owned(),
+            number => format!("{number} components."),
+        };
+        Ok(Said::note(note).table(grid))
+    }
+}
