@@ -12,12 +12,16 @@ use waxwing_store::domains::accounts::{Account, Accounts, Credential};
 use waxwing_stream::{Answer, AuthFailure, Hash, Need, Question, ScramKeys};
 
 use crate::admission;
+use crate::backend;
 use crate::clock::Clock;
 use crate::events::SIGNIN_FAILED;
 use crate::gate::{Crowded, Room};
 use crate::hub::Hub;
 
 pub use crate::gate::network;
+
+/// A password or a token, as it was sent.
+type Password = zeroize::Zeroizing<String>;
 
 /// Bytes of salt for new passwords (RFC 5802 asks for randomness, RFC 8018 §4.1 for 8 at least).
 const SALT_BYTES: usize = 16;
@@ -28,9 +32,11 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
         Question::Credentials { account, need: Need::Scram(hash) } => {
             scram(hub, &account, hash).await
         }
-        Question::Plain { account, password } => {
-            Answer::Verdict(verify(hub, &account, password, peer).await)
-        }
+        Question::Plain { account, password } => plain(hub, &account, password, peer).await,
+        Question::Bearer { domain, account, token } => Answer::External(match hub.site(&domain) {
+            Some(site) => Box::pin(backend::bearer(hub, &site, (account, token), peer)).await,
+            None => Err(AuthFailure::NotAuthorized),
+        }),
         Question::External { account, certificate, verified } => {
             Answer::External(external(hub, account, &certificate, verified).await)
         }
@@ -91,12 +97,35 @@ async fn keep(hub: &Hub, jid: &BareJid, keys: ScramKeys, proven: &[u8]) -> Resul
     }
 }
 
-/// Checks a password sent by PLAIN. Costs a key derivation, so it waits its turn and runs beside
-/// the tasks that serve others.
+/// Checks a password sent by PLAIN. An account that has one here is checked here; others by those
+/// who know them.
+async fn plain(hub: &Hub, jid: &BareJid, password: Password, peer: IpAddr) -> Answer {
+    let Some(site) = hub.site(jid.domain()) else {
+        return Answer::Verdict(Err(AuthFailure::NotAuthorized));
+    };
+    let is_foreign = match (site.keeps_passwords(), site.asks_others()) {
+        (false, _) => true,
+        (true, false) => false,
+        (true, true) => match known(hub, jid).await {
+            Ok(found) => found.is_none_or(|(_, credentials)| credentials.is_empty()),
+            Err(error) => return Answer::Verdict(Err(temporary(&error))),
+        },
+    };
+    if !is_foreign {
+        return Answer::Verdict(verify(hub, jid, password, peer).await);
+    }
+    // Boxed, because every connection holds room for the longest wait it may come to.
+    match Box::pin(backend::password(hub, &site, (jid, password), peer)).await {
+        Ok(()) => Answer::Account(jid.clone()),
+        Err(failure) => Answer::Verdict(Err(failure)),
+    }
+}
+
+/// Costs a key derivation, so it waits its turn and runs beside the tasks that serve others.
 async fn verify(
     hub: &Hub,
     jid: &BareJid,
-    password: zeroize::Zeroizing<String>,
+    password: Password,
     peer: IpAddr,
 ) -> Result<Vec<u8>, AuthFailure> {
     let permit = permit(hub, Some(peer)).await.map_err(|Crowded| crowded())?;
@@ -125,7 +154,7 @@ async fn verify(
 /// Takes as long as a wrong password for an account that exists would.
 async fn refuse_slowly(
     permit: OwnedSemaphorePermit,
-    password: zeroize::Zeroizing<String>,
+    password: Password,
 ) -> Result<Vec<u8>, AuthFailure> {
     let derive = move || {
         let _permit = permit;
@@ -138,14 +167,16 @@ async fn refuse_slowly(
 /// Waits for leave to spend a processor's time on a password. The check keeps what is given until
 /// it ends, also when nobody waits for it any more.
 async fn permit(hub: &Hub, peer: Option<IpAddr>) -> Result<OwnedSemaphorePermit, Crowded> {
-    let room = {
-        let limits = hub.limits();
-        Room { all: limits.password_waiting, network: limits.password_waiting_per_address }
-    };
-    hub.gate().pass(peer, room).await
+    hub.gate().pass(peer, room(hub)).await
 }
 
-fn crowded() -> AuthFailure {
+/// How many may wait for one kind of check.
+pub(crate) fn room(hub: &Hub) -> Room {
+    let limits = hub.limits();
+    Room { all: limits.password_waiting, network: limits.password_waiting_per_address }
+}
+
+pub(crate) fn crowded() -> AuthFailure {
     AuthFailure::Temporary(Some("Too many are signing in at the moment; try again.".into()))
 }
 
@@ -198,11 +229,11 @@ fn keys(credential: Credential, hash: Hash) -> Option<ScramKeys> {
     (name == hash.name()).then_some(ScramKeys { hash, salt, iterations, stored_key, server_key })
 }
 
-fn disabled(reason: String) -> AuthFailure {
+pub(crate) fn disabled(reason: String) -> AuthFailure {
     AuthFailure::AccountDisabled((!reason.is_empty()).then_some(reason))
 }
 
-fn temporary(error: &StoreError) -> AuthFailure {
+pub(crate) fn temporary(error: &StoreError) -> AuthFailure {
     tracing::error!(%error, "credentials could not be read");
     AuthFailure::Temporary(Some("The server cannot read accounts at the moment.".into()))
 }

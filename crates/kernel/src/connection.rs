@@ -183,7 +183,10 @@ impl Connection {
         // These look at the account itself.
         let looks = matches!(
             question,
-            Question::Credentials { .. } | Question::Plain { .. } | Question::External { .. }
+            Question::Credentials { .. }
+                | Question::Plain { .. }
+                | Question::Bearer { .. }
+                | Question::External { .. }
         );
         self.open_at = looks.then(|| self.hub.locked());
         let (hub, peer) = (self.hub.clone(), self.wire.peer().ip());

@@ -32,7 +32,7 @@ use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::names::{KEY_BYTES, Names};
 use crate::notes::Notes;
-use crate::outgoing::Fetch;
+use crate::outside::Outside;
 use crate::site::Site;
 use crate::sites::Sites;
 use crate::trace::Tracer;
@@ -44,7 +44,7 @@ pub struct Hub(Arc<Core>);
 struct Core {
     db: Db,
     folder: OnceLock<PathBuf>,
-    fetcher: OnceLock<Arc<dyn Fetch>>,
+    outside: Outside,
     clock: Clock,
     entropy: Entropy,
     started: Instant,
@@ -87,7 +87,7 @@ impl Hub {
         Self(Arc::new(Core {
             db,
             folder: OnceLock::new(),
-            fetcher: OnceLock::new(),
+            outside: Outside::default(),
             started: clock.now(),
             entropy: Arc::new(move |bytes| dice.random(bytes)),
             clock,
@@ -156,14 +156,9 @@ impl Hub {
         self.0.folder.get().map(PathBuf::as_path)
     }
 
-    /// Says who asks others over HTTP. The first word counts.
-    pub fn fetch_with(&self, fetcher: Arc<dyn Fetch>) {
-        let _ = self.0.fetcher.set(fetcher);
-    }
-
-    /// Who asks others over HTTP, if anybody does.
-    pub(crate) fn fetcher(&self) -> Option<&Arc<dyn Fetch>> {
-        self.0.fetcher.get()
+    /// The ways to machines outside.
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.0.outside
     }
 
     /// The database.

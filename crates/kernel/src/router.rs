@@ -14,6 +14,7 @@ use waxwing_xml::Child;
 
 use crate::account::Account;
 use crate::admission::{AdmissionRoute, BoundRoute, TokenRoute};
+use crate::backend::{Backend, Bearer, Lookups, PasswordRoute};
 use crate::command::{Command, Deed};
 use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
 use crate::events::{self, EventAbout};
@@ -165,6 +166,9 @@ pub struct Table {
     pub(crate) bounds: Vec<(&'static str, BoundRoute)>,
     pub(crate) tokens: Option<TokenRoute>,
     pub(crate) egress: Vec<(&'static str, EgressRoute)>,
+    pub(crate) passwords: Vec<Backend<PasswordRoute>>,
+    pub(crate) bearer: Option<Bearer>,
+    pub(crate) lookups: Lookups,
     pub(crate) losses: Vec<(&'static str, NonzaRoute)>,
     pub(crate) asleep: Vec<(&'static str, AsleepRoute)>,
     pub(crate) rounds: Vec<(&'static str, Duration, RoundRoute)>,
@@ -320,6 +324,10 @@ impl Router {
         lines.extend(admissions.map(|(module, _)| format!("admission · {module}")));
         lines.extend(self.0.bounds.iter().map(|(module, _)| format!("bound · {module}")));
         lines.extend(
+        lines.extend(self.0.passwords.iter().map(|it| format!("password · {}", it.module)));
+        lines.extend(self.0.bearer.iter().map(|it| format!("bearer · {}", it.backend.module)));
+        let lookups = self.0.lookups.backends.iter();
+        lines.extend(lookups.map(|(module, _)| format!("lookup · {module}")));
             self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
         );
         lines.extend(

@@ -1,5 +1,7 @@
 //! How a module says where it wants to be asked.
 
+mod backends;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

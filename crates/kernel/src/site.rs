@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use waxwing_jid::BareJid;
-use waxwing_stream::Host;
+use waxwing_stream::{BearerOffer, Host, Mechanisms};
 
 use crate::account::{Account, Fact, Facts, Slot};
 use crate::config::{Host as HostSettings, Section};
@@ -30,6 +30,7 @@ pub struct Site {
     pub roster: Slot<Roster>,
     /// Up for sessions that asked for the roster (RFC 6121 §2.1.6: "interested resource").
     pub interested: Flag,
+    keeps_passwords: bool,
     session_slots: usize,
     host: OnceLock<Arc<Host>>,
     pub(crate) web: OnceLock<String>,
@@ -66,7 +67,18 @@ impl Site {
         let admins = settings.config.admins.clone();
         let (jid, router) = (jid.clone(), table.freeze()?);
         let (host, web) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { jid, admins, router, facts, roster, interested, session_slots, host, web })
+        Ok(Self {
+            jid,
+            admins,
+            router,
+            facts,
+            roster,
+            interested,
+            keeps_passwords: settings.config.internal_passwords,
+            session_slots,
+            host,
+            web,
+        })
     }
 
     /// Its domain.
@@ -112,6 +124,37 @@ impl Site {
         self.router.0.tokens.is_some()
     }
 
+    /// What clients are told of tokens that somebody else gives out, for [`Host::bearer`]; none
+    /// where such are not taken.
+    pub fn bearer(&self) -> Option<BearerOffer> {
+        self.router.0.bearer.as_ref().map(|bearer| bearer.offer.clone())
+    }
+
+    /// Whether accounts may have passwords that this server keeps.
+    pub fn keeps_passwords(&self) -> bool {
+        self.keeps_passwords
+    }
+
+    /// Whether others are asked about passwords that this server does not keep.
+    pub(crate) fn asks_others(&self) -> bool {
+        let table = &self.router.0;
+        !table.passwords.is_empty() || table.bearer.as_ref().is_some_and(|it| it.is_password)
+    }
+
+    /// How passwords are sent, for [`Host::mechanisms`]. Who is asked about a password must see it,
+    /// so where others are asked there is PLAIN alone: a client that finds SCRAM tries nothing else.
+    /// Tokens that are sent in the place of a password are sent by clients that know what they do.
+    pub fn mechanisms(&self) -> Mechanisms {
+        let scram = self.keeps_passwords && self.router.0.passwords.is_empty();
+        Mechanisms {
+            scram_sha_1: scram,
+            scram_sha_256: scram,
+            scram_sha_512: scram,
+            plain: self.keeps_passwords || self.asks_others(),
+            ..Mechanisms::default()
+        }
+    }
+
     /// Whether anything is answered before sign-in (XEP-0077).
     pub fn has_early_routes(&self) -> bool {
         self.router.0.iqs.keys().any(|(scope, _)| *scope == Scope::Early)
@@ -154,6 +197,11 @@ impl SiteBuilder<'_> {
     /// The host's domain.
     pub fn jid(&self) -> &BareJid {
         self.jid
+    }
+
+    /// Whether accounts of this host may have passwords that this server keeps.
+    pub fn keeps_passwords(&self) -> bool {
+        self.settings.config.internal_passwords
     }
 
     /// Gives every account of this host a fact.

@@ -211,6 +211,7 @@ pub(crate) fn sites(
 fn offer(site: &Site, settings: &HostSettings, config: &Config, secret: [u8; 32]) -> Host {
     let mut host = Host::new(site.domain(), secret);
     host.require_tls = config.tls.required;
+    host.mechanisms = site.mechanisms();
     host.mechanisms.anonymous = settings.config.anonymous;
     host.mechanisms.external = config.tls.client_authorities.is_some();
     host.registration = site.has_early_routes();
@@ -219,6 +220,7 @@ fn offer(site: &Site, settings: &HostSettings, config: &Config, secret: [u8; 32]
     host.nonzas = site.nonzas();
     host.inline = site.inline_features();
     host.tokens = site.takes_tokens();
+    host.bearer = site.bearer();
     host.origins = origins(settings, config).iter().map(|origin| origin.as_str().into()).collect();
     host.lang = settings.config.language.as_str().into();
     host

@@ -244,5 +244,7 @@ fn offer(site: &Site) -> Host {
     host.nonzas = site.nonzas();
     host.inline = site.inline_features();
     host.tokens = site.takes_tokens();
+    host.mechanisms = site.mechanisms();
+    host.bearer = site.bearer();
     host
 }

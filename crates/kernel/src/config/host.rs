@@ -25,6 +25,10 @@ crate::section! {
         /// Whether anybody may sign in without an account, under an address made up for the
         /// session (SASL ANONYMOUS).
         pub anonymous: bool = false,
+        /// Whether accounts may have passwords that this server keeps. `false` is for domains whose
+        /// accounts are known to others only: to a directory, an identity provider or a program
+        /// (modules `ldap`, `jwt` and `authhook`), or by client certificates.
+        pub internal_passwords: bool = true,
         /// Web origins whose pages may open a stream to this domain, such as
         /// `https://app.example.org`; `["*"]` lets every page. Without any, those of
         /// `http.origins` hold.

@@ -18,6 +18,7 @@ mod reference;
 mod section;
 pub mod sections;
 mod table;
+mod template;
 mod uri;
 pub(crate) mod value;
 
@@ -32,5 +33,6 @@ pub(crate) use reference::paragraph;
 pub use reference::{example, reference};
 pub use section::{AnySection, FieldDoc, Flaw, NoConfig, Reader, Section, SectionAbout};
 pub use table::{Item, Table};
+pub use template::Template;
 pub use uri::Uri;
 pub use value::{Preset, Value, is_within, range_text};

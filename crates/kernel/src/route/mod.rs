@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use waxwing_jid::Jid;
 use waxwing_stanza::{Kind, MessageType, PresenceType, Stanza, StanzaError};
+use waxwing_store::StoreError;
 
 use crate::directory::Resources;
 use crate::filing::Filed;
@@ -163,14 +164,41 @@ impl Hub {
                 let to = Party::new(to, Some(account));
                 self.to_account(&site, from, &to, stanza, effects).await;
             }
-            Ok(None) => self.to_nobody(&site, from, &to, stanza, effects).await,
-            Err(error) => {
-                tracing::error!(%error, "an account could not be read");
-                let error = StanzaError::internal_server_error()
-                    .text("The server cannot read the recipient's account at the moment.");
-                self.refuse(from, &stanza, &error, effects);
-            }
+            // Boxed, because every session holds room for the longest wait it may come to.
+            Ok(None) => Box::pin(self.to_unknown(&site, from, &to, stanza, effects)).await,
+            Err(error) => self.unreadable(from, &stanza, &error, effects),
         }
+    }
+
+    /// To an address without an account, which somebody else may know.
+    async fn to_unknown(
+        &self,
+        site: &Arc<Site>,
+        from: &Party,
+        to: &Jid,
+        stanza: Stanza,
+        effects: &mut Effects,
+    ) {
+        let found = match self.look_up(site, &to.bare()).await {
+            Ok(true) => self.account_of(to).await,
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(Some(account)) => {
+                let to = Party::new(to.clone(), Some(account));
+                self.to_account(site, from, &to, stanza, effects).await;
+            }
+            Ok(None) => self.to_nobody(site, from, to, stanza, effects).await,
+            Err(error) => self.unreadable(from, &stanza, &error, effects),
+        }
+    }
+
+    fn unreadable(&self, from: &Party, stanza: &Stanza, error: &StoreError, effects: &mut Effects) {
+        tracing::error!(%error, "an account could not be read");
+        let error = StanzaError::internal_server_error()
+            .text("The server cannot read the recipient's account at the moment.");
+        self.refuse(from, stanza, &error, effects);
     }
 
     /// RFC 6121 §8.5.1: "If the user account identified by the 'to' attribute does not exist …".
