@@ -30,23 +30,17 @@ pub struct Metrics {
     sent: ByKind,
     stream_errors: Family<Label, Counter>,
     auth_failures: Family<Label, Counter>,
-    components: Gauge,
-    from_components: ByKind,
-    to_components: ByKind,
     withheld: Family<Label, Counter>,
     components: Gauge,
     from_components: ByKind,
     to_components: ByKind,
     commits: Histogram,
-    process: ProcessGauges,
-}
-
     deflated: Deflated,
     files: Gauge,
     file_bytes: Gauge,
-/// One counter for each kind of stanza.
-#[derive(Debug)]
-struct ByKind {
+    process: ProcessGauges,
+}
+
 /// Bytes of messages that went over a WebSocket in compressed form (RFC 7692), as they were and as
 /// they went. The default counts for nobody.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +55,9 @@ struct Sizes {
     plain: Counter,
 }
 
+/// One counter for each kind of stanza.
+#[derive(Debug)]
+struct ByKind {
     message: Counter,
     presence: Counter,
     iq: Counter,
@@ -130,19 +127,18 @@ impl Metrics {
         let from_components = ByKind::new(own, "component_stanzas_received", help);
         let help = "Stanzas to components by kind";
         let to_components = ByKind::new(own, "component_stanzas_sent", help);
-        // 50 µs to 1.6 s: a memory database to a busy spinning disk.
-        let commits = Histogram::new(exponential_buckets(0.000_05, 2.0, 16));
-        let help = "From handing a write to the database until it is durable";
-        let components = Gauge::default();
-        own.register("components", "Connected components (XEP-0114)", components.clone());
-        let help = "Stanzas from components by kind";
-        let from_components = ByKind::new(own, "component_stanzas_received", help);
-        let help = "Stanzas to components by kind";
-        let to_components = ByKind::new(own, "component_stanzas_sent", help);
         let withheld = Family::default();
         let help = "Messages and requests of strangers that were withheld, by reason";
         own.register("strangers_withheld", help, withheld.clone());
+        // 50 µs to 1.6 s: a memory database to a busy spinning disk.
+        let commits = Histogram::new(exponential_buckets(0.000_05, 2.0, 16));
+        let help = "From handing a write to the database until it is durable";
         own.register_with_unit("commit", help, Unit::Seconds, commits.clone());
+        let deflated = Deflated::new(own);
+        let (files, file_bytes) = (Gauge::default(), Gauge::default());
+        own.register("uploads", "Files that people have sent", files.clone());
+        let help = "What these files take";
+        own.register_with_unit("uploads_stored", help, Unit::Bytes, file_bytes.clone());
         let process = ProcessGauges::new(&mut registry);
         Self {
             registry,
@@ -154,21 +150,16 @@ impl Metrics {
             sent,
             stream_errors,
             auth_failures,
-            components,
-            from_components,
-            to_components,
-            commits,
-        let deflated = Deflated::new(own);
-        let (files, file_bytes) = (Gauge::default(), Gauge::default());
-        own.register("uploads", "Files that people have sent", files.clone());
-        let help = "What these files take";
-        own.register_with_unit("uploads_stored", help, Unit::Bytes, file_bytes.clone());
-            process,
-        }
             withheld,
             components,
             from_components,
             to_components,
+            commits,
+            deflated,
+            files,
+            file_bytes,
+            process,
+        }
     }
 
     /// A client has connected; it is counted for as long as the answer lives.
@@ -182,9 +173,6 @@ impl Metrics {
     pub fn session_bound(&self, transport: &'static str) {
         self.sessions.inc();
         self.bound.get_or_create(&[("transport", transport)]).inc();
-            deflated,
-            files,
-            file_bytes,
     }
 
     /// A session has ended.
@@ -233,47 +221,16 @@ impl Metrics {
         self.auth_failures.get_or_create(&[("condition", condition)]).inc();
     }
 
-    /// A write became durable.
-    pub fn committed(&self, took: Duration) {
-        self.commits.observe(took.as_secs_f64());
-    }
-
-    /// Everything as OpenMetrics text (`application/openmetrics-text; version=1.0.0`).
-    pub fn to_text(&self, process: &Process) -> String {
-        self.process.set(process);
-        let mut out = String::new();
-        text::encode(&mut out, &self.registry).expect("a String takes everything");
-        out
-    }
-}
-
-impl ByKind {
-    fn new(registry: &mut Registry, name: &str, help: &str) -> Self {
-        let family = Family::<Label, Counter>::default();
-        let of = |kind| family.get_or_create_owned(&[("kind", kind)]);
-        let counters = Self { message: of("message"), presence: of("presence"), iq: of("iq") };
     /// Something of a stranger was withheld from a person, for a reason such as `unanswered`.
     pub fn withheld(&self, reason: &'static str) {
         self.withheld.get_or_create(&[("reason", reason)]).inc();
     }
 
-        registry.register(name, help, family);
-        counters
+    /// A write became durable.
+    pub fn committed(&self, took: Duration) {
+        self.commits.observe(took.as_secs_f64());
     }
 
-    fn of(&self, kind: Kind) -> &Counter {
-        match kind {
-            Kind::Message(_) => &self.message,
-            Kind::Presence(_) => &self.presence,
-            Kind::Iq(_) => &self.iq,
-        }
-    }
-}
-
-impl ProcessGauges {
-    /// The names are the ones that every Prometheus client uses.
-    fn new(registry: &mut Registry) -> Self {
-        let own = Self::default();
     /// So many files are kept, of so many bytes together.
     pub fn files_kept(&self, count: i64, bytes: i64) {
         self.files.set(count);
@@ -285,15 +242,15 @@ impl ProcessGauges {
         self.deflated.clone()
     }
 
-        let process = registry.sub_registry_with_prefix("process");
-        let resident = own.resident.clone();
-        process.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, resident);
-        process.register("open_fds", "Open file descriptors", own.open_files.clone());
-        process.register("max_fds", "Most file descriptors allowed", own.max_files.clone());
-        process.register_with_unit("cpu", "Processor time used", Unit::Seconds, own.cpu.clone());
-        let uptime = own.uptime.clone();
-        process.register_with_unit("uptime", "Since the start", Unit::Seconds, uptime);
-        own
+    /// Everything as OpenMetrics text (`application/openmetrics-text; version=1.0.0`).
+    pub fn to_text(&self, process: &Process) -> String {
+        self.process.set(process);
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("a String takes everything");
+        out
+    }
+}
+
 impl Deflated {
     fn new(registry: &mut Registry) -> Self {
         let family = Family::<[(&'static str, &'static str); 2], Counter>::default();
@@ -328,6 +285,37 @@ impl Sizes {
     }
 }
 
+impl ByKind {
+    fn new(registry: &mut Registry, name: &str, help: &str) -> Self {
+        let family = Family::<Label, Counter>::default();
+        let of = |kind| family.get_or_create_owned(&[("kind", kind)]);
+        let counters = Self { message: of("message"), presence: of("presence"), iq: of("iq") };
+        registry.register(name, help, family);
+        counters
+    }
+
+    fn of(&self, kind: Kind) -> &Counter {
+        match kind {
+            Kind::Message(_) => &self.message,
+            Kind::Presence(_) => &self.presence,
+            Kind::Iq(_) => &self.iq,
+        }
+    }
+}
+
+impl ProcessGauges {
+    /// The names are the ones that every Prometheus client uses.
+    fn new(registry: &mut Registry) -> Self {
+        let own = Self::default();
+        let process = registry.sub_registry_with_prefix("process");
+        let resident = own.resident.clone();
+        process.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, resident);
+        process.register("open_fds", "Open file descriptors", own.open_files.clone());
+        process.register("max_fds", "Most file descriptors allowed", own.max_files.clone());
+        process.register_with_unit("cpu", "Processor time used", Unit::Seconds, own.cpu.clone());
+        let uptime = own.uptime.clone();
+        process.register_with_unit("uptime", "Since the start", Unit::Seconds, uptime);
+        own
     }
 
     fn set(&self, process: &Process) {
@@ -354,7 +342,10 @@ mod tests {
         metrics.stanza_in(Kind::Message(MessageType::Chat));
         metrics.stream_error("policy-violation");
         metrics.auth_failed("not-authorized");
+        metrics.withheld("links");
         metrics.committed(Duration::from_millis(1));
+        metrics.deflated().sent(100, 400);
+        metrics.deflated().received(7, 5);
         let process = Process { resident_bytes: 4096, cpu_seconds: 1.5, ..Process::default() };
         let text = metrics.to_text(&process);
         for line in [
@@ -366,21 +357,18 @@ mod tests {
             "waxwing_stanzas_received_total{kind=\"iq\"} 0",
             "waxwing_stream_errors_total{condition=\"policy-violation\"} 1",
             "waxwing_auth_failures_total{condition=\"not-authorized\"} 1",
+            "waxwing_strangers_withheld_total{reason=\"links\"} 1",
             "waxwing_commit_seconds_count 1",
+            "waxwing_websocket_deflate_bytes_total{direction=\"sent\",form=\"plain\"} 400",
+            "waxwing_websocket_deflate_bytes_total{direction=\"received\",form=\"compressed\"} 7",
             "process_resident_memory_bytes 4096",
             "process_cpu_seconds_total 1.5",
             "# EOF",
         ] {
             assert!(text.lines().any(|told| told == line), "{line} is missing in\n{text}");
         }
-        metrics.withheld("links");
         drop(connected);
         let text = metrics.to_text(&process);
         assert!(text.contains("waxwing_connections{transport=\"tls\"} 0"));
     }
 }
-        metrics.deflated().sent(100, 400);
-        metrics.deflated().received(7, 5);
-            "waxwing_websocket_deflate_bytes_total{direction=\"sent\",form=\"plain\"} 400",
-            "waxwing_websocket_deflate_bytes_total{direction=\"received\",form=\"compressed\"} 7",
-            "waxwing_strangers_withheld_total{reason=\"links\"} 1",

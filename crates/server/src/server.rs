@@ -81,10 +81,10 @@ impl Server {
         let entry = entry(hub.clone(), &config);
         // Whoever asks at once for a file gets it; the pages follow when the ports are known.
         let mut site = wiring::http_site(&config)?;
+        site.deflate = wiring::deflate(&config, &hub);
         site.folders = wiring::folders(&hub);
         let net = Net::new(
             wiring::net_limits(&config),
-        site.deflate = wiring::deflate(&config, &hub);
             Some(Arc::clone(&tls)),
             site,
             entry,

@@ -10,8 +10,8 @@ use waxwing_kernel::config::sections::{
     TlsVersion,
 };
 use waxwing_kernel::config::{Config, Host as HostSettings};
-use waxwing_kernel::module::StartError;
 use waxwing_kernel::metrics::Deflated;
+use waxwing_kernel::module::StartError;
 use waxwing_kernel::{Flow, Hub, Limits, Rate, Site};
 use waxwing_net::bosh::BOSH_PATH;
 use waxwing_net::http::{Discovery, Everything, Folder, Proxies, WEBSOCKET_PATH, host_in_url};
@@ -253,6 +253,11 @@ pub(crate) fn folders(hub: &Hub) -> Vec<Folder> {
     sites.iter().flat_map(of).collect()
 }
 
+/// Where compressed messages are counted, if there may be any.
+pub(crate) fn deflate(config: &Config, hub: &Hub) -> Option<Arc<Deflated>> {
+    config.http.deflate.then(|| Arc::new(hub.metrics().deflated()))
+}
+
 /// What HTTP answers besides the pages.
 ///
 /// # Errors
@@ -273,16 +278,12 @@ pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, Stri
         routes: Vec::new(),
         folders: Vec::new(),
         websocket_paths: vec![WEBSOCKET_PATH.to_owned(), "/ws".to_owned()],
+        deflate: None,
         bosh_paths: vec![BOSH_PATH.to_owned()],
         origins: endpoint_origins(config),
         discovery: discovery(&(websocket + WEBSOCKET_PATH), &(bosh + BOSH_PATH), config),
         proxies: Proxies { networks: networks.collect(), ..Proxies::default() },
     })
-}
-
-/// Where compressed messages are counted, if there may be any.
-pub(crate) fn deflate(config: &Config, hub: &Hub) -> Option<Arc<Deflated>> {
-    config.http.deflate.then(|| Arc::new(hub.metrics().deflated()))
 }
 
 /// What clients are told of the ways in; nothing where those are not safe.
@@ -305,7 +306,6 @@ fn first_domain(config: &Config) -> String {
 }
 
 /// The web origins that a host lists, itself or by `http.origins`; none where every page may come.
-        deflate: None,
 fn origins<'a>(host: &'a HostSettings, config: &'a Config) -> &'a [String] {
     let own = host.config.origins.as_slice();
     let listed = if own.is_empty() { &config.http.origins } else { own };
