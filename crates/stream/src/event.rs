@@ -121,7 +121,6 @@ pub enum Question {
         /// As sent, not yet prepared; see [`ScramKeys::verify_plain`].
         password: Zeroizing<String>,
     },
-    /// Whose certificate is this? Answer: [`Answer::External`].
     /// Whose token is this (RFC 7628)? Answer: [`Answer::External`].
     Bearer {
         /// The domain of the stream.
@@ -131,6 +130,7 @@ pub enum Question {
         /// As sent.
         token: Zeroizing<String>,
     },
+    /// Whose certificate is this? Answer: [`Answer::External`].
     External {
         /// Who the client wants to be, if it says.
         account: Option<BareJid>,
@@ -371,8 +371,8 @@ pub enum AuthFailure {
     CredentialsExpired,
     /// Not allowed to act as the wanted account.
     InvalidAuthzid,
+    /// The token is good, but was not given out for this (RFC 6750 §3.1).
+    OutOfScope,
     /// It may work later.
     Temporary(Option<String>),
 }
-    /// The token is good, but was not given out for this (RFC 6750 §3.1).
-    OutOfScope,

@@ -73,6 +73,8 @@ pub struct Host {
     pub sasl2: bool,
     /// Tokens are given out and taken (XEP-0484).
     pub tokens: bool,
+    /// Tokens that somebody else gave out are taken (RFC 7628), and what a client is told of them.
+    pub bearer: Option<BearerOffer>,
     /// Namespaces of what modules enable in a session that is bound along with the authentication
     /// (XEP-0386 §3), for example `urn:xmpp:carbons:2`.
     pub inline: Vec<Arc<str>>,
@@ -101,10 +103,9 @@ impl Host {
             early_features: Vec::new(),
             features: Vec::new(),
             nonzas: Vec::new(),
-    /// Tokens that somebody else gave out are taken (RFC 7628), and what a client is told of them.
-    pub bearer: Option<BearerOffer>,
             sasl2: true,
             tokens: false,
+            bearer: None,
             inline: Vec::new(),
             secret,
             scram_iterations: ScramKeys::ITERATIONS,
@@ -133,10 +134,19 @@ impl Host {
 }
 
 impl fmt::Debug for Host {
-            bearer: None,
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("domain", &self.domain).finish_non_exhaustive()
     }
+}
+
+/// What a client is told whose token is not good (RFC 7628 §3.2.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BearerOffer {
+    /// The scope that a token must have: `xmpp:client:normal`.
+    pub scope: Option<Arc<str>>,
+    /// Where the identity provider describes itself: the URL of a document of OpenID Connect
+    /// Discovery or RFC 8414.
+    pub discovery: Option<Arc<str>>,
 }
 
 /// Where a draining node sends new streams.
@@ -167,16 +177,6 @@ pub struct Mechanisms {
 
 impl Default for Mechanisms {
     fn default() -> Self {
-/// What a client is told whose token is not good (RFC 7628 §3.2.2).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BearerOffer {
-    /// The scope that a token must have: `xmpp:client:normal`.
-    pub scope: Option<Arc<str>>,
-    /// Where the identity provider describes itself: the URL of a document of OpenID Connect
-    /// Discovery or RFC 8414.
-    pub discovery: Option<Arc<str>>,
-}
-
         Mechanisms {
             scram_sha_1: true,
             scram_sha_256: true,

@@ -234,6 +234,10 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
         "no-starttls" => host.starttls = false,
         "sasl2" => host.sasl2 = true,
         "tokens" => host.tokens = true,
+        "bearer" => {
+            let discovery = Some("https://id.example/oidc".into());
+            host.bearer = Some(waxwing_stream::BearerOffer { scope: None, discovery });
+        }
         "no-exporter" => security.exporter = None,
         "plain" => {
             let none = waxwing_stream::Mechanisms { plain: true, ..NO_MECHANISM };
@@ -242,10 +246,6 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
         "scram" => {
             let only = waxwing_stream::Mechanisms { scram_sha_256: true, ..NO_MECHANISM };
             host.mechanisms = only;
-        }
-        "bearer" => {
-            let discovery = Some("https://id.example/oidc".into());
-            host.bearer = Some(waxwing_stream::BearerOffer { scope: None, discovery });
         }
         "anonymous" => host.mechanisms.anonymous = true,
         "no-sha-1" => host.mechanisms.scram_sha_1 = false,

@@ -300,6 +300,12 @@ impl Stage {
                 let salt = SALT.to_vec();
                 Answer::Verdict(if right { Ok(salt) } else { Err(AuthFailure::NotAuthorized) })
             }
+            Question::Bearer { token, .. } => Answer::External(match token.as_str() {
+                "of-juliet" => Ok(BareJid::new("juliet@example.org").unwrap()),
+                "for-email" => Err(AuthFailure::OutOfScope),
+                "nobody-knows" => Err(AuthFailure::Temporary(Some("later".into()))),
+                _ => Err(AuthFailure::NotAuthorized),
+            }),
             Question::External { certificate, .. } => {
                 let owner = String::from_utf8(certificate).unwrap();
                 Answer::External(BareJid::new(&owner).map_err(|_| AuthFailure::NotAuthorized))
@@ -332,12 +338,6 @@ impl Stage {
             },
             Question::Begin(inline) => match inline.tag.as_deref() {
                 Some("full") => Answer::Begun(Err(StanzaError::resource_constraint())),
-            Question::Bearer { token, .. } => Answer::External(match token.as_str() {
-                "of-juliet" => Ok(BareJid::new("juliet@example.org").unwrap()),
-                "for-email" => Err(AuthFailure::OutOfScope),
-                "nobody-knows" => Err(AuthFailure::Temporary(Some("later".into()))),
-                _ => Err(AuthFailure::NotAuthorized),
-            }),
                 Some("locked") => Answer::Begun(Err(StanzaError::not_allowed().text("locked"))),
                 tag => {
                     let resource = format!("{}/1", tag.unwrap_or("none"));
@@ -407,6 +407,10 @@ fn describe(question: &Question) -> String {
             format!("credentials {account} {}", hash.name())
         }
         Question::Plain { account, password } => format!("plain {account} {}", password.as_str()),
+        Question::Bearer { account, token, .. } => match account {
+            Some(account) => format!("bearer {account} {}", token.as_str()),
+            None => format!("bearer - {}", token.as_str()),
+        },
         Question::External { account, verified, .. } => match account {
             Some(account) => format!("external {account} {verified}"),
             None => format!("external - {verified}"),
@@ -440,17 +444,13 @@ fn describe(question: &Question) -> String {
             format!("begin {account} {} {} {enable}", or(&by.agent), or(tag))
         }
         Question::Resume { account, previd, h } => format!("resume {account} {previd} {h}"),
+        Question::Attach { domain } => format!("attach {domain}"),
         Question::Enable { resume, max } => format!("enable {resume} {max:?}"),
     }
 }
 
-        Question::Attach { domain } => format!("attach {domain}"),
 fn ending(closure: &Closure) -> String {
     match closure {
-        Question::Bearer { account, token, .. } => match account {
-            Some(account) => format!("bearer {account} {}", token.as_str()),
-            None => format!("bearer - {}", token.as_str()),
-        },
         Closure::Footer => "footer".into(),
         Closure::Lost => "lost".into(),
         Closure::Error(error) => error.condition.name().into(),
