@@ -26,7 +26,8 @@ pub async fn play(scenario: &Scenario, mut plan: Plan, way: Way) -> Result<(), S
     }
     let world = World::start(plan).await?;
     let values = Values::default();
-    let mut player = Player { world, way, clients: BTreeMap::new(), values, asked: VecDeque::new() };
+    let mut player =
+        Player { world, way, clients: BTreeMap::new(), values, asked: VecDeque::new() };
     let outcome = player.play(scenario).await;
     player.clients.clear();
     let stopped = player.world.stop().await;
@@ -43,9 +44,8 @@ fn failure(scenario: &Scenario, line: &Line, reason: &str) -> String {
 fn accounts(scenario: &Scenario) -> BTreeSet<String> {
     let names = |is_stranger: bool| {
         scenario.lines.iter().filter_map(move |line| match &line.step {
-            Step::Of(name, act) => {
-                (!is_stranger || matches!(act, Act::Connect | Act::Component)).then(|| name.account())
-            }
+            Step::Of(name, act) => (!is_stranger || matches!(act, Act::Connect | Act::Component))
+                .then(|| name.account()),
             _ => None,
         })
     };

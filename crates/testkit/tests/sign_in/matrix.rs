@@ -3,9 +3,11 @@
 //! give, and what is offered has to follow from it, so that nobody forgets a cell.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 
 use base64::Engine;
 use waxwing_testkit::client::Client;
+use waxwing_testkit::link::{Link, Sent};
 use waxwing_testkit::node::Node;
 use waxwing_testkit::script::Name;
 use waxwing_testkit::{Way, World};
@@ -327,6 +329,40 @@ async fn what_is_offered_is_what_the_table_allows() {
         assert_eq!(kinds, wanted, "{way:?}");
     }
     world.stop().await.expect("an end");
+}
+
+/// RFC 6120 §6.3.4: before TLS nothing is offered, and nothing that a client says is taken.
+#[tokio::test]
+async fn before_tls_nothing_is_taken() {
+    let world = world().await;
+    for cell in cells(Way::StartTls).into_iter().filter(|cell| cell.bound == Bound::Nothing) {
+        let mut link = world.connect(cell.way, "localhost").await.expect("a connection");
+        let header = "<stream:stream xmlns='jabber:client' version='1.0' to='localhost' \
+                      xmlns:stream='http://etherx.jabber.org/streams'>";
+        link.send(header).await.expect("sent");
+        let features = until(&mut link, "</stream:features>").await;
+        assert!(features.contains("<required/>") && !features.contains("mechanism"), "{features}");
+        let said = begin(cell.profile, &cell.mechanism(), b"\0romeo\0secret", "");
+        link.send(&said).await.expect("sent");
+        let answer = until(&mut link, "</failure>").await;
+        // What is refused under TLS as well may be told so already.
+        let refusals = ["<encryption-required", "<invalid-mechanism"];
+        let wanted = &refusals[..if cell.outcome().is_ok() { 1 } else { 2 }];
+        assert!(wanted.iter().any(|it| answer.contains(it)), "{cell:?}: {answer}");
+    }
+    world.stop().await.expect("an end");
+}
+
+/// What comes, up to `end`.
+async fn until(link: &mut Link, end: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(end) {
+        match poll_fn(|cx| link.poll_receive(cx)).await {
+            Some(Sent::Data(data)) => text.push_str(&String::from_utf8_lossy(&data)),
+            _ => panic!("ended after {text}"),
+        }
+    }
+    text
 }
 
 /// XEP-0388 §2.3: who says one name in the header and proves another is not let in.
