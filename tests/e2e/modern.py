@@ -20,10 +20,23 @@ FEATURES = "{http://etherx.jabber.org/streams}features"
 class Modern(Stranger):
     """One connection of one installation, known by `device`."""
 
-    def __init__(self, server, user, device):
-        super().__init__(server)
+    def __init__(self, server, user, device, context=None):
+        super().__init__(server, context)
         self.user, self.device = user, device
         self.flights = 0
+
+    @property
+    def mechanisms(self):
+        return {mechanism.text for mechanism in self.features.iter(SASL2 + "mechanism")}
+
+    async def quick_start(self):
+        """Opens the stream and does not wait for the features (XEP-0509): they come with the rest."""
+        await self._dial(self.context)
+        return self
+
+    async def with_certificate(self, address="", more=""):
+        """Signs in with the certificate of the connection."""
+        return await self._sign_in("EXTERNAL", address.encode(), more)
 
     async def _sign_in(self, mechanism, message, more):
         """The answer to one <authenticate/>, which is one flight."""

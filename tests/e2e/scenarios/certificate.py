@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from modern import FEATURES, Modern, REQUEST, SASL2, address_of, bind, refusal_of, token_of
 from own import Stranger, own_server
 from registry import scenario
 from servers import DOMAIN
@@ -89,6 +90,40 @@ async def accepted(world):
                 assert await romeo.authenticate("EXTERNAL", data) is None
                 address = await romeo.bind()
                 assert address.startswith(f"{ROMEO}/"), address
+
+
+@scenario("EXTERNAL: by the extensible profile, with a resource and a token along")
+async def extensible(world):
+    if not world.server.is_ours:
+        return
+    device = "d4565fa7-4d72-4749-b3d3-740edbf87770"
+    async with hall() as (server, known, unknown):
+
+        def phone(certificate=None):
+            context = server.tls_context()
+            if certificate:
+                context.load_cert_chain(certificate)
+            return Modern(server, "romeo", device, context)
+
+        certificate = known.certify(ROMEO)
+        for address in ("", ROMEO):
+            async with phone(certificate) as romeo:
+                assert "EXTERNAL" in romeo.mechanisms, romeo.mechanisms
+                success = await romeo.with_certificate(address, REQUEST + bind("Phone"))
+                assert success.tag == SASL2 + "success", refusal_of(success)
+                assert address_of(success).startswith(f"{ROMEO}/Phone/"), success
+                assert (await romeo._next()).tag == FEATURES
+                token = token_of(success)
+        # The token stands for the certificate from then on.
+        async with phone() as romeo:
+            assert "EXTERNAL" not in romeo.mechanisms, romeo.mechanisms
+            assert refusal_of(await romeo.with_certificate(ROMEO)) == "invalid-mechanism"
+            success = await romeo.with_token(token)
+            assert success.tag == SASL2 + "success", refusal_of(success)
+        async with phone(certificate) as romeo:
+            assert refusal_of(await romeo.with_certificate(JULIET)) == "invalid-authzid"
+        async with phone(unknown.certify(ROMEO)) as mallory:
+            assert refusal_of(await mallory.with_certificate(ROMEO)) == "invalid-mechanism"
 
 
 @scenario("EXTERNAL: a certificate for two accounts must be told which")

@@ -53,6 +53,26 @@ async def one_round_trip(world):
         assert again.flights == 1, again.flights
 
 
+@scenario("our own client: stream header, token and resumption leave together, unasked")
+async def quick_start(world):
+    if not world.server.is_ours:
+        return
+    user = world.account("juliet").split("@")[0]
+    phone, token, session = await first(world.server, user)
+    phone.cut()
+    again = await Modern(world.server, user, PHONE).quick_start()
+    try:
+        again.is_managed = True
+        features = await again.with_token(token, resume(session, 0) + bind("Phone", ENABLE))
+        assert features.tag == FEATURES, features.tag
+        success = await again._next()
+        assert success.tag == SASL2 + "success", refusal_of(success)
+        assert success.find(SM + "resumed") is not None, list(success)
+        assert again.flights == 1, again.flights
+    finally:
+        await again.close()
+
+
 @scenario("our own client: a token that is wrong, another's, played again or revoked is refused")
 async def refused(world):
     if not world.server.is_ours:
