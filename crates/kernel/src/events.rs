@@ -1,9 +1,9 @@
 //! What happens on the server, told to programs that watch.
 //!
 //! Mostly nobody watches, and then telling costs one atomic read. Once somebody did, the newest
-//! events are kept for a while, so that who loses the connection and comes back misses nothing. What
-//! is kept is the queue of every listener as well: one that is so slow that its next event has been
-//! dropped is told so.
+//! events are kept for a while, so that who loses the connection and comes back misses nothing.
+//! What is kept is the queue of every listener as well: one that is so slow that its next event has
+//! been dropped is told so.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

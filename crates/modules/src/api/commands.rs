@@ -27,7 +27,8 @@ form! {
         /// What the program is called. The audit log says so.
         pub name: String,
         /// What it may do: `read` for all that only tells, `user:write` for a group of commands,
-        /// `user:read` for what of it only tells, `events` to hear what happens, `*` for everything.
+        /// `user:read` for what of it only tells, `events` to hear what happens, `*` for
+        /// everything.
         pub scopes: Vec<String>,
         /// For how many days it is good, up to 3650. 90 if nothing is said.
         pub days: Option<u32>,

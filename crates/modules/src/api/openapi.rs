@@ -208,54 +208,16 @@ fn stream(events: &[&EventAbout]) -> Value {
 }
 
 fn components(events: &[&EventAbout]) -> Value {
-    let text = json!({ "type": "string" });
     let mut schemas = Map::new();
-    schemas.insert(
-        "Answer".to_owned(),
-        json!({
-            "type": "object",
-            "description": "What the command says; what there is nothing of is left out.",
-            "properties": {
-                "note": { "type": "string", "description": "One or two sentences for people." },
-                "facts": {
-                    "type": "object",
-                    "description": "Single values by their names.",
-                    "additionalProperties":
-                        { "oneOf": [text, { "type": "array", "items": text }] },
-                },
-                "rows": {
-                    "type": "array",
-                    "description": "Many things of one kind.",
-                    "items": { "type": "object", "additionalProperties": text },
-                },
-            },
-        }),
-    );
-    schemas.insert(
-        "Problem".to_owned(),
-        json!({
-            "type": "object",
-            "description": "Why it was not done (RFC 9457).",
-            "properties": {
-                "title": text,
-                "status": { "type": "integer" },
-                "detail": { "type": "string", "description": "Why, and what to do." },
-                "condition": {
-                    "type": "string",
-                    "description": "The same as a condition of XMPP (RFC 6120 §8.3.3).",
-                },
-                "field": { "type": "string", "description": "The field at fault." },
-            },
-            "required": ["title", "status", "detail", "condition"],
-        }),
-    );
+    schemas.insert("Answer".to_owned(), answer());
+    schemas.insert("Problem".to_owned(), problem());
     for about in events {
         schemas.insert(format!("event.{}", about.name), event(about));
     }
-    let problem =
+    let content =
         json!({ "application/problem+json": { "schema": reference("schemas", "Problem") } });
     let responses = PROBLEMS.map(|(_, name, about)| {
-        (name.to_owned(), json!({ "description": about, "content": problem }))
+        (name.to_owned(), json!({ "description": about, "content": content }))
     });
     json!({
         "schemas": schemas,
@@ -267,6 +229,46 @@ fn components(events: &[&EventAbout]) -> Value {
                 "description": "A token of `waxwing token create`, with the scope that is named.",
             },
         },
+    })
+}
+
+fn answer() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "description": "What the command says; what there is nothing of is left out.",
+        "properties": {
+            "note": { "type": "string", "description": "One or two sentences for people." },
+            "facts": {
+                "type": "object",
+                "description": "Single values by their names.",
+                "additionalProperties": { "oneOf": [text, { "type": "array", "items": text }] },
+            },
+            "rows": {
+                "type": "array",
+                "description": "Many things of one kind.",
+                "items": { "type": "object", "additionalProperties": text },
+            },
+        },
+    })
+}
+
+fn problem() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "description": "Why it was not done (RFC 9457).",
+        "properties": {
+            "title": text,
+            "status": { "type": "integer" },
+            "detail": { "type": "string", "description": "Why, and what to do." },
+            "condition": {
+                "type": "string",
+                "description": "The same as a condition of XMPP (RFC 6120 §8.3.3).",
+            },
+            "field": { "type": "string", "description": "The field at fault." },
+        },
+        "required": ["title", "status", "detail", "condition"],
     })
 }
 
