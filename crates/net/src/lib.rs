@@ -12,6 +12,7 @@ pub mod bosh;
 mod census;
 mod fetch;
 pub mod http;
+mod ldap;
 mod limits;
 mod listener;
 mod net;
@@ -24,6 +25,7 @@ pub mod websocket;
 
 pub use census::Counts;
 pub use fetch::Fetcher;
+pub use ldap::LdapDialer;
 pub use limits::Limits;
 pub use listener::{Kind, ListenError, Listener};
 pub use net::{Entry, Listening, Net};

@@ -15,7 +15,7 @@ use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::wire::Transport;
 use waxwing_kernel::{Hub, Sites, connection};
 use waxwing_net::http::WEBSOCKET_PATH;
-use waxwing_net::{Fetcher, Kind, Listening, Net, Tls};
+use waxwing_net::{Fetcher, Kind, LdapDialer, Listening, Net, Tls};
 use waxwing_store::Db;
 
 use crate::control::{Request, Response};
@@ -72,10 +72,11 @@ impl Server {
         hub.restore().await.map_err(|error| hub.db().placed(error).to_string())?;
         hub.keep_files_in(data.clone());
         hub.fetch_with(Arc::new(Fetcher::new(&wiring::net_limits(&config))));
+        hub.speak_ldap_with(Arc::new(LdapDialer::new(hub.clock().clone())));
         let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
         hub.serve(Sites::new(sites));
-        let erasing = hub.clone();
         hub.declare_components(wiring::components(&config)?);
+        let erasing = hub.clone();
         hub.clock().spawn(async move { erasing.finish_erasures().await });
         let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
         let entry = entry(hub.clone(), &config);
@@ -155,8 +156,8 @@ impl Server {
             format!("nothing was changed, since this needs a restart: {}", keys.join(", "))
         })?;
         let sites = wiring::sites(&self.hub, &config, self.secret).map_err(|e| e.to_string())?;
-        wiring::http_site(&config)?;
         let components = wiring::components(&config)?;
+        wiring::http_site(&config)?;
         let options = wiring::tls_options(&config, &self.data);
         let tls = Arc::clone(&self.tls);
         let configured = tokio::task::spawn_blocking(move || tls.configure(options)).await;
@@ -165,8 +166,8 @@ impl Server {
         self.hub.set_limits(wiring::limits(&config.limits));
         self.net.set_limits(wiring::net_limits(&config));
         self.hub.serve(Sites::new(sites));
-        self.logs.set_level(config.server.log_level);
         self.hub.declare_components(components);
+        self.logs.set_level(config.server.log_level);
         *self.config.lock() = config;
         self.publish()?;
         let keys: Vec<String> = changes.iter().map(|change| change.key.clone()).collect();
