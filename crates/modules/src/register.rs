@@ -91,6 +91,8 @@ pub struct Register {
     hub: Hub,
     config: RegisterConfig,
     domain: BareJid,
+    /// Whether accounts may have passwords here; else others know them, and make accounts.
+    keeps_passwords: bool,
     recent: Hourly,
     misses: Hourly,
     /// Held while a name is compared and taken, so that of two that look alike one wins.
@@ -111,16 +113,22 @@ impl Module for Register {
     type Config = RegisterConfig;
 
     fn start(site: &mut SiteBuilder<'_>, config: RegisterConfig) -> Result<Self, StartError> {
+        let keeps_passwords = site.keeps_passwords();
+        if config.open && !keeps_passwords {
+            let reason = "accounts of this domain are not made here, since `internal_passwords` is \
+                          false; `open` cannot be true";
+            return Err(StartError { module: "register", reason: reason.to_owned() });
+        }
         let (recent, misses) = (Hourly::default(), Hourly::default());
         let (hub, domain, taking) = (site.hub(), site.jid().clone(), Default::default());
-        Ok(Self { hub, config, domain, recent, misses, taking })
+        Ok(Self { hub, config, domain, keeps_passwords, recent, misses, taking })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.server().get(Self::tell).set(Self::change);
         on.owner().get(Self::tell).set(Self::change);
         let RegisterConfig { open, invites, .. } = on.module().config;
-        if open || invites != Inviters::Nobody {
+        if on.module().keeps_passwords && (open || invites != Inviters::Nobody) {
             on.early().get(Self::ask).set(Self::register);
         }
         if invites != Inviters::Nobody {
@@ -256,6 +264,7 @@ impl Register {
     async fn change(self: Arc<Self>, ask: Request<Query>) -> Result<(), StanzaError> {
         let local = own_name(&ask, &self.domain)?;
         let jid = ask.from.jid.bare();
+        self.check_own(&ask.hub, &jid).await?;
         if ask.payload.remove.is_some() {
             // §3.2: a <remove/> beside anything else is a bad request.
             if ask.payload.username.is_some() || ask.payload.password.is_some() {
@@ -281,6 +290,20 @@ impl Register {
         let accounts = Accounts::new(ask.hub.db().clone());
         let changed = accounts.set_credentials(jid.as_str(), &credentials).await;
         changed.map_err(|error| unstored(&error)).map(drop)
+    }
+}
+
+impl Register {
+    /// Whoever is known elsewhere is removed there, and changes the password there.
+    async fn check_own(&self, hub: &Hub, jid: &BareJid) -> Result<(), StanzaError> {
+        let credentials = Accounts::new(hub.db().clone()).credentials(jid.as_str()).await;
+        match credentials.map_err(|error| unstored(&error))?.is_empty() || !self.keeps_passwords {
+            false => Ok(()),
+            true => {
+                let text = "Your account is kept elsewhere; change or remove it there.";
+                Err(StanzaError::not_allowed().text(text))
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use waxwing_store::domains::accounts::Accounts;
 use crate::control::{Control, Handle};
 use crate::server::{Server, Setup};
 
-/// Serves until asked to end.
+/// Serves until asked to end. Says how that was asked.
 ///
 /// # Errors
 /// A sentence for the operator: why the server did not start, and the remedy.
@@ -126,7 +126,10 @@ async fn greeting(server: &Arc<Server>, listening: &Listening) -> String {
     line("Data", &server.data().display().to_string());
     let accounts = Accounts::new(server.hub().db().clone());
     let are_there_any = accounts.count(domain).await.is_ok_and(|count| count > 0);
-    match crate::server::pages_address(listening).filter(|_| !are_there_any) {
+    let site = server.hub().site(domain);
+    // Where accounts are known elsewhere, none is made here.
+    let is_kept = site.is_none_or(|site| site.keeps_passwords());
+    match crate::server::pages_address(listening).filter(|_| is_kept && !are_there_any) {
         Some((kind, address)) => {
             let scheme = if kind == Kind::Https { "https" } else { "http" };
             let path = server.welcome().path();
@@ -134,9 +137,13 @@ async fn greeting(server: &Arc<Server>, listening: &Listening) -> String {
             text += &format!("    {bold}{scheme}://{address}{path}{plain}\n");
             text += "  or in another terminal:\n";
         }
-        None => text += "\n  Add an account:\n",
+        None if is_kept => text += "\n  Add an account:\n",
+        None => text += "\n  Accounts are known elsewhere: see docs/authentication.md.\n",
     }
-    text += &format!("    {} user add juliet@{domain}\n\n", command(server.data()));
+    if is_kept {
+        text += &format!("    {} user add juliet@{domain}\n", command(server.data()));
+    }
+    text += "\n";
     text += "  Stop with Ctrl-C.\n\n";
     text
 }

@@ -113,7 +113,8 @@ impl Register {
             let text = "somebody with an account here must ask this, in their client";
             return Err(Refusal::not_allowed(text));
         };
-        let registers = host.is_admin || self.config.invites == Inviters::Everybody;
+        let may = host.is_admin || self.config.invites == Inviters::Everybody;
+        let registers = may && self.keeps_passwords;
         let invite = Invite { registers, befriends: true, ..self.blank(&host) };
         let local = inviter.local().unwrap_or_default();
         let end = if registers { ";ibr=y" } else { "" };
@@ -130,6 +131,10 @@ impl Register {
         order: Order<InviteAccount>,
     ) -> Result<Said, Refusal> {
         let host = self.host(&order.caller).await?;
+        if !self.keeps_passwords {
+            let text = "accounts of this domain are not made here, but where they are known";
+            return Err(Refusal::not_allowed(text));
+        }
         let InviteAccount { username, befriend, uses, days, .. } = order.form;
         let mut invite = Invite { befriends: befriend, ..self.blank(&host) };
         if let Some(name) = username {

@@ -37,6 +37,10 @@ impl Register {
     /// The condition of XEP-0077, with a sentence for people.
     pub(super) async fn sign_up(&self, hub: &Hub, wish: Wish<'_>) -> Result<BareJid, StanzaError> {
         let Wish { name, password, peer, invite } = wish;
+        if !self.keeps_passwords {
+            let text = "Accounts of this domain are not made here.";
+            return Err(StanzaError::not_allowed().text(text));
+        }
         let jid = BareJid::from_parts(Some(name), self.domain.domain())
             .map_err(|error| StanzaError::jid_malformed().text(error.to_string()))?;
         let local = jid.local().unwrap_or_default();

@@ -65,6 +65,11 @@ fn judge(hub: &Hub, wish: &Wish) -> Result<BareJid, BTreeMap<&'static str, Strin
         errors.insert("domain", format!("This server does not serve {}.", wish.domain));
         return Err(errors);
     };
+    if !site.keeps_passwords() {
+        let text = "Accounts of this domain are not made here.";
+        errors.insert("domain", text.to_owned());
+        return Err(errors);
+    }
     match BareJid::from_parts(Some(&wish.name), site.domain()) {
         Ok(jid) if errors.is_empty() => Ok(jid),
         Ok(_) => Err(errors),
