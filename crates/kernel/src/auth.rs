@@ -59,13 +59,13 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
         Question::Bind { .. }
         | Question::Begin(_)
         | Question::Resume { .. }
+        | Question::Attach { .. }
         | Question::Enable { .. } => Answer::Verdict(Err(AuthFailure::NotAuthorized)),
     }
 }
 
 async fn scram(hub: &Hub, jid: &BareJid, hash: Hash) -> Answer {
     let found = match known(hub, jid).await {
-        | Question::Attach { .. }
         Ok(found) => found,
         Err(error) => return Answer::Verdict(Err(temporary(&error))),
     };

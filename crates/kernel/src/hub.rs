@@ -22,8 +22,8 @@ use crate::accounts::Accounts;
 use crate::clock::{Clock, Ids};
 use crate::component::Components;
 use crate::directory::Directory;
-use crate::events::Events;
 use crate::ending::Orders;
+use crate::events::Events;
 use crate::gate::Gate;
 use crate::inquiry::Inquiries;
 use crate::lapsed::Lapsed;
@@ -64,9 +64,9 @@ struct Core {
     events: Events,
     metrics: Arc<Metrics>,
     tracer: Tracer,
+    orders: Orders,
     is_draining: watch::Sender<bool>,
     elsewhere: Mutex<Option<Arc<str>>>,
-    orders: Orders,
     sessions: AtomicUsize,
     strangers: AtomicUsize,
 }
@@ -104,10 +104,10 @@ impl Hub {
             locked: AtomicU64::new(0),
             notes: Notes::default(),
             events: Events::default(),
-            orders: Orders::default(),
             limits: ArcSwap::from_pointee(limits),
             metrics,
             tracer: Tracer::default(),
+            orders: Orders::default(),
             is_draining: watch::Sender::new(false),
             elsewhere: Mutex::new(None),
             sessions: AtomicUsize::new(0),
@@ -357,17 +357,17 @@ impl Hub {
     /// Counts a connection that has no session, not yet or not any more.
     pub(crate) fn stranger(&self) -> Stranger {
         self.0.strangers.fetch_add(1, Ordering::AcqRel);
-    /// What was ordered about the end of the server.
-    pub(crate) fn orders(&self) -> &Orders {
-        &self.0.orders
-    }
-
         Stranger(self.clone())
     }
 
     /// Whether anybody is connected, or waits to be.
     pub(crate) fn is_deserted(&self) -> bool {
         self.sessions() == 0 && self.0.strangers.load(Ordering::Acquire) == 0
+    }
+
+    /// What was ordered about the end of the server.
+    pub(crate) fn orders(&self) -> &Orders {
+        &self.0.orders
     }
 
     /// Whether the server is about to end.

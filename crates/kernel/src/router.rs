@@ -23,7 +23,8 @@ use crate::hub::Hub;
 use crate::mailbox::Delivery;
 use crate::module::{About, StartError};
 use crate::request::{
-    Answer, AsleepRoute, EgressRoute, Happening, InlineRoute, IqRoute, NonzaRoute, Scope, Signal, SignalRoute,
+    Answer, AsleepRoute, EgressRoute, Happening, InlineRoute, IqRoute, NonzaRoute, Scope, Signal,
+    SignalRoute,
 };
 use crate::rounds::RoundRoute;
 use crate::routes::Ask;
@@ -105,11 +106,11 @@ pub trait Spool: Send + Sync {
         account: &'a Account,
         after: Tag,
     ) -> Answer<'a, Result<Page, StoreError>>;
-    /// Claims a row that waits, for handing it to so many sessions now; false when somebody else
-    /// has it.
     /// A client has begun a session that reads what it missed from the archive (XEP-0386 §4):
     /// forgets what waits and is there.
     fn clear<'a>(&'a self, hub: &'a Hub, account: &'a Account) -> Answer<'a, ()>;
+    /// Claims a row that waits, for handing it to so many sessions now; false when somebody else
+    /// has it.
     fn claim(&self, account: &Account, tag: Tag, sessions: usize) -> bool;
     /// One session could not take a stanza, or ended without confirming it.
     fn release(&self, account: &Account, tag: Tag) -> Released;
@@ -165,10 +166,10 @@ pub struct Table {
     pub(crate) admissions: Vec<(&'static str, AdmissionRoute)>,
     pub(crate) bounds: Vec<(&'static str, BoundRoute)>,
     pub(crate) tokens: Option<TokenRoute>,
-    pub(crate) egress: Vec<(&'static str, EgressRoute)>,
     pub(crate) passwords: Vec<Backend<PasswordRoute>>,
     pub(crate) bearer: Option<Bearer>,
     pub(crate) lookups: Lookups,
+    pub(crate) egress: Vec<(&'static str, EgressRoute)>,
     pub(crate) losses: Vec<(&'static str, NonzaRoute)>,
     pub(crate) asleep: Vec<(&'static str, AsleepRoute)>,
     pub(crate) rounds: Vec<(&'static str, Duration, RoundRoute)>,
@@ -323,11 +324,11 @@ impl Router {
         let admissions = self.0.admissions.iter();
         lines.extend(admissions.map(|(module, _)| format!("admission · {module}")));
         lines.extend(self.0.bounds.iter().map(|(module, _)| format!("bound · {module}")));
-        lines.extend(
         lines.extend(self.0.passwords.iter().map(|it| format!("password · {}", it.module)));
         lines.extend(self.0.bearer.iter().map(|it| format!("bearer · {}", it.backend.module)));
         let lookups = self.0.lookups.backends.iter();
         lines.extend(lookups.map(|(module, _)| format!("lookup · {module}")));
+        lines.extend(
             self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
         );
         lines.extend(

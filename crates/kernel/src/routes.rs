@@ -23,8 +23,8 @@ use crate::hub::Hub;
 use crate::mailbox::Delivery;
 use crate::module::{Module, StartError};
 use crate::request::{
-    Asleep, AsleepRoute, Beginning, Call, EgressRoute, Happening, InlineRoute, IqRoute, Leaving, NonzaRoute, Request,
-    Scope, Signal, SignalRoute,
+    Asleep, AsleepRoute, Beginning, Call, EgressRoute, Happening, InlineRoute, IqRoute, Leaving,
+    NonzaRoute, Request, Scope, Signal, SignalRoute,
 };
 use crate::rounds::RoundRoute;
 use crate::router::{DeedRoute, Filter, PresenceRoute, Service, Spool, Table};

@@ -133,10 +133,10 @@ impl Hub {
     pub async fn arrive(&self, from: &Party, stanza: Stanza, effects: &mut Effects) {
         let Some(to) = stanza.head.to.clone() else { return };
         let Some(site) = self.site(to.domain()) else {
-            if let Some((site, service)) = self.service(to.domain()) {
             if let Some(found) = self.components().find(to.domain()) {
                 return self.to_component(found, from, stanza, effects);
             }
+            if let Some((site, service)) = self.service(to.domain()) {
                 return match to.local() {
                     None => {
                         let scope = Scope::Service(service);
@@ -250,8 +250,8 @@ impl Hub {
             // It was the server itself that asked.
         } else if let Some(resource) = self.directory().session(&from.jid) {
             effects.deliver(&resource.mailbox, reply);
+        } else if let Some(mailbox) = self.components().mailbox(from.jid.domain()) {
+            effects.deliver(&mailbox, reply);
         }
     }
 }
-        } else if let Some(mailbox) = self.components().mailbox(from.jid.domain()) {
-            effects.deliver(&mailbox, reply);
