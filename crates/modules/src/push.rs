@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use waxwing_jid::Jid;
 use waxwing_kernel::account::{Account, Slot};
 use waxwing_kernel::config::Flaw;
+use waxwing_kernel::directory::Resource;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::{Asleep, Happening, Signal};
 use waxwing_kernel::routes::Routes;
@@ -129,6 +130,7 @@ impl Module for Push {
         on.signal(Signal::Available, Self::wake);
         on.signal(Signal::Unavailable, Self::wake);
         on.signal(Signal::Asked, Self::ask);
+        on.signal(Signal::Removed, Self::forget);
         on.service(service::LABEL, service::NAME)
             .get(Self::info)
             .get(Self::items)
@@ -151,14 +153,10 @@ impl Push {
         let Some(news) = matter::news(transit.stanza, account.jid()) else { return Verdict::Pass };
         // Whoever is woken must find it: in the spool, in the archive, or with its session.
         let is_kept = transit.kept.is_some() || matches!(transit.filed, Filed::Kept(_));
-        let sessions = transit.hub.directory().sessions(account.jid());
         for registration in &enabled.0 {
-            let resource = Some(registration.resource.as_str());
-            let is_live = |session: &waxwing_kernel::directory::Resource| {
-                session.is_live && session.jid.resource() == resource
-            };
-            let comes = transit.targets.iter().any(|target| target.jid.resource() == resource);
-            if (is_kept || comes) && !sessions.iter().any(is_live) {
+            let is_own = |target: &Resource| registration.is_of(target);
+            let comes = transit.targets.iter().any(is_own);
+            if (is_kept || comes) && !registration.is_live(&self.hub, account.jid()) {
                 self.tell(account, registration, |pulse| pulse.message(news.clone()));
             }
         }
@@ -193,13 +191,19 @@ impl Push {
         Effects::default()
     }
 
+    /// The account goes, and with it what there was to tell; the rows follow by themselves.
+    async fn forget(self: Arc<Self>, happening: Happening) -> Effects {
+        for registration in &happening.account.fact(self.enabled).0 {
+            registration.pulse.reset();
+        }
+        Effects::default()
+    }
+
     /// Somebody wants to be a contact.
     async fn ask(self: Arc<Self>, happening: Happening) -> Effects {
         let account = &happening.account;
-        let sessions = self.hub.directory().sessions(account.jid());
         for registration in &account.fact(self.enabled).0 {
-            let resource = Some(registration.resource.as_str());
-            if !sessions.iter().any(|held| held.is_live && held.jid.resource() == resource) {
+            if !registration.is_live(&self.hub, account.jid()) {
                 self.tell(account, registration, pulse::Pulse::request);
             }
         }

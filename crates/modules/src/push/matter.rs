@@ -32,8 +32,8 @@ pub(super) struct News {
     pub(super) id: Option<String>,
 }
 
-/// What `stanza` means to `owner`; None when it can wait until the client comes by itself: receipts,
-/// markers, chat states, reactions, what the owner wrote.
+/// What `stanza` means to `owner`; None when it can wait until the client comes by itself:
+/// receipts, markers, chat states, reactions, what the owner wrote.
 pub(super) fn news(stanza: &Stanza, owner: &BareJid) -> Option<News> {
     let Kind::Message(kind) = stanza.head.kind else { return None };
     let from = stanza.head.from.as_ref()?;

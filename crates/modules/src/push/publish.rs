@@ -69,6 +69,10 @@ impl Teller {
             if !self.is_enabled() {
                 return;
             }
+            if self.registration.is_live(&self.hub, self.account.jid()) {
+                self.registration.pulse.reset();
+                continue;
+            }
             let publish = self.publish(&summary);
             let service = &self.registration.service;
             let outcome = self.hub.inquire(&self.server, service, &publish, self.time).await;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use waxwing_jid::{BareJid, Jid};
+use waxwing_kernel::Hub;
 use waxwing_kernel::account::Fact;
+use waxwing_kernel::directory::Resource;
 use waxwing_store::{Db, Row, Statement, StoreError, Table};
 
 use super::pulse::Pulse;
@@ -52,6 +54,17 @@ impl Registration {
         self.is_for(&other.service, &other.node)
             && self.options == other.options
             && self.resource == other.resource
+    }
+
+    /// Whether `session` is that of its client.
+    pub(super) fn is_of(&self, session: &Resource) -> bool {
+        session.jid.resource() == Some(&self.resource)
+    }
+
+    /// Whether its client is connected.
+    pub(super) fn is_live(&self, hub: &Hub, owner: &BareJid) -> bool {
+        let is_it = |session: &Resource| session.is_live && self.is_of(session);
+        !hub.directory().select(owner.as_str(), is_it).is_empty()
     }
 
     /// Writes it down.

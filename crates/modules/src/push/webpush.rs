@@ -208,6 +208,11 @@ pub(super) fn judge(answer: Result<FetchReply, FetchError>) -> Result<(), (Stanz
 mod tests {
     use super::*;
 
+    /// The keys of the browser in RFC 8291 §5.
+    const POINT: &str = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZ\
+                         GH6SRpkNtoIAiw4";
+    const AUTH: &str = "BTBZMqHH6r4Tts7J_aSIgg";
+
     fn bytes(text: &str) -> Vec<u8> {
         URL_SAFE_NO_PAD.decode(text).unwrap()
     }
@@ -215,17 +220,14 @@ mod tests {
     /// RFC 8291 §5 and Appendix A.
     #[test]
     fn the_rfcs_own_example() {
-        let keys = Keys::read(
-            "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
-            "BTBZMqHH6r4Tts7J_aSIgg",
-        )
-        .unwrap();
+        let keys = Keys::read(POINT, AUTH).unwrap();
         let own = bytes("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw");
         let own = PrivateKey::from_private_key(&ECDH_P256, &own).unwrap();
         let public = own.compute_public_key().unwrap();
         assert_eq!(
             URL_SAFE_NO_PAD.encode(public.as_ref()),
-            "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"
+            "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBr\
+             u3jl7A8"
         );
         let salt: [u8; 16] = bytes("DGv6ra1nlYgDCS1FRnbzlw").try_into().unwrap();
         let text = b"When I grow up, I want to be a watermelon";
@@ -239,11 +241,7 @@ mod tests {
 
     #[test]
     fn lengths_tell_little_and_have_a_bound() {
-        let keys = Keys::read(
-            "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
-            "BTBZMqHH6r4Tts7J_aSIgg==",
-        )
-        .unwrap();
+        let keys = Keys::read(POINT, &format!("{AUTH}==")).unwrap();
         let length = |bytes: usize| Some(keys.encrypt(&vec![b'x'; bytes], &[1; 16])?.len());
         assert_eq!(length(0), length(127));
         assert_eq!(length(0), Some(HEADER_BYTES + 128 + TAG_BYTES));
@@ -253,10 +251,8 @@ mod tests {
 
     #[test]
     fn keys_that_are_none_are_refused() {
-        let point = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
         let off = URL_SAFE_NO_PAD.encode([&[4][..], &[7; 64]].concat());
-        let auth = "BTBZMqHH6r4Tts7J_aSIgg";
-        for (p256dh, auth) in [("", auth), (&point[1..], auth), (&off, auth), (point, "AAAA")] {
+        for (p256dh, auth) in [("", AUTH), (&POINT[1..], AUTH), (&off, AUTH), (POINT, "AAAA")] {
             assert!(Keys::read(p256dh, auth).is_err(), "{p256dh} {auth}");
         }
     }
