@@ -165,8 +165,9 @@ class Waxwing(Server):
 
     def _config_text(self):
         # TLS is required by default; `ws://` works because the server is for this machine only.
+        storage = f'[storage]\nurl = "{self.storage}"\n' if self.storage else ""
         return f"""\
-[listen]
+{storage}[listen]
 xmpp = ["{self.host}:{self.tcp_port}"]
 xmpp_tls = ["{self.host}:{self.tls_port}"]
 http = ["{self.host}:{self.http_port}"]
