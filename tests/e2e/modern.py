@@ -30,7 +30,7 @@ class Modern(Stranger):
         return {mechanism.text for mechanism in self.features.iter(SASL2 + "mechanism")}
 
     async def quick_start(self):
-        """Opens the stream and does not wait for the features (XEP-0509): they come with the rest."""
+        """Opens the stream and does not wait for its features (XEP-0509)."""
         await self._dial(self.context)
         return self
 

@@ -1,4 +1,4 @@
-"""A walk: a feature from end to end in steps that are named beforehand, so that none is left out."""
+"""A walk: a feature from end to end, in steps that are named beforehand so that none is missed."""
 
 import contextlib
 

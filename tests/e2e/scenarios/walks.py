@@ -126,7 +126,7 @@ async def conversation(world):
 @scenario("slixmpp walks: the visiting card, its picture, and what contacts see of it", seconds=60)
 async def card(world):
     plugins = ("xep_0054", "xep_0153")
-    steps = ("write", "picture", "contacts are told", "contacts read it", "as vCard4", "not others'")
+    steps = ("write", "picture", "contacts hear", "contacts read it", "as vCard4", "not others'")
     async with grounds(world) as here:
         romeo = await walker(here, "romeo", *plugins)
         juliet = await walker(here, "juliet", *plugins)
@@ -140,7 +140,7 @@ async def card(world):
                 await romeo.plugin["xep_0054"].publish_vcard(vcard, timeout=10)
             with walk.step("picture"):
                 await romeo.plugin["xep_0153"].set_avatar(avatar=PICTURE, mtype="image/png")
-            with walk.step("contacts are told"):
+            with walk.step("contacts hear"):
                 romeo.send_presence()
                 await juliet.wait(
                     "available",
@@ -190,7 +190,8 @@ async def private(world):
                 await phone.plugin["xep_0048"].set_bookmarks(Bookmarks(), timeout=10)
                 assert await rooms(romeo) == []
             with walk.step("not others'"):
-                query = "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query>"
+                marks = "<storage xmlns='storage:bookmarks'/>"
+                query = f"<query xmlns='jabber:iq:private'>{marks}</query>"
                 asked = raw(juliet, "get", query, romeo.boundjid.bare)
                 assert await refusal(asked) == "forbidden"
 
