@@ -4,6 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::RwLock;
 use waxwing_jid::BareJid;
 use waxwing_stream::{BearerOffer, Host, Mechanisms};
 
@@ -20,8 +21,10 @@ use crate::router::{Router, Table};
 pub struct Site {
     /// Its domain, as an address.
     pub jid: BareJid,
-    /// Who may administer it.
+    /// Who may administer it, as the configuration says.
     pub admins: Vec<BareJid>,
+    /// Who may besides, as those have said.
+    appointed: Arc<RwLock<Vec<BareJid>>>,
     /// Where its stanzas go.
     pub router: Router,
     /// What its accounts know.
@@ -55,6 +58,7 @@ impl Site {
             settings,
             facts,
             roster,
+            appointed: Arc::default(),
             table: Table::default(),
             flags: 0,
             session_slots: 0,
@@ -63,13 +67,14 @@ impl Site {
         for mount in mounts.iter().filter(|mount| settings.is_on(mount.about.name)) {
             (mount.mount)(&mut builder)?;
         }
-        let SiteBuilder { facts, table, session_slots, .. } = builder;
+        let SiteBuilder { facts, appointed, table, session_slots, .. } = builder;
         let admins = settings.config.admins.clone();
         let (jid, router) = (jid.clone(), table.freeze()?);
         let (host, web) = (OnceLock::new(), OnceLock::new());
         Ok(Self {
             jid,
             admins,
+            appointed,
             router,
             facts,
             roster,
@@ -162,7 +167,13 @@ impl Site {
 
     /// Whether `jid` administers this host.
     pub fn is_admin(&self, jid: &BareJid) -> bool {
-        self.admins.contains(jid)
+        self.admins.contains(jid) || self.appointed.read().contains(jid)
+    }
+
+    /// Everybody who administers this host.
+    pub fn administrators(&self) -> Vec<BareJid> {
+        let appointed = self.appointed.read();
+        self.admins.iter().chain(appointed.iter()).cloned().collect()
     }
 
     /// Whether `watcher` may see the presence of `account`: it is the owner, or has a subscription
@@ -184,6 +195,7 @@ pub struct SiteBuilder<'a> {
     facts: Facts,
     roster: Slot<Roster>,
     table: Table,
+    appointed: Arc<RwLock<Vec<BareJid>>>,
     flags: u8,
     session_slots: usize,
 }
@@ -205,6 +217,11 @@ impl SiteBuilder<'_> {
     }
 
     /// Gives every account of this host a fact.
+    /// Who administers the host besides those of the configuration; for the module that decides it.
+    pub fn appointed(&self) -> Arc<RwLock<Vec<BareJid>>> {
+        Arc::clone(&self.appointed)
+    }
+
     pub fn fact<T: Fact>(&mut self) -> Slot<T> {
         self.facts.add()
     }

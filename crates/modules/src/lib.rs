@@ -27,6 +27,7 @@ modules! {
     audit::Audit,
     authhook::AuthHook,
     blocking::Blocking,
+    border::Border,
     caps::Caps,
     carbons::Carbons,
     commands::Commands,

@@ -1,5 +1,6 @@
 #![cfg_attr(not(doctest), doc = include_str!("../admin.md"))]
 
+mod appoint;
 mod ending;
 mod forms;
 mod sessions;
@@ -18,13 +19,14 @@ use waxwing_kernel::request::{Happening, Signal};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::Effects;
 use waxwing_kernel::{Hub, Site, SiteBuilder};
-use waxwing_store::StoreError;
+use waxwing_store::{StoreError, Table};
 use waxwing_store::domains::accounts::Accounts;
 
 /// Lets admins see and change the accounts and sessions of one domain.
 pub struct Admin {
     hub: Hub,
     domain: BareJid,
+    appointed: appoint::Appointed,
 }
 
 impl Module for Admin {
@@ -32,19 +34,23 @@ impl Module for Admin {
         name: "admin",
         summary: "Lets admins manage accounts and sessions, in their clients or by command.",
         is_on: true,
-        xeps: &[Xep(133, "1.3.1")],
+        xeps: &[Xep(133, "1.3.1").lacks("rosters come as tables, not as roster queries")],
         server_features: &[],
         account_features: &[],
         manual: include_str!("../admin.md"),
     };
+    const TABLES: &'static [Table] = &[appoint::TABLE];
     type Config = NoConfig;
 
     fn start(site: &mut SiteBuilder<'_>, _: NoConfig) -> Result<Self, StartError> {
-        Ok(Self { hub: site.hub(), domain: site.jid().clone() })
+        let (hub, domain, appointed) = (site.hub(), site.jid().clone(), site.appointed());
+        appoint::load_soon(hub.clone(), domain.clone(), Arc::clone(&appointed));
+        Ok(Self { hub, domain, appointed })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.signal(Signal::Unavailable, Self::note);
+        on.signal(Signal::Removed, Self::dismiss);
         on.command(|admin| Command::new(&forms::ADD, admin, Self::add));
         on.command(|admin| Command::new(&forms::REMOVE, admin, Self::remove));
         on.command(|admin| Command::new(&forms::DISABLE, admin, Self::disable));
@@ -67,6 +73,11 @@ impl Module for Admin {
         on.command(|admin| Command::new(&forms::LIST_ACTIVE, admin, Self::list_active));
         on.command(|admin| Command::new(&forms::LIST_IDLE, admin, Self::list_idle));
         on.command(|admin| Command::new(&forms::ANNOUNCE, admin, Self::announce));
+        on.command(|admin| {
+            let edit = Command::new(&appoint::EDIT, Arc::clone(&admin), Self::edit_admins);
+            edit.filled(admin, Self::admins_so_far)
+        });
+        on.command(|admin| Command::new(&appoint::LIST, admin, Self::list_admins));
         on.command(|admin| Command::new(&ending::STOP, admin, Self::stop));
         on.command(|admin| Command::new(&ending::RESTART, admin, Self::restart));
         on.command(|admin| Command::new(&ending::STAY, admin, Self::stay));

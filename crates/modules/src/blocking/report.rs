@@ -218,7 +218,7 @@ impl Blocking {
         write::text(&mut body, &words(reporter, reports));
         body.push_str("</body>");
         let from = Party::new(site.jid.to_jid(), None);
-        for admin in &site.admins {
+        for admin in site.administrators() {
             let message = Stanza::message(MessageType::Normal)
                 .from(site.jid.to_jid())
                 .to(admin.to_jid())

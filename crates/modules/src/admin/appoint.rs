@@ -1,0 +1,149 @@
+//! Admins beside those of the configuration (XEP-0133 §4.29).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use waxwing_jid::BareJid;
+use waxwing_kernel::command::{Caller, CommandAbout, Grid, Order, Refusal, Said, Values};
+use waxwing_kernel::request::Happening;
+use waxwing_kernel::stage::Effects;
+use waxwing_kernel::{Hub, form};
+use waxwing_store::{Statement, StoreError, Table};
+
+use super::{Admin, failed};
+
+/// Admins who can be appointed for one domain.
+const APPOINTED: usize = 100;
+/// How long until it is tried again to read who was appointed.
+const PAUSE: Duration = Duration::from_secs(5);
+
+pub(super) const TABLE: Table = Table {
+    name: "appointed",
+    owner: Some("jid"),
+    steps: &["CREATE TABLE appointed (domain {text} NOT NULL, jid {text} NOT NULL, \
+              PRIMARY KEY (domain, jid)); \
+              CREATE INDEX appointed_jid ON appointed (jid)"],
+};
+
+const LOAD: &str = "SELECT jid FROM appointed WHERE domain = ?1 ORDER BY jid";
+const CLEAR: &str = "DELETE FROM appointed WHERE domain = ?1";
+const ADD: &str = "INSERT INTO appointed (domain, jid) VALUES (?1, ?2)";
+
+/// Who was appointed, as the host sees it.
+pub(super) type Appointed = Arc<RwLock<Vec<BareJid>>>;
+
+form! {
+    /// Edit the list of admins of the domain.
+    pub struct EditAdmins {
+        /// The addresses of all admins.
+        pub jids("adminjids"): Vec<BareJid>,
+        /// The domain. The first one if nothing is said.
+        pub host: Option<String>,
+    }
+}
+pub(super) static EDIT: CommandAbout = CommandAbout::of::<EditAdmins>(
+    "http://jabber.org/protocol/admin#edit-admin",
+    &["admin", "edit"],
+);
+
+form! {
+    /// List the admins of the domain.
+    pub struct ListAdmins {}
+}
+pub(super) static LIST: CommandAbout =
+    CommandAbout::of::<ListAdmins>("urn:waxwing:admin#list", &["admin", "list"]).reads();
+
+/// Reads who was appointed, as soon as that can be.
+pub(super) fn load_soon(hub: Hub, domain: BareJid, appointed: Appointed) {
+    let reader = hub.clone();
+    hub.clock().spawn(async move {
+        loop {
+            match load(&reader, &domain).await {
+                Ok(jids) => return *appointed.write() = jids,
+                Err(error) => tracing::error!(%error, host = %domain, "admins cannot be read"),
+            }
+            reader.clock().until(Some(reader.clock().now() + PAUSE)).await;
+        }
+    });
+}
+
+async fn load(hub: &Hub, domain: &BareJid) -> Result<Vec<BareJid>, StoreError> {
+    let rows = hub.db().query(Statement::new(LOAD).with(domain.as_str())).await?;
+    let jid = |text: &str| {
+        BareJid::new(text).map_err(|error| StoreError::Corrupt(format!("an admin: {error}")))
+    };
+    rows.iter().map(|row| jid(row.text(0)?)).collect()
+}
+
+impl Admin {
+    /// §4.29: "whether there are distinctions between service-level administrators … is a matter
+    /// for the implementation". Here those of the configuration appoint others, and cannot be
+    /// removed but there.
+    pub(super) async fn edit_admins(
+        self: Arc<Self>,
+        order: Order<EditAdmins>,
+    ) -> Result<Said, Refusal> {
+        let Order { caller, form: EditAdmins { jids, host } } = order;
+        self.check_host("host", host.as_deref())?;
+        let site = self.site()?;
+        if let Caller::Account(jid) = &caller
+            && !site.admins.contains(&jid.bare())
+        {
+            let text = "only an admin who is named in the configuration may do this";
+            return Err(Refusal { text: text.to_owned(), ..Refusal::forbidden() });
+        }
+        if let Some(missing) = site.admins.iter().find(|jid| !jids.contains(jid)) {
+            let text = format!("{missing} is named in the configuration; take that one out there");
+            return Err(Refusal::invalid("adminjids", text));
+        }
+        let appointed: Vec<BareJid> =
+            jids.into_iter().filter(|jid| !site.admins.contains(jid)).collect();
+        if appointed.len() > APPOINTED {
+            let text = format!("{APPOINTED} can be appointed at most");
+            return Err(Refusal::invalid("adminjids", text));
+        }
+        for jid in &appointed {
+            self.account("adminjids", jid).await?;
+        }
+        let of = |statement| Statement::new(statement).with(self.domain.as_str());
+        let add = |jid: &BareJid| of(ADD).with(jid.as_str());
+        let write = std::iter::once(of(CLEAR)).chain(appointed.iter().map(add)).collect();
+        self.hub.db().batch(write).await.map_err(failed)?;
+        tracing::info!(by = ?caller, host = %self.domain, ?appointed, "admins appointed");
+        let count = appointed.len();
+        *self.appointed.write() = appointed;
+        Ok(Said::note(format!("Admins beside those of the configuration: {count}.")))
+    }
+
+    /// Who makes an account anew under the name of an admin is none.
+    pub(super) async fn dismiss(self: Arc<Self>, happening: Happening) -> Effects {
+        self.appointed.write().retain(|jid| jid != happening.account.jid());
+        Effects::default()
+    }
+
+    pub(super) async fn list_admins(
+        self: Arc<Self>,
+        _: Order<ListAdmins>,
+    ) -> Result<Said, Refusal> {
+        let site = self.site()?;
+        let mut grid = Grid::new(&[("adminjid", "Admin"), ("by", "Named by")]);
+        for jid in &site.admins {
+            grid.row([jid.to_string(), "configuration".to_owned()]);
+        }
+        for jid in self.appointed.read().iter() {
+            grid.row([jid.to_string(), "command".to_owned()]);
+        }
+        Ok(Said::default().table(grid))
+    }
+
+    /// The form shows who is an admin.
+    pub(super) async fn admins_so_far(self: Arc<Self>, _: Caller) -> Values {
+        let mut values = Values::default();
+        if let Ok(site) = self.site() {
+            site.admins.iter().for_each(|jid| values.push("adminjids", jid.as_str()));
+            self.appointed.read().iter().for_each(|jid| values.push("adminjids", jid.as_str()));
+        }
+        values
+    }
+}
