@@ -25,6 +25,8 @@ pub enum Way {
     StartTls,
     /// TLS from the first byte.
     DirectTls,
+    /// TCP behind a proxy that speaks TLS with the client, and says so by the PROXY protocol.
+    Proxied,
     /// A WebSocket on plain HTTP, behind a proxy that speaks TLS with the client.
     WebSocket,
     /// A WebSocket on HTTPS.
@@ -41,7 +43,7 @@ impl Way {
         match self {
             Self::Memory(Framing::Tcp) => Self::Memory(Framing::WebSocket),
             Self::Memory(Framing::WebSocket) => Self::Memory(Framing::Tcp),
-            Self::StartTls => Self::WebSocket,
+            Self::StartTls | Self::Proxied => Self::WebSocket,
             Self::Bosh => Self::StartTls,
             Self::WebSocket => Self::StartTls,
             Self::DirectTls => Self::SecureWebSocket,

@@ -132,15 +132,7 @@ impl Player {
                 self.signed_in(name).await?.send(&xml).await?;
                 self.world.settle().await?;
             }
-            Act::Receive(expected) => {
-                let wanted = self.known_values().expect(expected);
-                let got = next(self.signed_in(name).await?, Some(&wanted)).await?;
-                compare(&wanted, &got).map_err(|why| difference(&wanted, &got, &why))?;
-                self.values.learn(expected, &got);
-                // The same word in two places must be the same.
-                let wanted = self.known_values().expect(expected);
-                compare(&wanted, &got).map_err(|why| difference(&wanted, &got, &why))?;
-            }
+            Act::Receive(expected) => self.receive(name, expected).await?,
             Act::Mingled(_) => unreachable!("these come as a group"),
             Act::Silence => {
                 self.world.settle().await?;
@@ -260,6 +252,16 @@ impl Player {
             }
         }
         Ok(())
+    }
+
+    async fn receive(&mut self, name: &Name, expected: &Node) -> Result<(), String> {
+        let wanted = self.known_values().expect(expected);
+        let got = next(self.signed_in(name).await?, Some(&wanted)).await?;
+        compare(&wanted, &got).map_err(|why| difference(&wanted, &got, &why))?;
+        self.values.learn(expected, &got);
+        // The same word in two places must be the same.
+        let wanted = self.known_values().expect(expected);
+        compare(&wanted, &got).map_err(|why| difference(&wanted, &got, &why))
     }
 
     async fn receive_mingled(&mut self, group: &[(&Name, &Node)]) -> Result<(), String> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use waxwing_kernel::wire::Wire;
@@ -111,7 +112,9 @@ impl Sockets {
         let net = Net::new(Limits::default(), tls, site, Arc::new(entry), clock);
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listeners = [Kind::Xmpp, Kind::XmppTls, Kind::Http, Kind::Https, Kind::Component];
-        let listeners = listeners.map(|kind| Listener::new(loopback, kind));
+        let mut listeners = listeners.map(|kind| Listener::new(loopback, kind)).to_vec();
+        // The last one: whoever looks for the others finds them first.
+        listeners.push(Listener { is_proxied: true, ..Listener::new(loopback, Kind::Xmpp) });
         let listening = net.listen(&listeners).await.map_err(|error| error.to_string())?;
         Ok(Self { listening, client: certificates.client.clone() })
     }
@@ -123,12 +126,15 @@ impl Sockets {
     pub async fn connect(&self, way: Way, domain: &str) -> Result<Link, String> {
         let (kind, protocol) = match way {
             Way::Memory(_) => return Err("this is no socket".to_owned()),
-            Way::StartTls => (Kind::Xmpp, None),
+            Way::StartTls | Way::Proxied => (Kind::Xmpp, None),
             Way::DirectTls => (Kind::XmppTls, Some("xmpp-client")),
             Way::WebSocket | Way::Bosh => (Kind::Http, None),
             Way::SecureWebSocket | Way::SecureBosh => (Kind::Https, Some("http/1.1")),
         };
-        let mut socket = self.dial(kind).await?;
+        let mut socket = match way {
+            Way::Proxied => self.dial_proxied().await?,
+            _ => self.dial(kind).await?,
+        };
         if let Some(protocol) = protocol {
             socket = self.client.speaking(protocol).connect(domain, socket).await?;
         }
@@ -165,6 +171,14 @@ impl Sockets {
         Ok(Link::Stream(self.dial(Kind::Component).await?, None))
     }
 
+    /// As a proxy in front of us, which has ended TLS.
+    async fn dial_proxied(&self) -> Result<Box<dyn Socket>, String> {
+        let address = self.listening.addresses().last().ok_or("not listening")?.1;
+        let mut stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        stream.write_all(&ENDED_TLS).await.map_err(|error| error.to_string())?;
+        Ok(Box::new(stream))
+    }
+
     /// Closes the ports.
     pub async fn stop(self) {
         self.listening.stop().await;
@@ -173,3 +187,6 @@ impl Sockets {
 
 /// What a trusted proxy in front of plain HTTP says of its client: it came over TLS.
 const BEHIND: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n";
+/// The same on TCP, by the PROXY protocol, version 2: for 192.0.2.1, which came over TLS.
+const ENDED_TLS: [u8; 36] = *b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x14\
+    \xC0\0\x02\x01\x7F\0\0\x01\x13\x88\x14\x66\x20\0\x05\x01\0\0\0\0";

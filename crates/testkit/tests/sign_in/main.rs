@@ -23,9 +23,10 @@ use waxwing_testkit::{Certificates, Plan, Way, World};
 
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 const SASL2: &str = "urn:xmpp:sasl:2";
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 7] = [
     Way::StartTls,
     Way::DirectTls,
+    Way::Proxied,
     Way::WebSocket,
     Way::SecureWebSocket,
     Way::Bosh,

@@ -273,6 +273,11 @@ async fn over_direct_tls() {
 }
 
 #[tokio::test]
+async fn over_tcp_behind_a_proxy_that_ends_tls() {
+    fill(Way::Proxied).await;
+}
+
+#[tokio::test]
 async fn over_a_websocket_behind_a_proxy_that_ends_tls() {
     fill(Way::WebSocket).await;
 }

@@ -99,7 +99,7 @@ async fn a_token_signs_in_on_every_transport_with_what_binds_it() {
         let mechanism = "HT-SHA-256-ENDP";
         let bound = first_token(&world, way, PHONE, mechanism).await;
         let attempt = Attempt { client: PHONE, mechanism, binding: &end_point, ..plain };
-        let has_channel = !matches!(way, Way::WebSocket | Way::Bosh | Way::SecureBosh);
+        let has_channel = matches!(way, Way::StartTls | Way::DirectTls | Way::SecureWebSocket);
         match (has_channel, attempt.with(&world, &bound).await) {
             (false, outcome) => assert_eq!(outcome.unwrap_err(), "invalid-mechanism"),
             (true, outcome) => drop(outcome.unwrap()),
