@@ -10,6 +10,7 @@ mod absent;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde_json::json;
 use waxwing_jid::BareJid;
 use waxwing_store::StoreError;
 use waxwing_store::domains::accounts::Accounts;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::absent::Absent;
 use crate::auth;
+use crate::events::ACCOUNT_CREATED;
 use crate::gate::{Gate, Room};
 use crate::hub::Hub;
 use crate::request::Answer;
@@ -201,6 +203,7 @@ async fn make(hub: &Hub, account: &BareJid) -> Result<(), StoreError> {
     match Accounts::new(hub.db().clone()).create(account.as_str(), now, &[]).await {
         Ok(()) => {
             tracing::info!(%account, "account made for somebody who is known elsewhere");
+            hub.tell(account.domain(), &ACCOUNT_CREATED, || json!({ "jid": account.as_str() }));
             Ok(())
         }
         Err(StoreError::Conflict(_)) => Ok(()),

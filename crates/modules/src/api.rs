@@ -52,6 +52,8 @@ section! {
     }
 }
 
+/// What the module and its folder are called.
+const NAME: &str = "api";
 /// How often it is told how many messages there were.
 const COUNT: Duration = Duration::from_secs(60);
 
@@ -82,7 +84,7 @@ pub struct Api {
 
 impl Module for Api {
     const ABOUT: &'static About = &About {
-        name: "api",
+        name: NAME,
         summary: "Lets programs give commands by HTTP and hear what happens.",
         is_on: true,
         xeps: &[],

@@ -10,9 +10,10 @@ import time
 import aiohttp
 import jsonschema
 from openapi_spec_validator import validate
-from own import own_server
+from own import Stranger, ended_with, own_server
 from peer import Peer
 from registry import scenario
+from scenarios.files import send, uploader
 from servers import DOMAIN
 from world import PASSWORD, World
 
@@ -338,3 +339,29 @@ async def events(world):
         # What the last run told is not known any more, and that is said.
         async with Events(program, query, last) as stream:
             assert (await stream.next())[0] == "gap"
+
+
+@scenario("API: uploads, outages and limits are told")
+async def told(world):
+    if not world.server.is_ours:
+        return
+    async with elsewhere(world) as own:
+        server = own.server
+        program = Program(server, token(server, "watch", "events"))
+        romeo, files = await uploader(own)
+        query = "?types=upload.stored,outage.declared,limit.hit"
+        async with Events(program, query) as stream:
+            await send(files, b"x" * 100, name="a.txt", kind="text/plain")
+            name, data = await stream.next()
+            assert name == "upload.stored", data
+            seen = (data["owner"], data["size"], data["media_type"])
+            assert seen == (romeo.boundjid.bare, 100, "text/plain"), data
+            waxwing(server, "server", "outage", "2030-02-01T03:00:00Z", "--message", "Tea")
+            name, data = await stream.next()
+            assert (name, data["message"], data["planned"]) == ("outage.declared", "Tea", True)
+            async with Stranger(server) as stranger:
+                stranger.send("<a>" + "x" * 100_000)
+                assert await ended_with(stranger) == "policy-violation"
+            name, data = await stream.next()
+            assert (name, data["who"]) == ("limit.hit", "127.0.0.1"), data
+            assert data["condition"] == "policy-violation" and data["text"], data

@@ -10,12 +10,11 @@ use waxwing_kernel::http::{
     Bytes, Content, HeaderMap, HeaderValue, HttpReply, HttpRequest, Method, StatusCode, header,
 };
 
-use super::Api;
 use super::door::insufficient;
 use super::problem::Problem;
 use super::scope::Scope;
 use super::token::Token;
-use super::{openapi, values};
+use super::{Api, NAME, openapi, values};
 
 /// The version of all that stands here; what is asked for stands below it.
 const VERSION: &str = "v1/";
@@ -153,7 +152,7 @@ impl Api {
     /// Where all this stands.
     pub(super) fn address(&self) -> String {
         let site = self.hub.site(self.domain.domain());
-        let url = site.map(|site| site.url_of("api")).unwrap_or_default();
+        let url = site.map(|site| site.url_of(NAME)).unwrap_or_default();
         url + VERSION
     }
 }

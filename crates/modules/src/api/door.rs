@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use waxwing_kernel::auth;
 use waxwing_kernel::http::{HeaderMap, HeaderValue, StatusCode, header};
+use waxwing_kernel::{Site, auth};
 use waxwing_store::StoreError;
 use waxwing_store::domains::accounts::Accounts;
 
-use super::Api;
 use super::problem::Problem;
 use super::token::Token;
+use super::{Api, NAME};
 
 /// Answers to wrong tokens that wait for one network. While there are so many, nothing that it asks
 /// is looked at: guessing in parallel gains nothing.
@@ -51,8 +51,14 @@ impl Api {
     }
 
     /// Whether the token with this number is still good: it was not revoked, its time is not over,
-    /// and its owner is still an admin.
+    /// and its owner is still an admin; and whether there is still something that it is good for,
+    /// since a reload may have switched this module off, or dropped its domain.
     pub(super) async fn is_still_good(&self, id: i64) -> Result<bool, Problem> {
+        let site = self.hub.site(self.domain.domain());
+        let is_served = |site: &Site| site.router.https().any(|(module, _)| module == NAME);
+        if !site.is_some_and(|site| is_served(&site)) {
+            return Ok(false);
+        }
         match self.tokens.by_id(id).await.map_err(unreachable)? {
             Some(token) => self.is_good(&token).await,
             None => Ok(false),

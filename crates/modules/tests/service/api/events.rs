@@ -205,6 +205,18 @@ async fn a_stream_ends_with_its_token_and_with_the_server() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_its_domain() {
+    let folder = TempDir::new().unwrap();
+    let program = Program::frozen(&folder, &["events"]).await;
+    let (mut stream, _) = Stream::open(&program, "", None).await;
+    program.world.hub.serve(waxwing_kernel::Sites::default());
+    program.world.hub.clock().advance(Duration::from_secs(15));
+    let (_, name, data) = stream.next().await.unwrap();
+    assert_eq!((name.as_str(), &data["reason"]), ("end", &json!("revoked")));
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
 async fn streams_are_bounded_and_make_room() {
     let settings = "[modules.api]\nstreams = 3\nstreams_per_token = 2";
     let program = Program::new(settings, &["events"]).await;
