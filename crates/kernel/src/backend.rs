@@ -1,9 +1,9 @@
 //! Who besides this server knows passwords and accounts: directories, identity providers, programs
 //! of the operator. Modules ask them; here is when they are asked, and what follows.
 //!
-//! An account that somebody else vouches for is a row without credentials. It is made when its owner
-//! signs in first, or when somebody writes to it and a backend knows the name; everything that
-//! belongs to an account (roster, archive, tokens) works on it as on any other.
+//! An account that somebody else vouches for is a row without credentials. It is made when its
+//! owner signs in first, or when somebody writes to it and a backend knows the name; everything
+//! that belongs to an account (roster, archive, tokens) works on it as on any other.
 
 mod absent;
 

@@ -147,8 +147,9 @@ impl Site {
     }
 
     /// How passwords are sent, for [`Host::mechanisms`]. Who is asked about a password must see it,
-    /// so where others are asked there is PLAIN alone: a client that finds SCRAM tries nothing else.
-    /// Tokens that are sent in the place of a password are sent by clients that know what they do.
+    /// so where others are asked there is PLAIN alone: a client that finds SCRAM tries nothing
+    /// else. Tokens that are sent in the place of a password are sent by clients that know what
+    /// they do.
     pub fn mechanisms(&self) -> Mechanisms {
         let scram = self.keeps_passwords && self.router.0.passwords.is_empty();
         Mechanisms {
@@ -194,8 +195,8 @@ pub struct SiteBuilder<'a> {
     settings: &'a HostSettings,
     facts: Facts,
     roster: Slot<Roster>,
-    table: Table,
     appointed: Arc<RwLock<Vec<BareJid>>>,
+    table: Table,
     flags: u8,
     session_slots: usize,
 }
@@ -216,12 +217,12 @@ impl SiteBuilder<'_> {
         self.settings.config.internal_passwords
     }
 
-    /// Gives every account of this host a fact.
     /// Who administers the host besides those of the configuration; for the module that decides it.
     pub fn appointed(&self) -> Arc<RwLock<Vec<BareJid>>> {
         Arc::clone(&self.appointed)
     }
 
+    /// Gives every account of this host a fact.
     pub fn fact<T: Fact>(&mut self) -> Slot<T> {
         self.facts.add()
     }

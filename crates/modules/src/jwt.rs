@@ -12,7 +12,7 @@ use waxwing_kernel::backend::BearerAsk;
 use waxwing_kernel::config::{Flaw, Template, Uri};
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::routes::Routes;
-use waxwing_kernel::{SiteBuilder, choice, section};
+use waxwing_kernel::{Hub, SiteBuilder, choice, section};
 use waxwing_stream::{AuthFailure, BearerOffer};
 
 use self::claims::{Denied, Rules};
@@ -29,7 +29,7 @@ section! {
     /// `secret_file`.
     pub struct JwtConfig("jwt", check = JwtConfig::check) {
         /// Where the identity provider publishes its keys (a JWK Set, RFC 7517), such as
-        /// `https://id.example.org/keys`.
+        /// `https://id.example.org/keys`; `http://` on this machine only.
         pub keys_url: Option<Uri> = None,
         /// Its public key (PEM). A relative path begins at the data folder.
         pub key_file: Option<std::path::PathBuf> = None,
@@ -123,8 +123,12 @@ impl JwtConfig {
             // Who knows a public key could sign with it as if it were a secret.
             return flaw("algorithms", "HS256, HS384 and HS512 go with a secret, and only they do");
         }
-        if self.keys_url.as_ref().is_some_and(|url| !is_web(url.as_str())) {
-            return flaw("keys_url", "it must begin with https:// or http://");
+        if self.keys_url.as_ref().is_some_and(|url| !url.is_private()) {
+            // Who changes the keys on the way lets anybody in.
+            return flaw(
+                "keys_url",
+                "it must begin with https://, or with http:// on this machine",
+            );
         }
         if self.discovery.as_ref().is_some_and(|url| !is_web(url.as_str())) {
             return flaw("discovery", "it must begin with https:// or http://");
@@ -178,29 +182,8 @@ impl Module for Jwt {
     type Config = JwtConfig;
 
     fn start(site: &mut SiteBuilder<'_>, config: JwtConfig) -> Result<Self, StartError> {
-        let refuse = |reason: String| StartError { module: "jwt", reason };
-        let pinned = config.pinned();
-        let hub = site.hub();
-        let read = |file: &std::path::Path| {
-            let file = hub.folder().map_or_else(|| file.to_owned(), |data| data.join(file));
-            let content = std::fs::read(&file);
-            content.map_err(|error| refuse(format!("{} cannot be read: {error}", file.display())))
-        };
-        let secret = |bytes: &[u8]| Key::of_secret(bytes, &pinned).map_err(refuse);
-        let keys = if let Some(url) = &config.keys_url {
-            Source::Published(Fetched::new(url.as_str(), &config))
-        } else if let Some(file) = &config.key_file {
-            Source::Fixed(Keys::one(Key::of_pem(&read(file)?, &pinned).map_err(refuse)?))
-        } else if let Some(text) = &config.secret {
-            Source::Fixed(Keys::one(secret(text.as_bytes())?))
-        } else if let Some(file) = &config.secret_file {
-            Source::Fixed(Keys::one(secret(read(file)?.trim_ascii_end())?))
-        } else {
-            let text = "it needs `keys_url`, `key_file`, `secret` or `secret_file`";
-            return Err(refuse(text.to_owned()));
-        };
-        let rules = Rules::new(&config, site.jid().domain());
-        Ok(Self { config, rules, keys })
+        let made = Self::new(&site.hub(), config, site.jid());
+        made.map_err(|reason| StartError { module: "jwt", reason })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
@@ -215,6 +198,42 @@ impl Module for Jwt {
 }
 
 impl Jwt {
+    /// Reads what the settings name; fetches nothing.
+    fn new(hub: &Hub, config: JwtConfig, domain: &BareJid) -> Result<Self, String> {
+        let pinned = config.pinned();
+        let read = |file: &std::path::Path| {
+            let file = hub.folder().map_or_else(|| file.to_owned(), |data| data.join(file));
+            let content = std::fs::read(&file);
+            content.map_err(|error| format!("{} cannot be read: {error}", file.display()))
+        };
+        let secret = |bytes: &[u8]| Key::of_secret(bytes, &pinned);
+        let keys = if let Some(url) = &config.keys_url {
+            Source::Published(Fetched::new(url.as_str(), &config))
+        } else if let Some(file) = &config.key_file {
+            Source::Fixed(Keys::one(Key::of_pem(&read(file)?, &pinned)?))
+        } else if let Some(text) = &config.secret {
+            Source::Fixed(Keys::one(secret(text.as_bytes())?))
+        } else if let Some(file) = &config.secret_file {
+            Source::Fixed(Keys::one(secret(read(file)?.trim_ascii_end())?))
+        } else {
+            let text = "it needs `keys_url`, `key_file`, `secret` or `secret_file`";
+            return Err(text.to_owned());
+        };
+        let rules = Rules::new(&config, domain.domain());
+        Ok(Self { config, rules, keys })
+    }
+
+    /// Fetches the keys, where they are published: for `waxwing check`.
+    ///
+    /// # Errors
+    /// Why people could not sign in, for the operator.
+    pub async fn probe(hub: &Hub, config: JwtConfig, domain: &BareJid) -> Result<(), String> {
+        match Self::new(hub, config, domain)?.keys {
+            Source::Published(keys) => keys.fetch(hub).await.map(drop),
+            Source::Fixed(_) => Ok(()),
+        }
+    }
+
     async fn identify(self: Arc<Self>, ask: BearerAsk) -> Result<BareJid, AuthFailure> {
         let refused = |why: Denied| {
             tracing::info!(%why, "a token was refused");

@@ -12,7 +12,7 @@ use waxwing_kernel::config::{Flaw, Template};
 use waxwing_kernel::ldap::{LdapBind, LdapClient, LdapError, LdapSearch, LdapServer};
 use waxwing_kernel::module::{About, Module, StartError};
 use waxwing_kernel::routes::Routes;
-use waxwing_kernel::{SiteBuilder, section};
+use waxwing_kernel::{Hub, SiteBuilder, section};
 use waxwing_stream::AuthFailure;
 
 section! {
@@ -133,43 +133,8 @@ impl Module for Ldap {
     type Config = LdapConfig;
 
     fn start(site: &mut SiteBuilder<'_>, config: LdapConfig) -> Result<Self, StartError> {
-        let refuse = |reason: String| StartError { module: "ldap", reason };
-        let hub = site.hub();
-        let read = |file: &Path| {
-            let file = hub.folder().map_or_else(|| file.to_owned(), |data| data.join(file));
-            let content = std::fs::read(&file);
-            content.map_err(|error| refuse(format!("{} cannot be read: {error}", file.display())))
-        };
-        let url = config.url.clone().ok_or_else(|| refuse("it needs `url`".to_owned()))?;
-        if config.dn.is_none() && config.base.is_none() {
-            return Err(refuse("it needs `dn`, or `base` to search in".to_owned()));
-        }
-        let password = match (&config.bind_password, &config.bind_password_file) {
-            (Some(password), _) => password.clone(),
-            (None, Some(file)) => {
-                let content = String::from_utf8(read(file)?);
-                let content = content.map_err(|error| refuse(error.to_string()))?;
-                content.trim_end_matches(['\r', '\n']).to_owned()
-            }
-            (None, None) => String::new(),
-        };
-        let searcher = config.bind_dn.clone().map(|dn| {
-            let password = Arc::new(password.into());
-            LdapBind { dn, password }
-        });
-        if searcher.as_ref().is_some_and(|searcher| searcher.password.is_empty()) {
-            return Err(refuse("the password of `bind_dn` is empty".to_owned()));
-        }
-        let authorities = config.authorities.as_deref().map(read).transpose()?;
-        let server = LdapServer {
-            start_tls: config.start_tls && url.starts_with("ldap://"),
-            url,
-            authorities,
-            connections: config.connections as usize,
-            time: Duration::from_secs(config.seconds.into()),
-        };
-        let client = hub.ldap(server).map_err(refuse)?;
-        Ok(Self { config, client, searcher })
+        let made = Self::new(&site.hub(), config);
+        made.map_err(|reason| StartError { module: "ldap", reason })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
@@ -182,6 +147,60 @@ impl Module for Ldap {
 }
 
 impl Ldap {
+    /// Reads what the settings name; dials nothing.
+    fn new(hub: &Hub, config: LdapConfig) -> Result<Self, String> {
+        let read = |file: &Path| {
+            let file = hub.folder().map_or_else(|| file.to_owned(), |data| data.join(file));
+            let content = std::fs::read(&file);
+            content.map_err(|error| format!("{} cannot be read: {error}", file.display()))
+        };
+        let url = config.url.clone().ok_or("it needs `url`")?;
+        if config.dn.is_none() && config.base.is_none() {
+            return Err("it needs `dn`, or `base` to search in".to_owned());
+        }
+        let password = match (&config.bind_password, &config.bind_password_file) {
+            (Some(password), _) => password.clone(),
+            (None, Some(file)) => {
+                let content = String::from_utf8(read(file)?).map_err(|error| error.to_string())?;
+                content.trim_end_matches(['\r', '\n']).to_owned()
+            }
+            (None, None) => String::new(),
+        };
+        let searcher = config.bind_dn.clone().map(|dn| {
+            let password = Arc::new(password.into());
+            LdapBind { dn, password }
+        });
+        if searcher.as_ref().is_some_and(|searcher| searcher.password.is_empty()) {
+            return Err("the password of `bind_dn` is empty".to_owned());
+        }
+        let authorities = config.authorities.as_deref().map(read).transpose()?;
+        let server = LdapServer {
+            start_tls: config.start_tls && url.starts_with("ldap://"),
+            url,
+            authorities,
+            connections: config.connections as usize,
+            time: Duration::from_secs(config.seconds.into()),
+        };
+        let client = hub.ldap(server)?;
+        Ok(Self { config, client, searcher })
+    }
+
+    /// Asks the directory for an account that hardly exists: for `waxwing check`.
+    ///
+    /// # Errors
+    /// Why people could not sign in, for the operator.
+    pub async fn probe(hub: &Hub, config: LdapConfig, domain: &BareJid) -> Result<(), String> {
+        let ldap = Self::new(hub, config)?;
+        let account = BareJid::from_parts(Some("waxwing-check"), domain.domain());
+        let account = account.map_err(|error| error.to_string())?;
+        let asked = async {
+            let Some(dn) = ldap.entry(&account).await? else { return Ok(()) };
+            let password = Arc::new("waxwing-check".to_owned().into());
+            ldap.client.bind(LdapBind { dn, password }).await.map(drop)
+        };
+        asked.await.map_err(|error: LdapError| error.to_string())
+    }
+
     async fn verify(self: Arc<Self>, ask: PasswordAsk) -> Result<bool, AuthFailure> {
         let Some(dn) = self.entry(&ask.account).await.map_err(|error| failed(&error))? else {
             return Ok(false);
@@ -207,7 +226,7 @@ impl Ldap {
         let search = LdapSearch { by: self.searcher.clone(), base, filter };
         let mut found = self.client.search(search).await?;
         if found.len() > 1 {
-            tracing::warn!(%account, "several entries of the directory have this name; see `filter`");
+            tracing::warn!(%account, "several entries have this name; see `filter`");
             return Ok(None);
         }
         Ok(found.pop())

@@ -17,8 +17,8 @@ use waxwing_kernel::request::Answer;
 /// What a scenario does on the web.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebAct {
-    /// `web answers 410`: to everything from now on; 201 before.
-    Answers(StatusCode),
+    /// `web answers 200 text`: to everything from now on; 201 with nothing before.
+    Answers(StatusCode, String),
     /// `web < POST https://push.example/1`: the server asks this next.
     Asked(String),
     /// `web > POST https://localhost/push/… text`: somebody asks the server this.
@@ -36,7 +36,11 @@ impl WebAct {
         let rest = rest.trim();
         let status = || rest.parse::<StatusCode>().map_err(|_| "a status is a number".to_owned());
         Some(match (verb, rest) {
-            ("answers", _) => status().map(Self::Answers),
+            ("answers", _) => {
+                let (status, body) = rest.split_once(' ').unwrap_or((rest, ""));
+                let status = status.parse().map_err(|_| "a status is a number".to_owned());
+                status.map(|status| Self::Answers(status, body.to_owned()))
+            }
             ("<", _) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
                 status().map(Self::Answered)
             }
@@ -62,20 +66,20 @@ struct Shared {
 }
 
 struct Memory {
-    answer: StatusCode,
+    answer: (StatusCode, Bytes),
     asked: VecDeque<FetchRequest>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { answer: StatusCode::CREATED, asked: VecDeque::new() }
+        Self { answer: (StatusCode::CREATED, Bytes::new()), asked: VecDeque::new() }
     }
 }
 
 impl Outside {
     /// What everybody answers from now on.
-    pub fn answer(&self, status: StatusCode) {
-        self.memory().answer = status;
+    pub fn answer(&self, status: StatusCode, body: &str) {
+        self.memory().answer = (status, body.to_owned().into());
     }
 
     /// What the server asked first, of what nobody has looked at. Waits a little.
@@ -111,10 +115,10 @@ impl Fetch for Outside {
     fn fetch(&self, request: FetchRequest) -> Answer<'static, Result<FetchReply, FetchError>> {
         let mut memory = self.memory();
         memory.asked.push_back(request);
-        let status = memory.answer;
+        let (status, body) = memory.answer.clone();
         drop(memory);
         self.0.more.notify_one();
-        let reply = FetchReply { status, headers: HeaderMap::new(), body: Bytes::new() };
+        let reply = FetchReply { status, headers: HeaderMap::new(), body };
         Box::pin(async move { Ok(reply) })
     }
 }
@@ -192,7 +196,10 @@ mod tests {
     #[test]
     fn lines_are_told_apart() {
         let read = |text| WebAct::read(text).map(|act| act.unwrap());
-        assert_eq!(read("answers 410"), Some(WebAct::Answers(StatusCode::GONE)));
+        let gone = WebAct::Answers(StatusCode::GONE, String::new());
+        assert_eq!(read("answers 410"), Some(gone));
+        let told = WebAct::Answers(StatusCode::OK, "{\"ok\": true}".to_owned());
+        assert_eq!(read("answers 200 {\"ok\": true}"), Some(told));
         assert_eq!(read("< 201"), Some(WebAct::Answered(StatusCode::CREATED)));
         assert_eq!(read("< POST https://a/"), Some(WebAct::Asked("POST https://a/".to_owned())));
         assert_eq!(read("> GET https://a/"), Some(WebAct::Ask("GET https://a/".to_owned())));

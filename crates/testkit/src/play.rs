@@ -160,7 +160,7 @@ impl Player {
 
     async fn on_web(&mut self, act: &WebAct) -> Result<(), String> {
         match act {
-            WebAct::Answers(status) => self.world.outside().answer(*status),
+            WebAct::Answers(status, body) => self.world.outside().answer(*status, body),
             WebAct::Asked(expected) => {
                 let expected = self.values.fill(expected);
                 let request = self.world.outside().next().await;

@@ -29,6 +29,20 @@ impl Uri {
         Ok(Self(text.to_owned()))
     }
 
+    /// Whether what is sent there, and what comes back, cannot be read or changed on the way:
+    /// `https`, or `http` to this machine.
+    pub fn is_private(&self) -> bool {
+        let Some(rest) = self.0.strip_prefix("http://") else {
+            return self.0.starts_with("https://");
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let host = match rest[..end].rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
+            _ => &rest[..end],
+        };
+        matches!(host, "127.0.0.1" | "[::1]" | "localhost")
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -46,6 +60,31 @@ worded!(Uri, "a URI such as \"mailto:admin@example.org\"", Uri::new);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_reads_along_in_tls_or_on_this_machine() {
+        let is_private = |text: &str| Uri::new(text).unwrap().is_private();
+        for safe in [
+            "https://auth.example/x",
+            "http://127.0.0.1:8080/x",
+            "http://localhost",
+            "http://[::1]:1/",
+            "http://[::1]?x",
+        ] {
+            assert!(is_private(safe), "{safe}");
+        }
+        for open in [
+            "http://auth.example/",
+            "http://127.0.0.1.example/",
+            "http://localhost:80@auth.example/",
+            "http://127.0.0.1@auth.example/",
+            "http://auth.example/127.0.0.1",
+            "http://auth.example#@localhost",
+            "ftp://localhost",
+        ] {
+            assert!(!is_private(open), "{open}");
+        }
+    }
 
     #[test]
     fn a_uri_has_a_scheme_and_no_spaces() {

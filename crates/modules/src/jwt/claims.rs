@@ -116,8 +116,8 @@ impl Rules {
         self.address(&name.ok_or(Denied::Nameless)?).ok_or(Denied::Nameless)
     }
 
-    /// RFC 7519 §4.1.3: "If the principal processing the claim does not identify itself with a value
-    /// in the "aud" claim when this claim is present, then the JWT MUST be rejected."
+    /// RFC 7519 §4.1.3: "If the principal processing the claim does not identify itself with a
+    /// value in the "aud" claim when this claim is present, then the JWT MUST be rejected."
     fn check_audience(&self, claim: Option<&Value>) -> Result<(), Denied> {
         let is_meant = |name: &Value| {
             name.as_str().is_some_and(|name| self.audience.iter().any(|own| own == name))

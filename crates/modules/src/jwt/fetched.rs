@@ -113,7 +113,7 @@ impl Fetched {
         }
     }
 
-    async fn fetch(&self, hub: &Hub) -> Result<Keys, String> {
+    pub(super) async fn fetch(&self, hub: &Hub) -> Result<Keys, String> {
         let request = FetchRequest::get(self.url.as_str(), Reach::Anywhere)
             .with(header::ACCEPT, HeaderValue::from_static("application/json"))
             .at_most(SET_BYTES)

@@ -52,7 +52,8 @@ fn jwk_of_rsa(key: &RsaKeyPair, id: &str) -> Value {
 fn jwk_of_curve(key: &EcdsaKeyPair, id: &str) -> Value {
     let point = key.public_key().as_ref();
     let (x, y) = point[1..].split_at(32);
-    json!({ "kty": "EC", "kid": id, "alg": "ES256", "crv": "P-256", "x": encode(x), "y": encode(y) })
+    let (x, y) = (encode(x), encode(y));
+    json!({ "kty": "EC", "kid": id, "alg": "ES256", "crv": "P-256", "x": x, "y": y })
 }
 
 fn curve() -> EcdsaKeyPair {
@@ -260,7 +261,7 @@ fn settings_that_confuse_keys_are_refused() {
             },
         ),
         ("account", JwtConfig { account: Template::new("all").unwrap(), ..fine.clone() }),
-        ("keys_url", JwtConfig { keys_url: Some(Uri::new("file:/x").unwrap()), ..fine.clone() }),
+        ("keys_url", JwtConfig { keys_url: Uri::new("http://id.example").ok(), ..fine.clone() }),
     ] {
         assert_eq!(wrong.check().unwrap_err().key, key);
     }

@@ -1,7 +1,7 @@
 //! What a client sent, made harmless where it becomes part of a name or of a filter.
 
-/// A value inside a filter (RFC 4515 §3): "the octets … must be represented by a backslash … followed
-/// by the two hexadecimal digits" where they are NUL, parentheses, asterisk or backslash.
+/// A value inside a filter (RFC 4515 §3): a backslash "followed by the two hexadecimal digits" for
+/// NUL, parentheses, asterisk and backslash.
 pub(super) fn of_filter(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for letter in value.chars() {

@@ -1,6 +1,7 @@
 //! `waxwing check`: finds what would hurt later.
 
 mod certificate;
+mod identity;
 mod reach;
 
 use std::fs;
@@ -120,6 +121,7 @@ fn findings(setup: &Setup) -> Vec<Finding> {
             all.extend(reach::domain(host.config.domain.as_str(), config));
         }
     }
+    all.extend(identity::findings(config));
     if is_running(data) {
         let about = "database and ports: not tried, because the server is running";
         all.push(Finding::new(about, Ok(())));

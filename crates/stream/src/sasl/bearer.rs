@@ -74,7 +74,7 @@ fn bearer(value: &str) -> Option<Zeroizing<String>> {
     (is_scheme && token.bytes().all(is_token)).then(|| Zeroizing::new(token.to_owned()))
 }
 
-/// What a client is told whose token is not good (§3.2.2): the status, and where it may get another.
+/// What a client is told whose token is not good (§3.2.2): the status, and where to get another.
 pub(crate) fn denial(status: &str, offer: &BearerOffer) -> String {
     let mut out = String::from("{\"status\":");
     quote(status, &mut out);
