@@ -65,8 +65,8 @@ fn run(setup: Setup) -> ExitCode {
     }
 }
 
-/// Becomes the program anew, as it was called: another version by now, perhaps. Whoever watches over
-/// this process goes on watching it.
+/// Becomes the program anew, as it was called: another version by now, perhaps. Whoever watches
+/// over this process goes on watching it.
 fn begin_anew() -> ExitCode {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_else(|| "waxwing".into());

@@ -114,7 +114,8 @@ impl Border {
         self.hub.db().batch(write).await.map_err(failed)?;
         let count = jids.len();
         *lists.write().of_mut(which) = jids;
-        tracing::info!(by = ?caller, host = %self.domain, list = which.word(), count, "list edited");
+        let list = which.word();
+        tracing::info!(by = ?caller, host = %self.domain, list, count, "list edited");
         Ok(Said::note(match (which, count) {
             (Which::Refused, 0) => "Nobody is refused.".to_owned(),
             (Which::Refused, count) => format!("Refused: {count}."),

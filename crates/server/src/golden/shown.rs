@@ -26,8 +26,8 @@ fn every_claim_is_named_where_it_is_tested() {
         .collect();
     assert!(
         unshown.is_empty(),
-        "no scenario or test names {unshown:?}: name it (as XEP-0001) in the heading of the scenario \
-         or in the comment of the test that shows it"
+        "no scenario or test names {unshown:?}: name it (as XEP-0001) in the heading of the \
+         scenario or in the comment of the test that shows it"
     );
 }
 
