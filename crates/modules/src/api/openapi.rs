@@ -10,7 +10,7 @@ use super::scope::Scope;
 use super::values::fields;
 
 /// What can go wrong anywhere: the status, and when.
-const PROBLEMS: [(&str, &str, &str); 10] = [
+const PROBLEMS: [(&str, &str, &str); 11] = [
     ("400", "Bad", "The request is wrong; `field` says where."),
     ("401", "Unauthorized", "There is no token, or it is not good (any more)."),
     ("403", "Forbidden", "The token does not reach so far, or nobody may do this."),
@@ -20,6 +20,7 @@ const PROBLEMS: [(&str, &str, &str); 10] = [
     ("413", "TooLarge", "The request is too large."),
     ("415", "WrongType", "The request is no JSON."),
     ("429", "TooMany", "Too much was asked, or too many wrong tokens were shown."),
+    ("500", "Failed", "The server failed; its log says why."),
     ("503", "Busy", "The server has no room for this now; try again."),
 ];
 
