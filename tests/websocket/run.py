@@ -1,6 +1,6 @@
 """Checks a running server against the acceptance list for XMPP over WebSocket.
 
-    python3 tests/websocket/run.py [--only R10] [--list] [--keep]
+    .test/venv/bin/python tests/websocket/run.py [--only R10] [--list] [--keep]
 """
 
 import argparse

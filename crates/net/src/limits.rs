@@ -24,6 +24,15 @@ pub struct Limits {
     pub headers_max: usize,
     /// Bytes of request line and headers, at least 8192. Default 16 384.
     pub header_bytes_max: usize,
+    /// Requests and WebSockets that are open at a time on one HTTP/2 connection. Default 64.
+    pub streams_max: u32,
+    /// Bytes that an HTTP/2 client may send on one stream before somebody reads them, and that are
+    /// kept for it on one before it does. Default 131 072.
+    pub stream_window_bytes: u32,
+    /// The same on all streams of a connection together, from the client. Default 262 144.
+    pub connection_window_bytes: u32,
+    /// Seconds between two questions whether an HTTP/2 client is still there. Default 60.
+    pub stream_ping_seconds: u64,
     /// Seconds for the body of an HTTP request. Default 30.
     pub body_seconds: u64,
     /// Seconds that a BOSH request is held at most. Default 60.
@@ -73,6 +82,10 @@ impl Default for Limits {
             header_seconds: 15,
             headers_max: 64,
             header_bytes_max: 16_384,
+            streams_max: 64,
+            stream_window_bytes: 131_072,
+            connection_window_bytes: 262_144,
+            stream_ping_seconds: 60,
             body_seconds: 30,
             bosh_wait_seconds: 60,
             bosh_inactivity_seconds: 60,

@@ -29,7 +29,7 @@ impl Listener {
 }
 
 /// What is spoken on a port. On the two TLS kinds, ALPN decides if the client uses it:
-/// `xmpp-client` and `http/1.1` are both served; the kind is for clients that do not.
+/// `xmpp-client`, `h2` and `http/1.1` are all served; the kind is for clients that do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// XMPP with STARTTLS, 5222 as a rule.

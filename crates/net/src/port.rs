@@ -135,7 +135,7 @@ impl Port {
             }
             Kind::Http => {
                 let stop = self.stop.clone();
-                net.clock().spawn(serve(net.clone(), socket, security, stop));
+                net.clock().spawn(serve(net.clone(), socket, security, (false, stop)));
             }
             Kind::XmppTls | Kind::Https => net.clock().spawn(self.clone().receive_tls(socket)),
         }
@@ -163,7 +163,8 @@ impl Port {
             let wire = TcpWire::secure(socket, drain, Transport::DirectTls);
             net.enter(Box::new(wire), security);
         } else {
-            serve(net.clone(), socket, security, self.stop.clone()).await;
+            let is_second = alpn == Some(Alpn::Http2);
+            serve(net.clone(), socket, security, (is_second, self.stop.clone())).await;
         }
     }
 }

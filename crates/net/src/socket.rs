@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -33,6 +35,8 @@ pub(crate) struct Socket {
 enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream>),
+    /// A stream of an HTTP/2 connection, which is under TLS.
+    Stream(Box<TokioIo<Upgraded>>),
 }
 
 /// How far the end of a connection has come.
@@ -53,6 +57,11 @@ impl Socket {
         Self { io: Io::Tls(Box::new(stream)), peer, farewell: Farewell::No, permit }
     }
 
+    pub(crate) fn stream(stream: Upgraded, peer: SocketAddr, permit: Permit) -> Self {
+        let io = Io::Stream(Box::new(TokioIo::new(stream)));
+        Self { io, peer, farewell: Farewell::No, permit }
+    }
+
     /// The client's address: the socket's, or what a trusted proxy said.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
@@ -65,14 +74,16 @@ impl Socket {
     }
 
     pub(crate) fn is_tls(&self) -> bool {
-        matches!(self.io, Io::Tls(_))
+        !matches!(self.io, Io::Plain(_))
     }
 
     /// The parts of a plain socket; an error under TLS.
     pub(crate) fn into_plain(self) -> io::Result<(TcpStream, SocketAddr, Permit)> {
         match self.io {
             Io::Plain(stream) => Ok((stream, self.peer, self.permit)),
-            Io::Tls(_) => Err(io::Error::new(ErrorKind::Unsupported, "TLS is already in place")),
+            Io::Tls(_) | Io::Stream(_) => {
+                Err(io::Error::new(ErrorKind::Unsupported, "TLS is already in place"))
+            }
         }
     }
 
@@ -152,6 +163,7 @@ impl AsyncRead for Socket {
         match &mut self.get_mut().io {
             Io::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Io::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Io::Stream(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -165,6 +177,7 @@ impl AsyncWrite for Socket {
         match &mut self.get_mut().io {
             Io::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Io::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Io::Stream(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -172,6 +185,7 @@ impl AsyncWrite for Socket {
         match &mut self.get_mut().io {
             Io::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Io::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Io::Stream(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -179,6 +193,7 @@ impl AsyncWrite for Socket {
         match &mut self.get_mut().io {
             Io::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Io::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Io::Stream(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -233,15 +233,6 @@ async def tiny_fragments(world):
     expect(grown < 64 << 20, f"{grown} bytes more")
 
 
-@check("W18", "HTTPS offers http/1.1 by ALPN, so browsers open WebSockets there")
-async def alpn(world):
-    for protocols, chosen in ((["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1")):
-        _, writer = await world.main.connect(tls=True, protocols=protocols)
-        got = writer.get_extra_info("ssl_object").selected_alpn_protocol()
-        writer.transport.abort()
-        expect(got == chosen, f"{protocols}: {got}")
-
-
 @check("W19", "one who does not read delays nobody and costs little", seconds=60)
 async def slow_reader(world):
     node = world.brisk

@@ -92,7 +92,8 @@ async def announced(world):
 @check("K08", "by default nobody is given up before 110 seconds: two turns of a throttled tab")
 async def patience(world):
     done = await world.main.admin("config", "reference")
-    values = dict(re.findall(r"\*\*`(\w+)`\*\* \(.*default `(\d+)`\)", done.stdout))
+    limits = done.stdout.split("## `[limits]`")[1].split("\n## ")[0]
+    values = dict(re.findall(r"\*\*`(\w+)`\*\* \(.*default `(\d+)`\)", limits))
     idle, answer = int(values["idle_seconds"]), int(values["answer_seconds"])
     expect(idle + answer >= 110 and answer >= 60, f"{idle} + {answer}")
 

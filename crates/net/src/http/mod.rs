@@ -3,10 +3,12 @@
 mod discovery;
 mod folder;
 mod forwarded;
+mod opening;
 mod outgoing;
 mod page;
 mod route;
 mod serve;
+mod streams;
 
 use std::sync::Arc;
 

@@ -22,12 +22,10 @@ use super::folder;
 use super::forwarded::Client;
 use super::outgoing::{Outgoing, Pulse};
 use super::route::{HttpRoute, Match, Reply, Request, find};
-use super::{Site, page};
+use super::{Site, streams};
 use crate::bosh::Caller;
 use crate::net::Net;
 use crate::socket::Socket;
-use crate::websocket::handshake::{self, Refusal, SUBPROTOCOL};
-use crate::websocket::wire::WebSocketWire;
 
 /// Set on every answer that does not set them itself. The pages load nothing from elsewhere.
 const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
@@ -45,35 +43,40 @@ pub(super) type HyperRequest = hyper::Request<Incoming>;
 pub(super) type HyperReply = hyper::Response<Outgoing>;
 
 /// What is known of the connection that requests come by.
-struct Visit {
-    net: Arc<Net>,
-    peer: SocketAddr,
-    security: Security,
+pub(super) struct Visit {
+    pub(super) net: Arc<Net>,
+    pub(super) peer: SocketAddr,
+    pub(super) security: Security,
     /// Beats while a file goes out.
     pulse: Arc<Pulse>,
 }
 
 /// Serves requests until the connection ends or `stop` changes; what is under way is finished,
-/// unless the client takes nothing of it.
+/// unless the client takes nothing of it. The second version of HTTP is spoken if that was agreed on.
 pub(crate) async fn serve(
     net: Arc<Net>,
     socket: Socket,
     security: Security,
-    mut stop: watch::Receiver<bool>,
+    (is_second, mut stop): (bool, watch::Receiver<bool>),
 ) {
-    let limits = net.limits();
+    let (limits, clock, peer) = (net.limits(), net.clock().clone(), socket.peer());
+    let pulse = Arc::new(Pulse::default());
+    let visit = Arc::new(Visit { net, peer, security, pulse: Arc::clone(&pulse) });
+    let service = service_fn(move |request| {
+        let visit = visit.clone();
+        async move { Ok::<_, Infallible>(visit.answer(request).await) }
+    });
+    if is_second {
+        // Apart, so that connections of the first version do not keep its space.
+        return Box::pin(streams::serve(socket, service, (clock, &limits), stop)).await;
+    }
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(limits.header_seconds))
         .max_headers(limits.headers_max)
         .max_buf_size(limits.header_bytes_max);
-    let (pulse, patience) = (Arc::new(Pulse::default()), Duration::from_secs(limits.body_seconds));
-    let visit = Arc::new(Visit { net, peer: socket.peer(), security, pulse: Arc::clone(&pulse) });
-    let service = service_fn(move |request| {
-        let visit = visit.clone();
-        async move { Ok::<_, Infallible>(visit.answer(request).await) }
-    });
+    let patience = Duration::from_secs(limits.body_seconds);
     let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
@@ -113,9 +116,15 @@ impl Visit {
             let reply = Reply::text(StatusCode::BAD_REQUEST, "One Host header is needed.\n");
             return reply.last().into();
         }
+        // HTTP/1.1 has counted them while it read them.
+        if request.headers().len() > self.net.limits().headers_max {
+            return Reply::status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).last().into();
+        }
         if let Some(folder) = folder::find(&site.folders, request.uri().path()) {
             let client = self.known(site, &request);
-            return folder.answer(request, client, &self.net, &self.pulse).await;
+            let pulse = streams::PULSE.try_with(Arc::clone);
+            let pulse = pulse.unwrap_or_else(|_| Arc::clone(&self.pulse));
+            return folder.answer(request, client, &self.net, &pulse).await;
         }
         if site.bosh_paths.iter().any(|known| known == request.uri().path()) {
             return Box::pin(self.bind(site, request)).await.into();
@@ -183,7 +192,7 @@ impl Visit {
         (route.handler)(request).await
     }
 
-    fn client(&self, site: &Site, request: &HyperRequest) -> Option<Client> {
+    pub(super) fn client(&self, site: &Site, request: &HyperRequest) -> Option<Client> {
         site.proxies.client(self.peer.ip(), request.headers())
     }
 
@@ -196,61 +205,8 @@ impl Visit {
         }
     }
 
-    /// Answers the opening handshake; the connection is handed over once the answer is sent.
-    fn open_websocket(self: Arc<Self>, site: &Site, mut request: HyperRequest) -> Reply {
-        let (method, version) = (request.method(), request.version());
-        let opening = match handshake::judge(method, version, request.headers(), &site.origins) {
-            Ok(opening) => opening,
-            Err(Refusal::Method) if method == Method::OPTIONS => {
-                return not_allowed("GET").but(StatusCode::NO_CONTENT);
-            }
-            Err(refusal) => return page::refusal(refusal, request.headers()),
-        };
-        let client = self.client(site, &request);
-        let permit = match client.map(|client| self.net.admit_behind(client.ip)).transpose() {
-            Ok(permit) => permit,
-            Err(full) => return Reply::text(StatusCode::TOO_MANY_REQUESTS, format!("{full}\n")),
-        };
-        let origin = request.headers().get(header::ORIGIN);
-        let origin = origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()).into());
-        let deflate = opening.deflate.zip(site.deflate.clone());
-        let extensions = deflate.as_ref().map(|(agreed, _)| agreed.to_header());
-        let upgrading = hyper::upgrade::on(&mut request);
-        let net = self.net.clone();
-        net.clock().spawn(async move {
-            let upgraded = match upgrading.await {
-                Ok(upgraded) => upgraded,
-                Err(error) => return tracing::debug!(%error, "a WebSocket did not open"),
-            };
-            let parts = upgraded
-                .downcast::<TokioIo<Socket>>()
-                .expect("every HTTP connection is served on a Socket");
-            let mut socket = parts.io.into_inner();
-            if let (Some(client), Some(permit)) = (client, permit) {
-                socket.speak_for(SocketAddr::new(client.ip, 0), permit);
-            }
-            let limits = self.net.limits();
-            let mut wire = WebSocketWire::new(socket, parts.read_buf, &limits);
-            if let Some((agreed, counts)) = deflate {
-                wire.deflate(agreed, counts, &limits);
-            }
-            let security = Security { origin, ..self.security_of(client) };
-            self.net.enter(Box::new(wire), security);
-        });
-        let value = |text: &str| HeaderValue::from_str(text).expect("our own words are ASCII");
-        let reply = Reply::status(StatusCode::SWITCHING_PROTOCOLS)
-            .with(header::CONNECTION, HeaderValue::from_static("Upgrade"))
-            .with(header::UPGRADE, HeaderValue::from_static("websocket"))
-            .with(header::SEC_WEBSOCKET_ACCEPT, value(&opening.accept))
-            .with(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-        match extensions {
-            Some(text) => reply.with(header::SEC_WEBSOCKET_EXTENSIONS, value(&text)),
-            None => reply,
-        }
-    }
-
     /// Behind a proxy the TLS that we see is the proxy's: nothing of it binds to the client.
-    fn security_of(&self, client: Option<Client>) -> Security {
+    pub(super) fn security_of(&self, client: Option<Client>) -> Security {
         match client {
             None => self.security.clone(),
             Some(client) => Security { trusted_proxy: client.is_secure, ..Security::default() },
@@ -271,14 +227,14 @@ async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Reply> {
     }
 }
 
-fn not_allowed(methods: &str) -> Reply {
+pub(super) fn not_allowed(methods: &str) -> Reply {
     let allow = HeaderValue::from_str(methods).expect("methods are tokens");
     Reply::status(StatusCode::METHOD_NOT_ALLOWED).with(header::ALLOW, allow)
 }
 
 impl Reply {
     /// With another status.
-    fn but(mut self, status: StatusCode) -> Self {
+    pub(super) fn but(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }

@@ -24,17 +24,20 @@ pub enum Alpn {
     Xmpp,
     /// `http/1.1`.
     Http,
+    /// `h2`.
+    Http2,
 }
 
 impl Alpn {
     /// All that we speak, ours first.
     pub(crate) fn offered() -> Vec<Vec<u8>> {
-        vec![b"xmpp-client".to_vec(), b"http/1.1".to_vec()]
+        [&b"xmpp-client"[..], b"h2", b"http/1.1"].map(<[u8]>::to_vec).to_vec()
     }
 
     fn of(facts: &CommonState) -> Option<Self> {
         match facts.alpn_protocol()? {
             b"xmpp-client" => Some(Self::Xmpp),
+            b"h2" => Some(Self::Http2),
             _ => Some(Self::Http),
         }
     }

@@ -123,6 +123,25 @@ pub fn judge(
     if STANDARD.decode(key).map_or(0, |bytes| bytes.len()) != 16 {
         return Err(Refusal::Key);
     }
+    let deflate = agree(headers, origins)?;
+    Ok(Opening { accept: accept_key(key.as_bytes()), deflate })
+}
+
+/// Judges an extended CONNECT of HTTP/2. RFC 8441 §5: "The :protocol pseudo-header field MUST be
+/// included …, and it MUST have a value of websocket"; `Upgrade`, `Connection` and the key have no
+/// place there.
+///
+/// # Errors
+/// The first reason why no WebSocket is opened.
+pub fn judge_stream(headers: &HeaderMap, origins: &Origins) -> Result<Option<Agreed>, Refusal> {
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Refusal::Version);
+    }
+    agree(headers, origins)
+}
+
+/// What both kinds of handshake have in common.
+fn agree(headers: &HeaderMap, origins: &Origins) -> Result<Option<Agreed>, Refusal> {
     // RFC 7395 §3.1 "the client MUST include the value 'xmpp' in the list of protocols". Naming it
     // to a client that did not offer it would make a browser drop the connection.
     if !lists(headers, header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL) {
@@ -131,8 +150,7 @@ pub fn judge(
     if !origins.admit(headers) {
         return Err(Refusal::Origin);
     }
-    let deflate = Agreed::to(headers).map_err(|_| Refusal::Extensions)?;
-    Ok(Opening { accept: accept_key(key.as_bytes()), deflate })
+    Agreed::to(headers).map_err(|_| Refusal::Extensions)
 }
 
 /// Whether one of the comma-separated values of all `name` headers is `wanted`, in any case.

@@ -5,6 +5,7 @@
 mod bosh;
 mod http;
 mod listen;
+mod second;
 mod support;
 mod tls;
 mod websocket;

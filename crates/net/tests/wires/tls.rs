@@ -20,7 +20,7 @@ use waxwing_net::http::{HttpRoute, Reply, Site, StatusCode, WEBSOCKET_PATH};
 use waxwing_net::{Certificate, Kind, Limits, Listener, Tls, TlsError, TlsOptions};
 
 /// Options for `localhost` with a generated certificate.
-fn generated(folder: &TempDir) -> TlsOptions {
+pub(crate) fn generated(folder: &TempDir) -> TlsOptions {
     TlsOptions {
         domains: vec!["localhost".to_owned()],
         folder: folder.path().to_owned(),
@@ -45,10 +45,10 @@ fn leaf(path: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(path).unwrap()
 }
 
-const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+pub(crate) const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// A client's configuration that trusts `root` and offers `alpn`.
-fn client(
+pub(crate) fn client(
     root: &Path,
     alpn: &[&str],
     versions: &[&'static SupportedProtocolVersion],
@@ -65,7 +65,7 @@ fn client(
     config
 }
 
-async fn connect(config: ClientConfig, name: &str, stream: TcpStream) -> TlsStream<TcpStream> {
+pub(crate) async fn connect(config: ClientConfig, name: &str, stream: TcpStream) -> TlsStream<TcpStream> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
 }
@@ -84,7 +84,7 @@ async fn one_port_speaks_xmpp_and_http_by_alpn() {
         let mut session = server.session().await;
         assert_eq!(session.transport, Transport::DirectTls);
         session.heard_bytes("<stream>").await;
-        let config = client(&pem, &["h2", "http/1.1"], BOTH);
+        let config = client(&pem, &["http/1.1"], BOTH);
         let mut http = connect(config, "localhost", server.connect().await).await;
         let ask = request("/hello", &["Connection: close"]);
         http.write_all(ask.as_bytes()).await.unwrap();
