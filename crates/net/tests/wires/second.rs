@@ -42,8 +42,8 @@ async fn start(limits: Limits) -> (Server, Client) {
     let server = Server::start(limits, Some(tls), site, Kind::Https).await;
     let config = client(&place.path().join("localhost.pem"), &["h2"], BOTH);
     let stream = connect(config, "localhost", server.connect().await).await;
-    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-    let (mut client, connection) = shaken.unwrap();
+    let shaking = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut client, connection) = Box::pin(shaking).await.unwrap();
     Clock::system().spawn(async move { drop(connection.await) });
     let hello = client.send_request(get("/hello")).await.unwrap();
     assert_eq!(hello.into_body().collect().await.unwrap().to_bytes(), "hello");
