@@ -128,7 +128,6 @@ impl Module for Push {
         on.inbound(Stage::Notify, Self::notify);
         on.asleep(Self::fall_asleep);
         on.signal(Signal::Available, Self::wake);
-        on.signal(Signal::Unavailable, Self::wake);
         on.signal(Signal::Asked, Self::ask);
         on.signal(Signal::Removed, Self::forget);
         on.service(service::LABEL, service::NAME)
@@ -171,7 +170,7 @@ impl Push {
             if resource != Some(registration.resource.as_str()) {
                 continue;
             }
-            registration.pulse.reset();
+            registration.pulse.recount();
             for stanza in asleep.unconfirmed {
                 if let Some(news) = matter::news(stanza, asleep.account.jid()) {
                     self.tell(asleep.account, registration, |pulse| pulse.message(news.clone()));
@@ -180,7 +179,7 @@ impl Push {
         }
     }
 
-    /// Its client is connected, or was until now: it has seen for itself.
+    /// Its client is connected and sees for itself.
     async fn wake(self: Arc<Self>, happening: Happening) -> Effects {
         let resource = happening.party.jid.resource();
         for registration in &happening.account.fact(self.enabled).0 {

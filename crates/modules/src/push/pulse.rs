@@ -117,6 +117,12 @@ impl Pulse {
         beat.failures
     }
 
+    /// Its client was connected until now. What came in the moment since then is still to be told.
+    pub(super) fn recount(&self) {
+        let mut beat = self.beat.lock();
+        (beat.messages, beat.requests) = (0, 0);
+    }
+
     /// Its client is connected and sees for itself.
     pub(super) fn reset(&self) {
         let mut beat = self.beat.lock();
@@ -162,6 +168,18 @@ mod tests {
         pulse.next();
         assert!(!pulse.message(news(Weight::High, "1")));
         assert!(pulse.next().is_none());
+    }
+
+    #[test]
+    fn what_comes_as_the_client_is_lost_is_told() {
+        let pulse = Pulse::default();
+        assert!(pulse.message(news(Weight::High, "1")));
+        pulse.recount();
+        assert!(!pulse.message(news(Weight::High, "2")));
+        assert_eq!(pulse.next().map(|summary| summary.messages), Some(1));
+        pulse.message(news(Weight::High, "3"));
+        pulse.recount();
+        assert!(pulse.next().is_some());
     }
 
     #[test]
