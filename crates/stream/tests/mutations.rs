@@ -8,6 +8,8 @@ mod cuts;
 #[path = "../../xml/tests/support/random.rs"]
 mod random;
 mod stage;
+#[path = "stage/words.rs"]
+mod words;
 
 use cuts::{Start, check};
 use random::{Random, mutate};
@@ -22,15 +24,9 @@ const LINES: [&str; 31] = [
      biwsbj1qdWxpZXQscj14</auth>",
     "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Yz1iaXdzLHI9eCxwPXg=</response>",
     "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
-    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>\
-     AGp1bGlldAByMG0zMG15cjBtMzA=</initial-response></authenticate>",
-    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>\
-     AGp1bGlldAByMG0zMG15cjBtMzA=</initial-response><resume xmlns='urn:xmpp:sm:3' previd='sm-1' \
-     h='0'/><bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3' resume='1'/></bind>\
-     </authenticate>",
-    "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-1'><initial-response>\
-     biwsbj1qdWxpZXQscj14</initial-response><bind xmlns='urn:xmpp:bind:0'><tag>full</tag></bind>\
-     </authenticate>",
+    words::SASL2_PLAIN,
+    words::SASL2_RESUME,
+    words::SASL2_BIND,
     "<response xmlns='urn:xmpp:sasl:2'>Yz1iaXdzLHI9eCxwPXg=</response>",
     "<abort xmlns='urn:xmpp:sasl:2'/>",
     "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
@@ -48,19 +44,19 @@ const LINES: [&str; 31] = [
     "<iq type='get' id='1' to='example.org'><ping xmlns='urn:xmpp:ping'/></iq>",
     "<iq type='get'/>",
     "<inactive xmlns='urn:xmpp:csi:0'/>",
+    "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+    "<unknown xmlns='urn:x'/>",
+    " \n ",
+    "</stream:stream>",
     stage::HANDSHAKE,
     "<handshake>29eecc9e456895a466b8c89f6c2150e929401f18</handshake>",
     "<message from='macbeth@plays.example.org' to='romeo@example.org'><body>Hail</body></message>",
     "<iq from='plays.example.org' to='example.org' id='waxwing-ping-1' type='result'/>",
-    "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
-    "<unknown xmlns='urn:x'/>",
+];
+
 fn hello(start: Start) -> &'static str {
     if start.is_component { stage::COMPONENT_HELLO } else { stage::HELLO }
 }
-
-    " \n ",
-    "</stream:stream>",
-];
 
 /// Every cut of every line is in `transcripts.rs`; here lines meet that were not made for each
 /// other, with changes in them.
