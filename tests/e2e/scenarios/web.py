@@ -51,18 +51,24 @@ async def talk(world, library, url):
     await romeo.wait("unavailable", lambda p: p["from"] == jid)
 
 
-async def lose(world, library):
-    """The socket dies; what was said meanwhile arrives once: resumed, or from the offline store."""
+async def through_a_cable(world, library, url):
+    """A cable that can be cut, Romeo, and a client behind it which he has heard from: with its bare
+    and its full address."""
     cable = await world.cable(world.server.http_port)
-    url = world.server.ws_url.replace(f":{world.server.http_port}", f":{cable.port}")
     romeo = await world.signed_in("romeo")
+    url = url.replace(f":{world.server.http_port}", f":{cable.port}")
     client, address = await web_client(world, library, url)
     client.do("signIn", password=PASSWORD)
     jid = (await client.wait("online"))["jid"]
     client.do("available")
     client.do("say", to=romeo.boundjid.full, body="here")
     await romeo.hear("here")
+    return cable, romeo, client, address, jid
 
+
+async def lose(world, library):
+    """The socket dies; what was said meanwhile arrives once: resumed, or from the offline store."""
+    cable, romeo, client, address, jid = await through_a_cable(world, library, world.server.ws_url)
     cable.hold("down")
     romeo.say(jid if library in RESUMES else address, "swallowed by the network")
     await romeo.plugin["xep_0199"].ping(world.server_domain)
@@ -117,16 +123,7 @@ def register_bosh(library):
 
 async def outlive(world, library):
     """BOSH asks again for what was lost (XEP-0124 §14.3): nobody notices anything."""
-    cable = await world.cable(world.server.http_port)
-    url = world.server.bosh_url.replace(f":{world.server.http_port}", f":{cable.port}")
-    romeo = await world.signed_in("romeo")
-    client, _ = await web_client(world, library, url)
-    client.do("signIn", password=PASSWORD)
-    jid = (await client.wait("online"))["jid"]
-    client.do("available")
-    client.do("say", to=romeo.boundjid.full, body="here")
-    await romeo.hear("here")
-
+    cable, romeo, client, _, jid = await through_a_cable(world, library, world.server.bosh_url)
     cable.hold("down")
     romeo.say(jid, "swallowed by the network")
     await romeo.plugin["xep_0199"].ping(world.server_domain)
