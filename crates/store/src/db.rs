@@ -270,6 +270,11 @@ impl Db {
         self.engine.queue.lags()
     }
 
+    /// How many commits were begun so far: each takes the batches that wait at that moment.
+    pub fn commits(&self) -> u64 {
+        self.engine.queue.groups()
+    }
+
     /// How many reads and batches were asked for so far.
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)

@@ -1,7 +1,7 @@
 //! The bounded way from callers to the one writer.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -60,6 +60,7 @@ pub(crate) enum Errand {
 pub(crate) struct Queue {
     sender: mpsc::Sender<Work>,
     waiting: Arc<AtomicUsize>,
+    groups: Arc<AtomicU64>,
     bytes: usize,
 }
 
@@ -67,8 +68,9 @@ impl Queue {
     pub(crate) fn new(batches: usize, bytes: usize) -> (Self, Waiting) {
         let (sender, receiver) = mpsc::channel(batches.max(1));
         let waiting = Arc::new(AtomicUsize::new(0));
-        let queue = Self { sender, waiting: Arc::clone(&waiting), bytes };
-        (queue, Waiting { receiver, waiting })
+        let groups = Arc::default();
+        let end = Waiting { receiver, waiting: Arc::clone(&waiting), groups: Arc::clone(&groups) };
+        (Self { sender, waiting, groups, bytes }, end)
     }
 
     /// Queues a batch now, behind everything queued before it.
@@ -110,6 +112,11 @@ impl Queue {
         self.waiting() > self.bytes / 8 || self.sender.capacity() < self.sender.max_capacity() / 2
     }
 
+    /// How often the writer has taken batches to commit together.
+    pub(crate) fn groups(&self) -> u64 {
+        self.groups.load(Ordering::Relaxed)
+    }
+
     /// Bytes that wait to be written.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -120,6 +127,7 @@ impl Queue {
 pub(crate) struct Waiting {
     receiver: mpsc::Receiver<Work>,
     waiting: Arc<AtomicUsize>,
+    groups: Arc<AtomicU64>,
 }
 
 impl Waiting {
@@ -157,6 +165,9 @@ impl Waiting {
             Work::Order(_) => 0,
         });
         self.waiting.fetch_sub(weights.sum(), Ordering::Relaxed);
+        if work.iter().any(|work| matches!(work, Work::Batch(_))) {
+            self.groups.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Nothing that was acknowledged is lost, and nothing comes twice to who has it.
 
-use waxwing_kernel::Limits;
+use waxwing_kernel::{Flow, Limits, Rate};
 use waxwing_modules::MODULES;
+use waxwing_store::domains::archive::{Archive, Selection, With};
+use waxwing_store::{Durability, Location};
 use waxwing_stream::Framing;
 use waxwing_testkit::client::Client;
 use waxwing_testkit::script::Name;
@@ -150,5 +152,55 @@ async fn a_message_that_one_of_two_lost_devices_got_is_not_sent_to_the_other_aga
         world.hub().clock().advance(std::time::Duration::from_secs(100));
         assert_eq!(messages(&world, &mut phone).await?, Vec::<String>::new());
     }
+    Ok(())
+}
+
+/// Whoever sends ten thousand messages at once waits for commits of many, not for ten thousand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_is_archived_and_acknowledged_by_group_commits() -> Outcome {
+    const BURST: usize = 10_000;
+    let free = Flow { per_second: 0, burst: 0 };
+    let free = Rate { stanzas: free, bytes: free };
+    let limits = Limits { session_rate: free, account_rate: free, ..Limits::default() };
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let path = folder.path().join("waxwing.db");
+    let location = Location::Sqlite { path, durability: Durability::PowerLoss };
+    let world = World::start(Plan { limits, location, ..Plan::in_memory(MODULES) }).await?;
+    for account in ["romeo@localhost", "juliet@localhost"] {
+        world.add_account(account).await?;
+    }
+    let mut romeo = bound(&world, "romeo").await?;
+    appear(&world, &mut romeo).await?;
+    let mut juliet = managed(&world, "juliet").await?;
+    let db = world.hub().db().clone();
+    let message = |number: usize| {
+        let head = format!("<message type='chat' to='romeo@localhost' id='m{number}'>");
+        format!("{head}<body>Ay me</body></message>")
+    };
+    let before = db.commits();
+    for first in (0..BURST).step_by(250) {
+        for number in first..first + 250 {
+            juliet.send(&message(number)).await?;
+        }
+        // Who does not read is let go: Romeo keeps up.
+        while romeo.inbox().len() + 300 < first {
+            romeo.read_all().await?;
+            tokio::task::yield_now().await;
+        }
+        juliet.read_all().await?;
+    }
+    assert_eq!(messages(&world, &mut romeo).await?, numbered(BURST));
+    juliet.send("<r xmlns='urn:xmpp:sm:3'/>").await?;
+    world.settle().await?;
+    juliet.read_all().await?;
+    assert_eq!(juliet.unacknowledged(), 0);
+    let commits = db.commits() - before;
+    // One by one, each takes one to be kept and one to be forgotten. How many they are in groups is
+    // for the disk to say: a fifteenth of that on one that takes a millisecond.
+    assert!(commits < BURST as u64, "{commits} commits for {BURST} messages");
+    let all =
+        Selection { owner: "juliet@localhost", above: 0, below: i64::MAX, with: With::Anybody };
+    let kept = Archive::new(db).count(&all, 2 * BURST as u32).await;
+    assert_eq!(kept.map_err(|error| error.to_string())?, BURST as u64);
     Ok(())
 }
