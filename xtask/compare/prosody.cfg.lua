@@ -1,8 +1,8 @@
--- Prosody for `cargo xtask compare`: loopback, no limits, no archive, the generational collector,
+-- Prosody for `cargo xtask compare`: loopback, no limits, the generational collector,
 -- and only the modules that the scenarios need, which is less than Waxwing runs.
 -- PORT_* and FOLDER are replaced, and lines that end in a word in brackets hold in one case only:
 -- with limits, a client may send as many bytes as Waxwing's 2,000 stanzas a second have in that
--- case, with Waxwing's burst.
+-- case, with the burst of a second.
 run_as_root = true
 data_path = "FOLDER/data"
 pidfile = "FOLDER/prosody.pid"
@@ -28,7 +28,9 @@ consider_websocket_secure = true
 modules_enabled = {
 	"disco", "ping", "register_ibr", "roster", "saslauth", "tls", "websocket",
 	"limits", -- (limited)
+	"mam", -- (archived)
 }
-limits = { c2s = { rate = "800kb/s", burst = "5s" } } -- (limited)
+limits = { c2s = { rate = "800kb/s", burst = "1s" } } -- (limited)
+default_archive_policy = true -- (archived)
 modules_disabled = { "s2s" }
 VirtualHost "localhost"

@@ -1,7 +1,7 @@
 //! The cases: a scenario of the load generator with its parameters, and who takes part.
 
 use super::options::Options;
-use super::peers::Peer;
+use super::peers::{Mode, Peer};
 
 /// One row of the comparison.
 pub(super) struct Case {
@@ -21,6 +21,8 @@ pub(super) struct Case {
     is_once: bool,
     /// Whether servers keep the limits on what one client may send.
     pub(super) is_limited: bool,
+    /// Whether servers keep everything that is said.
+    pub(super) is_archived: bool,
     /// Whether it is about as many idle sessions as the machine may have.
     pub(super) has_many: bool,
     is_quick: bool,
@@ -73,6 +75,7 @@ const fn case(
         others: Others::Often,
         is_once: false,
         is_limited: false,
+        is_archived: false,
         has_many: false,
         is_quick: false,
     }
@@ -107,6 +110,17 @@ impl Case {
     /// With limits.
     const fn limited(self) -> Self {
         Self { is_limited: true, ..self.once_for_others() }
+    }
+
+    /// With an archive.
+    const fn archived(self) -> Self {
+        Self { is_archived: true, ..self.without_floor() }
+    }
+
+    /// How this case has servers started.
+    pub(super) fn mode(&self) -> Mode {
+        let Self { transport, is_limited, is_archived, .. } = *self;
+        Mode { transport, is_limited, is_archived }
     }
 
     /// The title for a run with so many sessions where they are many.
@@ -172,13 +186,17 @@ impl Case {
 const ACCOUNTS: usize = 501;
 /// Idle sessions that do not count, which warm a server up.
 const FIRST_SESSIONS: usize = 20;
+/// What is said with an archive, and without one: the difference is what archiving costs.
+pub(super) const ARCHIVED: &str = "archive-tcp-1";
+pub(super) const PLAIN: &str = "chat-tcp-1";
 const ONE: &[&str] = &["chat", "--pairs", "100", "--window", "1"];
 const SIXTEEN: &[&str] = &["chat", "--pairs", "100", "--window", "16"];
 const LOGIN: &[&str] = &["login", "--users", "200", "--at-once", "8"];
 
 pub(super) const CASES: &[Case] = &[
     case("start", "start to the first answer", "tcp", &[], Figure::Start).quick(),
-    case("chat-tcp-1", "chat, TCP, 1 in flight", "tcp", ONE, Figure::Cpu).quick(),
+    case(PLAIN, "chat, TCP, 1 in flight", "tcp", ONE, Figure::Cpu).quick(),
+    case(ARCHIVED, "chat, TCP, 1 in flight, archived", "tcp", ONE, Figure::Cpu).archived(),
     case("chat-tls-1", "chat, TLS, 1 in flight", "tls", ONE, Figure::Cpu).quick(),
     case("chat-ws-1", "chat, WebSocket, 1 in flight", "ws", ONE, Figure::Cpu)
         .without_floor()

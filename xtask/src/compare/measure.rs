@@ -99,8 +99,7 @@ impl Comparison {
     }
 
     fn measure(&self, case: &Case, peer: &Peer, place: &Place) -> Result<Value, String> {
-        let mode = Mode { transport: case.transport, is_limited: case.is_limited };
-        let running = Running::start(peer, place, mode)?;
+        let running = Running::start(peer, place, case.mode())?;
         if case.figure == Figure::Start {
             let took = running.took.as_secs_f64() * 1e3;
             return Ok(json!({ "start_ms": took, "resident_kib": resident(running.pid()) }));
@@ -174,7 +173,8 @@ fn make_accounts(options: &Options, peer: &Peer, place: &Place) -> Result<(), St
         return Ok(());
     }
     eprintln!("{}: {users} accounts", peer.name);
-    let running = Running::start(peer, place, Mode { transport: "tcp", is_limited: false })?;
+    let mode = Mode { transport: "tcp", is_limited: false, is_archived: false };
+    let running = Running::start(peer, place, mode)?;
     let words = vec!["register".to_owned(), "--users".to_owned(), users.to_string()];
     load(peer, place, &running, ("tcp", words)).map(drop)
 }

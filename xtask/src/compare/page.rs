@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::cases::{CASES, Case, Figure};
+use super::cases::{ARCHIVED, CASES, Case, Figure, PLAIN};
 use super::plot::Picture;
 use super::results::{Results, Spread, brief};
 
@@ -43,6 +43,7 @@ fn replace(page: &str, tables: &str) -> Result<String, String> {
 pub(super) fn tables(results: &Results) -> String {
     let mut out = about(results);
     table(&mut out, results, "Processor time of the server", &[Figure::Cpu, Figure::Latency]);
+    archiving(&mut out, results);
     latencies(&mut out, results);
     fairness(&mut out, results);
     table(&mut out, results, "Resident memory of a session", &[Figure::Memory]);
@@ -122,6 +123,32 @@ fn row(results: &Results, case: &Case) -> Option<String> {
         put(&mut text, format_args!(" {} |", cell.unwrap_or_default()));
     }
     Some(text)
+}
+
+/// What an archive costs: a message with one, less the same message without.
+fn archiving(out: &mut String, results: &Results) {
+    let more = |server| results.more((ARCHIVED, PLAIN), server, Figure::Cpu.key());
+    let own = more("waxwing");
+    let Some(spread) = Spread::of(own.iter().copied().flatten().collect()) else { return };
+    let ratios = OTHERS.map(|name| {
+        let pairs = more(name).into_iter().zip(&own);
+        let ratio = Spread::of(pairs.filter_map(|(other, own)| Some(other? / (*own)?)).collect());
+        let other = Spread::of(more(name).into_iter().flatten().collect());
+        ratio.zip(other).map_or(String::new(), |(ratio, other)| {
+            format!("{}: {} µs", ratio.text(), brief(other.median))
+        })
+    });
+    put(
+        out,
+        format_args!(
+            "\n**What archiving adds to a message (two archives), processor time**\n\n\
+             | Waxwing | ejabberd is … times Waxwing | Prosody is … times Waxwing |\n|---|---|---|\n\
+             | {} | {} | {} |\n",
+            with_unit(spread, Figure::Cpu.unit()),
+            ratios[0],
+            ratios[1],
+        ),
+    );
 }
 
 /// A server's figure of this case; none when it was not to be measured.
@@ -261,6 +288,17 @@ mod tests {
         assert!(text.contains(row), "{text}");
         assert!(text.starts_with("2026-01-02: unknown"), "{text}");
         assert!(!text.contains("Prosody | failed"), "who took no part has not failed: {text}");
+    }
+
+    #[test]
+    fn an_archive_costs_what_is_added() {
+        let mut results = Results::new(json!({}));
+        for (server, without, with) in [("waxwing", 10.0, 30.0), ("ejabberd", 50.0, 250.0)] {
+            results.add(PLAIN, server, json!({ "cpu_micros": without }));
+            results.add(ARCHIVED, server, json!({ "cpu_micros": with }));
+        }
+        let text = tables(&results);
+        assert!(text.contains("\n| 20.0 µs | 10.0: 200 µs |  |\n"), "{text}");
     }
 
     #[test]

@@ -50,13 +50,17 @@ pub(super) struct Mode {
     pub(super) transport: &'static str,
     /// With limits on what one client may send.
     pub(super) is_limited: bool,
+    /// With an archive of everything that is said.
+    pub(super) is_archived: bool,
 }
 
 impl Mode {
     /// The lines of a configuration that hold in this mode: those that say so hold in one only.
     fn choose(self, template: &str) -> String {
-        let unwanted = if self.is_limited { UNLIMITED } else { LIMITED };
-        let lines = template.lines().filter(|line| !line.ends_with(unwanted));
+        let limits = if self.is_limited { UNLIMITED } else { LIMITED };
+        let archive = if self.is_archived { UNARCHIVED } else { ARCHIVED };
+        let is_unwanted = |line: &str| line.ends_with(limits) || line.ends_with(archive);
+        let lines = template.lines().filter(|line| !is_unwanted(line));
         lines.flat_map(|line| [line, "\n"]).collect()
     }
 }
@@ -64,6 +68,9 @@ impl Mode {
 /// What ends a line that holds with limits only, and without them only.
 const LIMITED: &str = "(limited)";
 const UNLIMITED: &str = "(unlimited)";
+/// The same for an archive.
+const ARCHIVED: &str = "(archived)";
+const UNARCHIVED: &str = "(unarchived)";
 
 pub(super) const PEERS: [Peer; 4] = [
     Peer {
@@ -103,8 +110,7 @@ impl Peer {
         (self.launch)(place, "tcp").is_some()
     }
 
-    /// Writes the configuration and gives what starts the server, with or without limits on what
-    /// one client may send.
+    /// Writes the configuration and gives what starts the server, in this mode.
     pub(super) fn command(&self, place: &Place, mode: Mode) -> Result<Command, String> {
         let (template, name) = self.config;
         let Ports { tcp, tls, ws, wss } = place.ports;
@@ -210,11 +216,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn configurations_have_limits_or_none() {
+    fn configurations_have_limits_and_archives_or_none() {
         for peer in PEERS.iter().filter(|peer| !peer.is_floor()) {
-            let config = |is_limited| Mode { transport: "tcp", is_limited }.choose(peer.config.0);
-            assert_ne!(config(true), config(false), "{}", peer.name);
-            assert!(!config(true).contains(UNLIMITED) && !config(false).contains(LIMITED));
+            let config = |is_limited, is_archived| {
+                Mode { transport: "tcp", is_limited, is_archived }.choose(peer.config.0)
+            };
+            let (none, limits, archive) =
+                (config(false, false), config(true, false), config(false, true));
+            assert!(none != limits && none != archive && limits != archive, "{}", peer.name);
+            assert!(!limits.contains(UNLIMITED) && !none.contains(LIMITED));
+            assert!(!archive.contains(UNARCHIVED) && !none.contains(ARCHIVED));
         }
     }
 }

@@ -77,6 +77,17 @@ impl Results {
         Spread::of(pairs.filter_map(|(one, other)| Some(one? / other?)).collect())
     }
 
+    /// How much more this figure of a server is in one case than in another, round by round.
+    pub(super) fn more(
+        &self,
+        (one, other): (&str, &str),
+        server: &str,
+        key: &str,
+    ) -> Vec<Option<f64>> {
+        let (ones, others) = (self.figures(one, server, key), self.figures(other, server, key));
+        ones.into_iter().zip(others).map(|(one, other)| Some(one? - other?)).collect()
+    }
+
     /// Whether a server was to be measured, and never came to a result.
     pub(super) fn has_failed(&self, case: &str, server: &str) -> bool {
         let runs = self.0["cases"][case][server].as_array();
@@ -90,7 +101,7 @@ impl Results {
 }
 
 impl Spread {
-    fn of(mut figures: Vec<f64>) -> Option<Self> {
+    pub(super) fn of(mut figures: Vec<f64>) -> Option<Self> {
         figures.retain(|figure| figure.is_finite());
         figures.sort_by(f64::total_cmp);
         let (least, most) = (*figures.first()?, *figures.last()?);
