@@ -61,3 +61,9 @@ class Gateway(slixmpp.ComponentXMPP):
         if self.is_connected():
             await self.disconnect(wait=2)
         self.cancel_connection_attempt()
+
+
+def condition(stanza):
+    """The condition of an error; slixmpp looks for it in the namespace of clients only."""
+    error = stanza.xml.find("{jabber:component:accept}error")
+    return error[0].tag.rpartition("}")[2]

@@ -63,6 +63,28 @@ impl Hub {
         payload: &str,
         time: Duration,
     ) -> Result<Stanza, StanzaError> {
+        let question = Stanza::iq(IqType::Set).to(to.clone()).with(payload);
+        let answer = self.inquire_for(&Party::new(from.clone(), None), question, time).await?;
+        match answer.head.kind {
+            Kind::Iq(IqType::Result) => Ok(answer),
+            _ => Err(answer.error().unwrap_or_else(StanzaError::undefined_condition)),
+        }
+    }
+
+    /// Sends a question, a get or a set with a `to`, on behalf of `from`: past the stages of its
+    /// account, if it is one of ours. Under an id of our own; gives the answer, also an error.
+    ///
+    /// # Errors
+    /// As of [`Hub::inquire`], when there is no answer.
+    pub async fn inquire_for(
+        &self,
+        from: &Party,
+        question: Stanza,
+        time: Duration,
+    ) -> Result<Stanza, StanzaError> {
+        let Some(asked) = question.head.to.clone() else {
+            return Err(StanzaError::bad_request().text("A question is for somebody."));
+        };
         let (id, (tell, mut told)) = (self.clock().token(ID_BYTES), oneshot::channel());
         {
             let mut open = self.inquiries().0.lock();
@@ -70,26 +92,19 @@ impl Hub {
                 let error = StanzaError::resource_constraint().kind(ErrorKind::Wait);
                 return Err(error.text("The server waits for too many answers."));
             }
-            open.insert(id.clone(), Open { asker: from.clone(), asked: to.clone(), tell });
+            open.insert(id.clone(), Open { asker: from.jid.clone(), asked, tell });
         }
         let held = Held { hub: self, id };
         let deadline = self.clock().now() + time;
-        let question = Stanza::iq(IqType::Set).id(held.id.as_str()).from(from.clone());
-        let question = question.to(to.clone()).with(payload);
+        let question = question.id(held.id.as_str()).from(from.jid.clone());
         let mut effects = Effects::default();
-        self.arrive(&Party::new(from.clone(), None), question, &mut effects).await;
+        Box::pin(self.route(from, question, &mut effects)).await;
         self.perform(effects).await;
         let answer = tokio::select! {
             answer = &mut told => answer.ok(),
             () = self.clock().until(Some(deadline)) => None,
         };
-        let Some(answer) = answer else {
-            return Err(StanzaError::remote_server_timeout().text("There was no answer."));
-        };
-        match answer.head.kind {
-            Kind::Iq(IqType::Result) => Ok(answer),
-            _ => Err(answer.error().unwrap_or_else(StanzaError::undefined_condition)),
-        }
+        answer.ok_or_else(|| StanzaError::remote_server_timeout().text("There was no answer."))
     }
 
     /// Takes an answer to a question of the server's; false when it answers none.

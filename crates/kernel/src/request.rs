@@ -109,6 +109,8 @@ pub struct Happening {
 pub enum Signal {
     /// A session sent presence with a priority of zero or more, having had none such before.
     Available,
+    /// A session sent its initial presence, of whatever priority.
+    Appeared,
     /// An available session became unavailable.
     Unavailable,
     /// Somebody asks to see the presence of an account, which has not been told yet. The party is

@@ -16,6 +16,7 @@ use crate::account::Account;
 use crate::admission::{AdmissionRoute, BoundRoute, TokenRoute};
 use crate::backend::{Backend, Bearer, Lookups, PasswordRoute};
 use crate::command::{Command, Deed};
+use crate::component::{AttachedRoute, InterceptRoute, LetterRoute};
 use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
 use crate::events::{self, EventAbout};
 use crate::http::HttpRoute;
@@ -162,6 +163,9 @@ pub struct Table {
     pub(crate) presences: Vec<(&'static str, PresenceRoute)>,
     pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
     pub(crate) nonzas: ByElement<NonzaRoute>,
+    pub(crate) letters: ByElement<LetterRoute>,
+    pub(crate) attached: Vec<(&'static str, AttachedRoute)>,
+    pub(crate) intercepts: Vec<(&'static str, InterceptRoute)>,
     pub(crate) inlines: ByElement<InlineRoute>,
     pub(crate) admissions: Vec<(&'static str, AdmissionRoute)>,
     pub(crate) bounds: Vec<(&'static str, BoundRoute)>,
@@ -250,6 +254,10 @@ impl Router {
         self.0.nonzas.find(name, ns)
     }
 
+    pub(crate) fn letter(&self, name: &str, ns: &str) -> Option<&LetterRoute> {
+        self.0.letters.find(name, ns)
+    }
+
     pub(crate) fn inline(&self, name: &str, ns: &str) -> Option<&InlineRoute> {
         self.0.inlines.find(name, ns)
     }
@@ -320,6 +328,9 @@ impl Router {
             lines.extend(routes.describe().map(|route| format!("iq {scope:?} {ask:?} {route}")));
         }
         lines.extend(self.0.nonzas.describe().map(|route| format!("nonza {route}")));
+        lines.extend(self.0.letters.describe().map(|route| format!("letter {route}")));
+        lines.extend(self.0.attached.iter().map(|(module, _)| format!("attached · {module}")));
+        lines.extend(self.0.intercepts.iter().map(|(module, _)| format!("intercept · {module}")));
         lines.extend(self.0.inlines.describe().map(|route| format!("inline {route}")));
         let admissions = self.0.admissions.iter();
         lines.extend(admissions.map(|(module, _)| format!("admission · {module}")));

@@ -1,6 +1,7 @@
 //! How a module says where it wants to be asked.
 
 mod backends;
+mod components;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -92,7 +92,7 @@ fn nothing_said_means_the_defaults() {
     assert_eq!(config.hosts[0].config.domain.as_str(), "localhost");
     let reserved = config.hosts[0].module::<RegisterConfig>("register").reserved;
     assert_eq!(reserved, ["admin", "root"]);
-    let loopback = config.listen.addresses(config.server.public);
+    let loopback = config.addresses();
     assert_eq!(loopback.len(), 8);
     assert!(loopback.iter().all(|listen| listen.address.ip().is_loopback() && !listen.is_asked));
     let open = config.listen.addresses(true);
@@ -103,6 +103,31 @@ fn nothing_said_means_the_defaults() {
     let fallback = open[0].fallback().expect("IPv4");
     assert_eq!(fallback.to_string(), "0.0.0.0:5222");
     assert!(is_open(Port::Xmpp) && is_open(Port::Https) && !is_open(Port::Http));
+    assert!(!is_open(Port::Component));
+}
+
+#[test]
+fn components_are_waited_for_where_there_are_any() {
+    let component = "[[component]]\ndomain = \"irc.example.org\"\nsecret = \"s3cret\"\n";
+    let with = |text: &str| read(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let waits = |config: &Config| {
+        config.addresses().iter().filter(|address| address.port == Port::Component).count()
+    };
+    let (none, one) = (with(""), with(component));
+    assert_eq!((waits(&none), waits(&one)), (0, 2));
+    // Nothing that is printed tells the secret.
+    assert!(!format!("{one:?}").contains("s3cret"));
+    let keys = |changes: Vec<waxwing_kernel::config::Change>| -> Vec<String> {
+        changes.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        keys(none.reload(&one).expect_err("a port")),
+        ["listen.component (needs a restart)"]
+    );
+    let other = with(&component.replace("s3cret", "changed"));
+    assert_eq!(keys(one.reload(&other).expect("it can")), ["component.irc.example.org.secret"]);
+    let two = with(&format!("{component}{}", component.replace("irc", "sms")));
+    assert!(one.reload(&two).is_ok() && two.reload(&one).is_ok());
 }
 
 #[test]

@@ -1,13 +1,20 @@
 #![cfg_attr(not(doctest), doc = include_str!("component.md"))]
 
+mod privilege;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use waxwing_kernel::account::Slot;
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::command::{Command, CommandAbout, Grid, Order, Refusal, Said};
 use waxwing_kernel::config::NoConfig;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
+use waxwing_kernel::request::Signal;
 use waxwing_kernel::routes::Routes;
-use waxwing_kernel::{Hub, SiteBuilder, form};
+use waxwing_kernel::stage::Stage;
+use waxwing_kernel::{Hub, Roster, SiteBuilder, form};
 
 form! {
     /// List the components and where they are connected from.
@@ -17,9 +24,13 @@ static LIST: CommandAbout =
     CommandAbout::of::<ListComponents>("urn:waxwing:component#list", &["component", "list"])
         .reads();
 
-/// Tells admins about the services in programs of their own.
+/// Tells admins about the services in programs of their own, and lets these do what they may.
 pub struct Component {
     hub: Hub,
+    roster: Slot<Roster>,
+    /// Domains of components that were told what they may do.
+    told: Mutex<HashSet<String>>,
+    seen: privilege::Seen,
 }
 
 impl Module for Component {
@@ -27,7 +38,7 @@ impl Module for Component {
         name: "component",
         summary: "Connects gateways and other services in programs of their own.",
         is_on: true,
-        xeps: &[Xep(114, "1.6")],
+        xeps: &[Xep(114, "1.6"), Xep(356, "0.4.1")],
         server_features: &[],
         account_features: &[],
         manual: include_str!("component.md"),
@@ -35,10 +46,17 @@ impl Module for Component {
     type Config = NoConfig;
 
     fn start(site: &mut SiteBuilder<'_>, _: NoConfig) -> Result<Self, StartError> {
-        Ok(Self { hub: site.hub() })
+        let (hub, roster) = (site.hub(), site.roster());
+        Ok(Self { hub, roster, told: Mutex::default(), seen: privilege::Seen::default() })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
+        on.attached(Self::advertise);
+        on.signal(Signal::Appeared, Self::tell_presence);
+        on.signal(Signal::Unavailable, Self::tell_presence);
+        on.inbound(Stage::Check, Self::watch).after("blocking");
+        on.letter("privilege", privilege::NS, Self::send);
+        on.intercept(Self::take_question);
         on.command(|component| Command::new(&LIST, component, Self::list));
     }
 }

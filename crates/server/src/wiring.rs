@@ -173,12 +173,11 @@ pub(crate) fn components(config: &Config) -> Result<Vec<Component>, String> {
 
 fn component(config: &ComponentConfig) -> Result<Component, String> {
     let domain = &config.domain;
-    if let Some(secret) = &config.secret {
-        return Component::new(config, secret.as_str());
-    }
-    let file = config.secret_file.clone().unwrap_or_default();
+    let Some(file) = &config.secret_file else {
+        return Component::new(config, config.secret.as_ref().map_or("", |it| it.as_str()));
+    };
     let place = || format!("the secret of the component {domain}, {}", file.display());
-    let text = std::fs::read_to_string(&file)
+    let text = std::fs::read_to_string(file)
         .map_err(|error| format!("{}, cannot be read: {error}", place()))?;
     match text.trim() {
         "" => Err(format!("{}, is empty: write it into the file", place())),

@@ -190,3 +190,29 @@ async def never(node):
     line, _ = await begun(node)
     heard = (await line.hear(STREAM_ERROR, 20))[1].decode()
     expect(heard == "connection-timeout", heard)
+
+
+@attack("components: privileges that nobody granted are refused, however they are asked for")
+async def unprivileged(node):
+    component = await attached(node)
+    romeo, victim = node.address("romeo"), node.address("victim")
+    wrap = "<forwarded xmlns='urn:xmpp:forward:0'>{}</forwarded>"
+    forged = f"<message xmlns='jabber:client' from='{romeo}' to='{victim}'><body>x</body></message>"
+    privilege = "<privilege xmlns='urn:xmpp:privilege:2'>{}</privilege>"
+    for number, inside in enumerate((
+        wrap.format(forged), wrap.format(wrap.format(forged)), forged, "", wrap.format(""),
+        wrap.format(forged * 50), wrap.format("<message from='@'/>"),
+    )):
+        await component.say(
+            f"<message from='{COMPONENT}' to='{DOMAIN}' id='p{number}'>"
+            f"{privilege.format(inside)}</message>"
+        )
+        await component.hear(f"id='p{number}' type='error'.*?<forbidden".encode())
+    question = "<iq xmlns='jabber:client' type='set' id='v'><query xmlns='jabber:iq:roster'/></iq>"
+    for number, inside in enumerate((question, "", question * 3, "<iq/>")):
+        await component.say(
+            f"<iq from='{COMPONENT}' to='{romeo}' type='set' id='q{number}'>"
+            f"<privileged_iq xmlns='urn:xmpp:privilege:2'>{inside}</privileged_iq></iq>"
+        )
+        await component.hear(f"id='q{number}' type='error'.*?<forbidden".encode())
+    component.cut()

@@ -58,6 +58,7 @@ impl Attachment {
         let mut alarm = Alarm::default();
         let _connected = self.hub.metrics().connected(wire.transport().name());
         wire.trust(self.hub.limits().stream.after_auth.element_bytes);
+        Box::pin(self.hub.greet(&self.component)).await;
         let closure = loop {
             if let Some(closure) = self.work(&mut stream).await {
                 break closure;

@@ -5,6 +5,7 @@
 //! through its mailbox.
 
 mod attachment;
+mod grants;
 mod route;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ use crate::hub::Hub;
 use crate::mailbox::{Mail, Mailbox};
 
 pub(crate) use attachment::Attachment;
+pub(crate) use grants::{AttachedRoute, InterceptRoute, LetterRoute};
+pub use grants::{Grants, Intercepted, Later, Letter};
 
 /// A component as the operator declared it.
 pub struct Component {
@@ -30,6 +33,7 @@ pub struct Component {
     addresses: Vec<Network>,
     name: Option<String>,
     is_listed: bool,
+    grants: Grants,
 }
 
 /// A component that is connected.
@@ -66,7 +70,21 @@ impl Component {
             addresses: config.addresses.clone(),
             name: config.name.clone(),
             is_listed: config.listed,
+            grants: Grants::of(config),
         })
+    }
+
+    /// What it may do beyond what anybody may.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Whether its grants are about the accounts of the site `domain`.
+    pub fn manages(&self, domain: &str) -> bool {
+        match self.grants.hosts.as_slice() {
+            [] => self.is_below(domain),
+            hosts => hosts.iter().any(|host| host.as_str() == domain),
+        }
     }
 
     /// The address that stands for the component itself.
@@ -114,6 +132,16 @@ impl Components {
         self.0.read().get(domain)?.link.as_ref().map(|link| link.mailbox.clone())
     }
 
+    /// Those that are connected, and the ways to them.
+    pub fn linked(&self) -> Vec<(Arc<Component>, Mailbox)> {
+        let known = self.0.read();
+        let linked = |entry: &Entry| {
+            let mailbox = entry.link.as_ref()?.mailbox.clone();
+            Some((Arc::clone(&entry.component), mailbox))
+        };
+        known.values().filter_map(linked).collect()
+    }
+
     /// Notes that a component is connected.
     fn link(&self, domain: &str, link: Link) -> Result<Arc<Component>, StreamError> {
         let mut known = self.0.write();
@@ -151,25 +179,33 @@ impl Components {
     }
 
     /// Replaces the declarations. Connections go on, but for those of components that are served no
-    /// more.
-    fn declare(&self, components: Vec<Component>) {
-        let mut known = self.0.write();
+    /// more. Gives the connected ones that may do other things now.
+    fn declare(&self, components: Vec<Component>) -> Vec<Arc<Component>> {
+        let (mut known, mut changed) = (self.0.write(), Vec::new());
         let mut before = std::mem::take(&mut *known);
         for component in components {
-            let domain = component.domain().to_owned();
-            let link = before.remove(&domain).and_then(|entry| entry.link);
-            known.insert(domain, Entry { component: Arc::new(component), link });
+            let (domain, component) = (component.domain().to_owned(), Arc::new(component));
+            let old = before.remove(&domain);
+            let has_changed = |old: &Entry| old.component.grants != component.grants;
+            if old.as_ref().is_some_and(|old| old.link.is_some() && has_changed(old)) {
+                changed.push(Arc::clone(&component));
+            }
+            known.insert(domain, Entry { component, link: old.and_then(|entry| entry.link) });
         }
         for link in before.into_values().filter_map(|entry| entry.link) {
             let _ = link.mailbox.send(Mail::Close(Closing::Error(StreamError::host_gone())));
         }
+        changed
     }
 }
 
 impl Hub {
     /// Says which components there are from now on.
     pub fn declare_components(&self, components: Vec<Component>) {
-        self.components().declare(components);
+        for component in self.components().declare(components) {
+            let hub = self.clone();
+            self.clock().spawn(async move { hub.greet(&component).await });
+        }
     }
 
     /// Ends the connections of all components: the server ends.

@@ -42,6 +42,7 @@ impl Hub {
         query.push_str(item);
         query.push_str("</query>");
         self.push(owner, site.interested, &query, effects);
+        self.push_to_components(site, owner, &query, effects);
     }
 
     /// Sends `contact` the current presence of each available resource of an account, as when a

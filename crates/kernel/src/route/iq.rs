@@ -7,6 +7,7 @@ use waxwing_stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
 use waxwing_xml::Child;
 
 use crate::account::Account;
+use crate::component::{Intercepted, Letter};
 use crate::hub::Hub;
 use crate::request::{Call, Pass, Request, Scope};
 use crate::routes::Ask;
@@ -26,11 +27,40 @@ impl Hub {
         match stanza.head.kind {
             Kind::Iq(_) => Box::pin(self.ask(site, scope, from, None, stanza, effects)).await,
             Kind::Message(MessageType::Error) | Kind::Presence(_) => {}
+            Kind::Message(_) if scope == Scope::Server => {
+                Box::pin(self.take_letter(site, from, stanza, effects)).await;
+            }
             Kind::Message(_) => {
                 let error = StanzaError::service_unavailable()
                     .text("Nobody reads messages to the server itself.");
                 self.refuse(from, &stanza, &error, effects);
             }
+        }
+    }
+
+    /// A message to the domain: whoever knows what it carries takes it.
+    async fn take_letter(
+        &self,
+        site: &Arc<Site>,
+        from: &Party,
+        stanza: Stanza,
+        effects: &mut Effects,
+    ) {
+        let letter = Letter {
+            hub: self.clone(),
+            site: Arc::clone(site),
+            from: from.clone(),
+            stanza: stanza.clone(),
+        };
+        let mut children = stanza.body.children();
+        let route = |child: Child<'_>| site.router.letter(child.name(), child.namespace());
+        let verdict = match children.find_map(route) {
+            Some(take) => take(letter).await,
+            None => Err(StanzaError::service_unavailable()
+                .text("Nobody reads messages to the server itself.")),
+        };
+        if let Err(error) = verdict {
+            self.refuse(from, &stanza, &error, effects);
         }
     }
 
@@ -53,6 +83,15 @@ impl Hub {
                 return;
             }
         };
+        if let Some(child) = stanza.body.children().next()
+            && !matches!(scope, Scope::Service(_))
+        {
+            let (account, stanza) = (account.as_ref(), &stanza);
+            let asked = Intercepted { hub: self, site, scope, ask, from, account, stanza, child };
+            if self.intercept(&asked) {
+                return;
+            }
+        }
         // Answering may change rosters and deliver to others: it never holds their tasks.
         let call = Request {
             hub: self.clone(),
@@ -108,7 +147,10 @@ async fn call_route(scope: Scope, ask: Ask, call: Call) -> Result<Option<String>
         };
         let asked = call.account.as_ref().map(|account| account.jid());
         let is_owner = scope == Scope::Account && asked == Some(&call.from.jid.bare());
-        let own = is_owner.then(|| site.router.iq(Scope::Owner, ask, child)).flatten();
+        let is_like_owner = scope == Scope::Account
+            && call.hub.acts_as_owner(&call.from, &call.site, ask, child)?;
+        let own =
+            (is_owner || is_like_owner).then(|| site.router.iq(Scope::Owner, ask, child)).flatten();
         match own.or_else(|| site.router.iq(scope, ask, child)) {
             Some(route) => route(call, child),
             // Strangers get the same for an account, for a resource and for nobody: RFC 6121

@@ -69,6 +69,9 @@ impl Session {
             self.look_around(&roster, from, effects).await;
         }
         self.tell_contacts((site, &roster), from, &presence, effects).await;
+        if before.is_none() {
+            self.signal(site, Signal::Appeared, presence.clone(), effects).await;
+        }
         if priority >= 0 && before.is_none_or(|before| before < 0) {
             self.signal(site, Signal::Available, presence, effects).await;
         }

@@ -29,7 +29,7 @@ impl Client {
             return Err(format!("STARTTLS is refused: {answer}"));
         }
         let connection = self.connection.take().ok_or("the connection is gone")?;
-        self.connection = Some(connection.secure(&self.name.domain).await?);
+        self.connection = Some(Box::pin(connection.secure(&self.name.domain)).await?);
         self.read_features().await.map(drop)
     }
 

@@ -6,7 +6,9 @@ mod limits;
 mod listen;
 mod storage;
 
-pub use component::{ComponentConfig, Secret};
+pub use component::{
+    Access, ComponentConfig, IqAccess, MessageAccess, PresenceAccess, Secret,
+};
 pub use http::{HttpConfig, Network, PublicAddress, PublicUrl};
 pub use limits::LimitsConfig;
 pub use listen::{Address, ListenConfig, Port};
