@@ -108,25 +108,27 @@ impl Strangers {
     /// Whoever a person approaches is no stranger from then on: not who gets a message, for good,
     /// nor who gets a question or presence, such as a room that is entered, for a while.
     fn note(&self, transit: &mut Transit<'_>) -> Verdict {
-        let Some(account) = transit.sender() else { return Verdict::Pass };
-        let (peer, kind) = (transit.to.jid.bare_str(), transit.stanza.head.kind);
+        let (from, to, kind) = (transit.from, &transit.to.jid, transit.stanza.head.kind);
+        let Some(account) = &from.account else { return Verdict::Pass };
+        let peer = to.bare_str();
         let is_approach = match kind {
             Kind::Message(kind) => kind != MessageType::Error,
             Kind::Iq(kind) => matches!(kind, IqType::Get | IqType::Set),
             Kind::Presence(kind) => kind == PresenceType::Available,
         };
-        if !is_approach || peer == account.jid().as_str() {
+        if !is_approach || peer == account.jid().as_str() || self.is_trusted(to) {
             return Verdict::Pass;
         }
         let known = account.fact(self.known);
         if known.has_met(peer) {
             return Verdict::Pass;
         }
-        let is_contact = account.fact(self.roster).contact(&transit.to.jid.bare()).is_some();
+        let is_contact = account.fact(self.roster).contact(&to.bare()).is_some();
         if matches!(kind, Kind::Message(_)) && !is_contact && !account.is_guest() {
             let now = transit.hub.clock().wall_millis().cast_signed();
             for write in known.meet(account.jid(), peer, now) {
-                transit.effects.append(write);
+                // Nobody was promised that it is remembered, so nobody waits for it.
+                transit.effects.record(write);
             }
         } else {
             known.visit(peer);
@@ -135,10 +137,10 @@ impl Strangers {
     }
 
     fn screen(&self, transit: &mut Transit<'_>) -> Verdict {
-        let Some(account) = transit.recipient().cloned() else { return Verdict::Pass };
-        let from = transit.from.jid.clone();
+        let (from, to) = (&transit.from.jid, transit.to);
+        let Some(account) = &to.account else { return Verdict::Pass };
         let is_own = from.bare_str() == account.jid().as_str();
-        if is_own || !is_judged(transit.stanza.head.kind) || self.is_trusted(&from) {
+        if is_own || !is_judged(transit.stanza.head.kind) || self.is_trusted(from) {
             return Verdict::Pass;
         }
         let known = account.fact(self.known);
@@ -149,7 +151,7 @@ impl Strangers {
             return Verdict::Pass;
         }
         let now = transit.hub.clock().now();
-        let facts = self.facts((&account, &known), &from, transit.stanza, who);
+        let facts = self.facts((account, &known), from, transit.stanza, who);
         match judge(&facts, &self.bounds) {
             Ruling::Pass => Verdict::Pass,
             Ruling::Count => {

@@ -147,3 +147,30 @@ impl Admin {
         values
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use waxwing_kernel::clock::Clock;
+    use waxwing_kernel::metrics::Metrics;
+    use waxwing_store::{Db, Limits, Location};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_was_appointed_is_an_admin_after_a_restart() {
+        let db = Db::open(&Location::Memory, Limits::default()).await.unwrap();
+        db.migrate(&[&TABLE]).await.unwrap();
+        let of = |domain: &str| Statement::new(ADD).with(domain).with("romeo@localhost");
+        db.batch(vec![of("localhost")]).await.unwrap();
+        let metrics = Arc::new(Metrics::new("0", "test"));
+        let hub = Hub::new(db, Clock::simulated(1, 1), waxwing_kernel::Limits::default(), metrics);
+        let (here, there) = (Appointed::default(), Appointed::default());
+        load_soon(hub.clone(), BareJid::new("localhost").unwrap(), Arc::clone(&here));
+        load_soon(hub, BareJid::new("verona.example").unwrap(), Arc::clone(&there));
+        while here.read().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*here.read(), [BareJid::new("romeo@localhost").unwrap()]);
+        assert!(there.read().is_empty());
+    }
+}

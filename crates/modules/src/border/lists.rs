@@ -92,6 +92,8 @@ fn covers(listed: &Jid, peer: &Jid) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use waxwing_store::{Limits, Location};
+
     use super::*;
 
     fn jids(texts: &[&str]) -> Vec<Jid> {
@@ -101,6 +103,22 @@ mod tests {
     fn admits(refused: &[&str], allowed: &[&str], peer: &str) -> bool {
         let lists = Lists { refused: jids(refused), allowed: jids(allowed) };
         lists.admit(&Jid::new(peer).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_lists_are_the_same_after_a_restart() {
+        let db = Db::open(&Location::Memory, Limits::default()).await.unwrap();
+        db.migrate(&[&TABLE]).await.unwrap();
+        let domain = BareJid::new("localhost").unwrap();
+        for entries in [&["verona.example", "mantua.example"][..], &["padua.example"]] {
+            let batch = replacing(&domain, Which::Refused, &jids(entries));
+            db.batch(batch).await.unwrap();
+        }
+        let lists = Lists::load(&db, &domain).await.unwrap();
+        assert_eq!(lists.of(Which::Refused), jids(&["padua.example"]));
+        assert!(lists.of(Which::Allowed).is_empty());
+        let other = Lists::load(&db, &BareJid::new("verona.example").unwrap()).await.unwrap();
+        assert!(other.of(Which::Refused).is_empty());
     }
 
     #[test]
