@@ -117,9 +117,9 @@ impl Module for Api {
         on.command(|api| Command::new(&commands::LIST, api, Self::list));
         on.command(|api| Command::new(&commands::REVOKE, api, Self::revoke));
         on.event(&MESSAGES_COUNTED);
-        on.outbound(Stage::Check, |api, transit| api.count(transit, &api.sent)).after("blocking");
-        on.inbound(Stage::Check, |api, transit| api.count(transit, &api.received))
-            .after("blocking");
+        // Behind every module that may refuse one.
+        on.outbound(Stage::Record, |api, transit| api.count(transit, &api.sent));
+        on.inbound(Stage::Record, |api, transit| api.count(transit, &api.received));
         on.every(COUNT, Self::tell_counts);
     }
 }
