@@ -55,7 +55,7 @@ fn trials(scenario: &Scenario, engines: &[Engine]) -> Vec<Trial> {
             add(name, engine, in_memory, way);
         }
     }
-    let on_sockets_too = |way| !scenario.moves_time() && !(way == Way::Bosh && scenario.cuts());
+    let on_sockets_too = |way| !scenario.moves_time() && (way != Way::Bosh || !scenario.cuts());
     for (name, way) in ON_SOCKETS.into_iter().filter(|(_, way)| on_sockets_too(*way)) {
         add(name, &Engine::Sqlite, on_sockets, way);
     }
