@@ -105,6 +105,7 @@ async fn plain(hub: &Hub, jid: &BareJid, password: Password, peer: IpAddr) -> An
     };
     let is_foreign = match (site.keeps_passwords(), site.asks_others()) {
         (false, _) => true,
+        (true, _) if backend::is_token(&site, &password) => true,
         (true, false) => false,
         (true, true) => match known(hub, jid).await {
             Ok(found) => found.is_none_or(|(_, credentials)| credentials.is_empty()),

@@ -114,16 +114,15 @@ pub(crate) async fn password(
     (account, password): (&BareJid, Zeroizing<String>),
     peer: IpAddr,
 ) -> Result<(), AuthFailure> {
-    let (table, password) = (&site.router.0, Arc::new(password));
-    let mut failure = AuthFailure::NotAuthorized;
-    if table.bearer.as_ref().is_some_and(|bearer| bearer.is_password && is_token(&password)) {
-        match token(hub, site, Arc::clone(&password), peer).await {
-            Ok(owner) if owner == *account => return admit(hub, account).await,
-            Ok(_) | Err(AuthFailure::NotAuthorized | AuthFailure::OutOfScope) => {}
-            Err(other) => failure = other,
-        }
+    let password = Arc::new(password);
+    if is_token(site, &password) {
+        return match token(hub, site, password, peer).await? {
+            owner if owner == *account => admit(hub, account).await,
+            _ => Err(AuthFailure::NotAuthorized),
+        };
     }
-    for backend in &table.passwords {
+    let mut failure = AuthFailure::NotAuthorized;
+    for backend in &site.router.0.passwords {
         let room = auth::room(hub);
         let _permit = backend.gate.pass(Some(peer), room).await.map_err(|_| auth::crowded())?;
         let (hub_of, account_of) = (hub.clone(), account.clone());
@@ -172,10 +171,12 @@ async fn token(
     }
 }
 
-/// Three pieces of base64, of which the first is a JSON object (RFC 7515 §3.1): no password that a
-/// person would choose.
-fn is_token(password: &str) -> bool {
-    password.starts_with("eyJ") && password.split('.').count() == 3
+/// Whether this is judged as a token: where tokens may be passwords, three pieces of base64, of
+/// which the first is a JSON object (RFC 7515 §3.1). No person would choose such a password.
+pub(crate) fn is_token(site: &Site, password: &str) -> bool {
+    site.router.0.bearer.as_ref().is_some_and(|bearer| bearer.is_password)
+        && password.starts_with("eyJ")
+        && password.split('.').count() == 3
 }
 
 /// Lets somebody in who was vouched for: the account is made when there is none.

@@ -133,6 +133,38 @@ async def directory_gone(world):
                 assert await visitor.plain("juliet", PEOPLE["juliet"]) is None
 
 
+@scenario("LDAP: a directory that never answers keeps only those waiting who need it")
+async def directory_silent(world):
+    if not world.server.is_ours:
+        return
+    silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    settings = f"""
+[modules.ldap]
+enabled = true
+url = "ldap://127.0.0.1:{port}"
+start_tls = false
+dn = "uid={{user}},dc=example"
+connections = 1
+seconds = 2
+"""
+    async with silent, own_server(settings) as server:
+        server.add_account("juliet", "kept here")
+
+        async def waits():
+            async with Visitor(server) as romeo:
+                return await romeo.plain("romeo", "anything")
+
+        waiting = [asyncio.ensure_future(waits()) for _ in range(3)]
+        await asyncio.sleep(0.3)
+        begun = time.monotonic()
+        async with Visitor(server) as juliet:
+            assert await juliet.plain("juliet", "kept here") is None
+            assert time.monotonic() - begun < 1.5, "she does not wait for the directory"
+        told = await asyncio.gather(*waiting)
+        assert told == ["temporary-auth-failure"] * 3, told
+
+
 @scenario("LDAP: a message to somebody who never signed in is kept; to nobody it comes back")
 async def directory_lookup(world):
     if not world.server.is_ours:
