@@ -13,6 +13,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+/// A day in milliseconds, as the store counts time.
+pub const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
+
 /// Where time and randomness come from. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<Simulated>>);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use waxwing_jid::BareJid;
 use waxwing_kernel::admission::{Admission, Admitted};
-use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::clock::{DAY_MILLIS, stamp_of};
 use waxwing_kernel::command::Command;
 use waxwing_kernel::directory::Resource;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
@@ -24,7 +24,6 @@ const SASL2: &str = "urn:xmpp:sasl:2";
 
 /// The longest name of a software or a device that is kept, in characters.
 const NAME_CHARS: usize = 100;
-const DAY_MILLIS: i64 = 24 * 3_600_000;
 
 section! {
     /// The list of what has access to an account.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use waxwing_jid::BareJid;
-use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::clock::{DAY_MILLIS, stamp_of};
 use waxwing_kernel::command::{Command, CommandAbout, Deed, Grid, Order, Refusal, Said};
 use waxwing_kernel::events::EventAbout;
 use waxwing_kernel::module::{About, Module, StartError};
@@ -16,7 +16,6 @@ use waxwing_store::{Row, Statement, StoreError, Table};
 const SHOWN: u32 = 100;
 /// Of what was filled in, in characters.
 const VALUES: usize = 2000;
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 const KEEP: &str = "INSERT INTO audit (id, domain, at, who, words, filled, outcome) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -125,9 +124,7 @@ impl Audit {
     async fn list(self: Arc<Self>, order: Order<ListDeeds>) -> Result<Said, Refusal> {
         let before = order.form.before.map_or(i64::MAX, u64::cast_signed);
         let list = Statement::new(LIST).with(self.domain.as_str()).with(before).with(SHOWN + 1);
-        let mut rows = self.hub.db().query(list).await.map_err(failed)?;
-        let has_more = rows.len() > SHOWN as usize;
-        rows.truncate(SHOWN as usize);
+        let rows = self.hub.db().query(list).await.map_err(failed)?;
         let mut grid = Grid::new(&[
             ("number", "Number"),
             ("at", "Time"),
@@ -139,12 +136,7 @@ impl Audit {
         for row in &rows {
             grid.row(cells(row).map_err(failed)?);
         }
-        let note = match grid.rows.last() {
-            Some(last) if has_more => format!("There are more; ask for those before {}.", last[0]),
-            Some(_) => String::new(),
-            None => "There is nothing.".to_owned(),
-        };
-        Ok(Said::note(note).table(grid))
+        Ok(Said::page(grid, SHOWN as usize, "There is nothing."))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use waxwing_kernel::admission::{Admission, Admitted, TokenAsk};
-use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::clock::{DAY_MILLIS, stamp_of};
 use waxwing_kernel::directory::ClientId;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::routes::Routes;
@@ -21,7 +21,6 @@ const NS: &str = "urn:xmpp:fast:0";
 /// Bytes of chance in the seed of a token.
 const SEED_BYTES: usize = 16;
 const HOUR_MILLIS: i64 = 3_600_000;
-const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
 
 section! {
     /// Tokens that clients sign in with instead of a password.

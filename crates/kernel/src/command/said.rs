@@ -69,6 +69,19 @@ impl Said {
         Self { note: note.into(), ..Self::default() }
     }
 
+    /// Answers with a page of what is kept, the newest first. There may be one row more than `most`,
+    /// which only tells that there are more; they are asked for by the first column of the last.
+    pub fn page(mut table: Grid, most: usize, nothing: &str) -> Self {
+        let has_more = table.rows.len() > most;
+        table.rows.truncate(most);
+        let note = match table.rows.last() {
+            Some(last) if has_more => format!("There are more; ask for those before {}.", last[0]),
+            Some(_) => String::new(),
+            None => nothing.to_owned(),
+        };
+        Self::note(note).table(table)
+    }
+
     /// Says what the answer is about, as XEP-0068 registers it.
     pub fn about(mut self, form: &'static str) -> Self {
         self.form = Some(form);
@@ -166,4 +179,23 @@ fn line(out: &mut String, text: &str) {
 
 fn printable(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_page_tells_how_to_go_on() {
+        let page = |count: usize| {
+            let mut grid = Grid::new(&[("number", "Number")]);
+            (0..count).rev().for_each(|number| grid.row([number.to_string()]));
+            Said::page(grid, 2, "There is none.")
+        };
+        let full = page(3);
+        assert_eq!(full.note, "There are more; ask for those before 1.");
+        assert_eq!(full.table.map(|table| table.rows.len()), Some(2));
+        assert_eq!(page(2).note, "");
+        assert_eq!(page(0).note, "There is none.");
+    }
 }

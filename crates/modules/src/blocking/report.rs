@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use waxwing_jid::{BareJid, Jid};
-use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::clock::{DAY_MILLIS, stamp_of};
 use waxwing_kernel::command::{CommandAbout, Grid, Order, Refusal, Said};
 use waxwing_kernel::events::EventAbout;
 use waxwing_kernel::stage::{Effects, Party};
@@ -38,8 +38,6 @@ pub(super) static REPORT_FILED: EventAbout = EventAbout {
         ("reason", "Why, such as `spam`."),
     ],
 };
-
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 pub(super) const TABLE: Table = Table {
     name: "report",
@@ -234,9 +232,7 @@ impl Blocking {
     ) -> Result<Said, Refusal> {
         let before = order.form.before.map_or(i64::MAX, u64::cast_signed);
         let list = Statement::new(LIST).with(self.domain.as_str()).with(before).with(SHOWN + 1);
-        let mut rows = self.hub.db().query(list).await.map_err(failed)?;
-        let has_more = rows.len() > SHOWN as usize;
-        rows.truncate(SHOWN as usize);
+        let rows = self.hub.db().query(list).await.map_err(failed)?;
         let mut grid = Grid::new(&[
             ("number", "Number"),
             ("at", "Time"),
@@ -253,12 +249,7 @@ impl Blocking {
             let texts: Result<Vec<String>, StoreError> = (2..7).map(text).collect();
             grid.row([number, at].into_iter().chain(texts.map_err(failed)?));
         }
-        let note = match grid.rows.last() {
-            Some(last) if has_more => format!("There are more; ask for those before {}.", last[0]),
-            Some(_) => String::new(),
-            None => "There is none.".to_owned(),
-        };
-        Ok(Said::note(note).table(grid))
+        Ok(Said::page(grid, SHOWN as usize, "There is none."))
     }
 
     pub(super) async fn remove_report(

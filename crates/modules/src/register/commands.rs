@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use waxwing_jid::{BareJid, prepare_local};
-use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::clock::{DAY_MILLIS, stamp_of};
 use waxwing_kernel::command::{Caller, CommandAbout, Grid, Order, Refusal, Said};
 use waxwing_kernel::form;
 use waxwing_kernel::http::percent_encoded;
@@ -16,7 +16,6 @@ use super::{Inviters, Register, lookalike};
 const SHOWN: u32 = 200;
 /// XEP-0401, "Field Standardization".
 const FORM: &str = "urn:xmpp:invite#invitation";
-const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 form! {
     /// Invite somebody to be your contact. They can make an account here if you may invite for
