@@ -24,7 +24,8 @@ pub struct Limits {
     pub headers_max: usize,
     /// Bytes of request line and headers, at least 8192. Default 16 384.
     pub header_bytes_max: usize,
-    /// Requests and WebSockets that are open at a time on one HTTP/2 connection. Default 64.
+    /// Requests and WebSockets that are open at a time on one HTTP/2 connection. Default 32:
+    /// each may cost some kilobytes while its client takes no answer.
     pub streams_max: u32,
     /// Bytes that an HTTP/2 client may send on one stream before somebody reads them, and that are
     /// kept for it on one before it does. Default 131 072.
@@ -82,7 +83,7 @@ impl Default for Limits {
             header_seconds: 15,
             headers_max: 64,
             header_bytes_max: 16_384,
-            streams_max: 64,
+            streams_max: 32,
             stream_window_bytes: 131_072,
             connection_window_bytes: 262_144,
             stream_ping_seconds: 60,

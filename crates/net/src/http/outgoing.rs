@@ -161,6 +161,11 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
+    /// Something is on its way from now on, to the end.
+    pub(super) fn begin(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Resolves when something is on its way and the client took nothing of it for `patience`, and
     /// up to twice as long.
     pub(super) async fn stops(&self, patience: Duration) {

@@ -99,6 +99,8 @@ impl Visit {
     async fn answer(self: Arc<Self>, request: HyperRequest) -> HyperReply {
         let site = self.net.site();
         let mut answer = self.find_answer(&site, request).await;
+        // On a stream, an answer that nobody takes would wait for as long as the connection lives.
+        let _ = streams::PULSE.try_with(|pulse| pulse.begin());
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             for (name, value) in SECURITY_HEADERS {
                 answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));

@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::socket::Socket;
 
 tokio::task_local! {
-    /// Beats while the file of this stream goes out.
+    /// Beats while the answer of this stream goes out.
     pub(super) static PULSE: Arc<Pulse>;
 }
 
@@ -123,7 +123,7 @@ where
             // The stream is reset, and the others go on.
             tokio::select! {
                 _ = stream => {}
-                () = beating.stops(patience) => tracing::debug!("a download is not taken"),
+                () = beating.stops(patience) => tracing::debug!("an answer is not taken"),
             }
         }));
     }

@@ -34,7 +34,10 @@ async fn start(limits: Limits) -> (Server, Client) {
         Box::pin(async { HttpReply { content, ..HttpReply::status(StatusCode::OK) } })
     });
     let site = Site {
-        routes: vec![Route::get("/hello", |_| async { Reply::text(StatusCode::OK, "hello") })],
+        routes: vec![
+            Route::get("/hello", |_| async { Reply::text(StatusCode::OK, "hello") }),
+            Route::get("/long", |_| async { Reply::text(StatusCode::OK, vec![b'x'; 4 << 20]) }),
+        ],
         folders: vec![Folder { path: "/files/".to_owned(), route }],
         websocket_paths: vec![WEBSOCKET_PATH.to_owned()],
         ..Site::default()
@@ -99,6 +102,23 @@ async fn a_stream_is_a_websocket_and_counts_as_a_connection() {
     assert_eq!(rest, b"");
     let hello = client.send_request(get("/hello")).await.unwrap();
     assert_eq!(hello.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_answer_that_has_no_room_ends_with_its_stream() {
+    let (_server, mut client) = start(Limits { body_seconds: 1, ..Limits::default() }).await;
+    // Two of these answers fill the client's window, which it does not open again.
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(client.send_request(get("/long")).await.unwrap().into_body());
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut count = 0;
+    for body in answers {
+        count += usize::from(soon(body.collect()).await.is_err());
+    }
+    assert!(count > 0, "all of them waited");
+    assert_eq!(client.send_request(get("/hello")).await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
