@@ -76,14 +76,14 @@ class Storage:
     def unfinished(self):
         return self.bucket.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
 
-    def settings(self, secret=None):
+    def settings(self, keys=None):
+        keys = keys or f'access_key = "{self.access}"\nsecret_key = "{self.secret}"'
         return f"""
 [modules.upload.s3]
 endpoint = "{self.url}"
 bucket = "{BUCKET}"
 prefix = "of/waxwing"
-access_key = "{self.access}"
-secret_key = "{secret or self.secret}"
+{keys}
 """
 
     def stop(self):
@@ -166,6 +166,28 @@ async def frugal(world):
         assert grown < 32 * MIB, f"{grown} bytes more"
 
 
+@scenario("slixmpp: the keys to object storage from a file, and from the environment")
+async def keys(world):
+    if not world.server.is_ours:
+        return
+    async with storage() as s3:
+        file = world.server.folder / "s3.keys"
+        file.write_text(f"{s3.access}\n{s3.secret}\n")
+        async with elsewhere(world, s3.settings(f'credentials = "{file}"')) as other:
+            _, files = await uploader(other)
+            assert (await fetch(await send(files, PICTURE)))[2] == PICTURE
+        ours = {"AWS_ACCESS_KEY_ID": s3.access, "AWS_SECRET_ACCESS_KEY": s3.secret}
+        before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
+        try:
+            async with elsewhere(world, s3.settings("# in the environment")) as other:
+                _, files = await uploader(other)
+                assert (await fetch(await send(files, PICTURE)))[2] == PICTURE
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
 @scenario("slixmpp: an upload to object storage that breaks off leaves nothing")
 async def broken(world):
     if not world.server.is_ours:
@@ -197,7 +219,8 @@ async def gone(world):
     if not world.server.is_ours:
         return
     async with storage() as s3:
-        async with elsewhere(world, s3.settings(secret="wrong")) as other:
+        wrong = f'access_key = "{s3.access}"\nsecret_key = "wrong"'
+        async with elsewhere(world, s3.settings(wrong)) as other:
             _, files = await uploader(other)
             answer = await files.request_slot(f"upload.{DOMAIN}", "a", 1, "text/plain")
             put = answer["http_upload_slot"]["put"]["url"]
