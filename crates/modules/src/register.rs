@@ -155,8 +155,10 @@ impl Module for Register {
 
 impl Register {
     fn invitations(on: &mut Routes<'_, Self>) {
-        on.early().set(Self::show_token);
-        on.early_feature(TOKEN_FEATURE);
+        if on.module().keeps_passwords {
+            on.early().set(Self::show_token);
+            on.early_feature(TOKEN_FEATURE);
+        }
         on.signal(Signal::Asked, Self::meet);
         on.http(Self::page);
     }

@@ -7,6 +7,7 @@ mod audit;
 mod commands;
 mod declared;
 mod discovery;
+mod elsewhere;
 mod export;
 mod invites;
 mod reports;
