@@ -105,15 +105,16 @@ impl Module for Strangers {
 }
 
 impl Strangers {
-    /// Whoever a person approaches is no stranger from then on: not who gets a message, for good,
-    /// nor who gets a question or presence, such as a room that is entered, for a while.
+    /// Whoever a person approaches is no stranger from then on: not who gets words, for good, nor
+    /// a room that is entered or a service that is used, for a while. What clients send by
+    /// themselves – receipts, keys, questions about what another client can do – is no approach.
     fn note(&self, transit: &mut Transit<'_>) -> Verdict {
         let (from, to, kind) = (transit.from, &transit.to.jid, transit.stanza.head.kind);
         let Some(account) = &from.account else { return Verdict::Pass };
         let peer = to.bare_str();
         let is_approach = match kind {
-            Kind::Message(kind) => kind != MessageType::Error,
-            Kind::Iq(kind) => matches!(kind, IqType::Get | IqType::Set),
+            Kind::Message(kind) => kind != MessageType::Error && has_content(transit.stanza),
+            Kind::Iq(kind) => kind == IqType::Set && to.local().is_none(),
             Kind::Presence(kind) => kind == PresenceType::Available,
         };
         if !is_approach || peer == account.jid().as_str() || self.is_trusted(to) {
@@ -229,19 +230,25 @@ fn is_judged(kind: Kind) -> bool {
     }
 }
 
-/// Namespaces of what says nothing: who types, who has read.
-const WORDLESS: [&str; 5] = [
+/// Namespaces of what says nothing: who types, who has read, how it is encrypted.
+const WORDLESS: [&str; 6] = [
     "http://jabber.org/protocol/chatstates",
     "urn:xmpp:hints",
     "urn:xmpp:receipts",
     "urn:xmpp:chat-markers:0",
     "urn:xmpp:sid:0",
+    "urn:xmpp:eme:0",
 ];
+
+/// Namespaces of OMEMO (XEP-0384): clients exchange keys without being told to.
+const OMEMO: [&str; 3] = ["eu.siacs.conversations.axolotl", "urn:xmpp:omemo:1", "urn:xmpp:omemo:2"];
 
 fn has_content(stanza: &Stanza) -> bool {
     stanza.body.children().any(|child| {
-        let is_thread = child.is("thread", CLIENT);
-        !is_thread && !WORDLESS.contains(&child.namespace())
+        let ns = child.namespace();
+        let has_payload = || child.children().any(|inner| inner.name() == "payload");
+        let is_key = OMEMO.contains(&ns) && !has_payload();
+        !is_key && !child.is("thread", CLIENT) && !WORDLESS.contains(&ns)
     })
 }
 
@@ -331,6 +338,11 @@ mod tests {
         let read = "<received xmlns='urn:xmpp:receipts' id='a'/>";
         assert!(!has_content(&message(&format!("{typing}{read}<thread>t</thread>"))));
         assert!(has_content(&message(&format!("{typing}<body>Ay me!</body>"))));
-        assert!(has_content(&message("<encrypted xmlns='urn:xmpp:omemo:2'/>")));
+        let encrypted = |inner: &str| {
+            let how = "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:omemo:2'/>";
+            message(&format!("<encrypted xmlns='urn:xmpp:omemo:2'>{inner}</encrypted>{how}"))
+        };
+        assert!(has_content(&encrypted("<header sid='1'/><payload>b3g=</payload>")));
+        assert!(!has_content(&encrypted("<header sid='1'/>")));
     }
 }

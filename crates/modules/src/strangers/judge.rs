@@ -8,7 +8,7 @@ choice! {
     pub enum Who {
         /// Everybody; strangers within limits.
         Everybody = "everybody",
-        /// Contacts, people written to before, and everybody on this server.
+        /// Contacts, people written to before, and everybody of the same domain.
         Server = "server",
         /// Contacts and people written to before.
         Contacts = "contacts",

@@ -34,7 +34,7 @@ impl Strangers {
         tracing::info!(by = ?order.caller, %jid, who = who.word(), "who may write was said");
         let whom = match who {
             Who::Everybody => "everybody; strangers within limits",
-            Who::Server => "contacts, people written to before, and everybody on this server",
+            Who::Server => "contacts, people written to before, and everybody of the same domain",
             Who::Contacts => "contacts and people written to before",
         };
         Ok(Said::note(format!("{jid} hears from {whom}.")))
