@@ -9,6 +9,7 @@ use waxwing_kernel::command::CommandAbout;
 use waxwing_kernel::config::Config;
 use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::{Hub, Site, Sites};
+use waxwing_net::Fetcher;
 use waxwing_store::{Db, Location};
 
 use crate::cli::Setup;
@@ -89,6 +90,8 @@ async fn open(config: &Config, location: &Location) -> Result<(Hub, Vec<Arc<Site
     let hub = Hub::new(db, Clock::system(), wiring::limits(&config.limits), metrics);
     hub.restore().await.map_err(|error| error.to_string())?;
     hub.keep_files_in(config.server.data.clone());
+    // Files may be in object storage.
+    hub.fetch_with(Arc::new(Fetcher::new(&wiring::net_limits(config))));
     // The secret makes up salts for streams, of which there are none.
     let sites = wiring::sites(&hub, config, [0; 32]).map_err(|error| error.to_string())?;
     hub.serve(Sites::new(sites.clone()));

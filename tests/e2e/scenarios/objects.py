@@ -255,6 +255,12 @@ async def stock(world):
         assert "gone" in said, said
         assert (await fetch(url))[0] == 404 and s3.names() == []
         assert "there is no file" in await tell(other.server, "upload", "remove", token)
+        # An account takes its files along, also while no server runs.
+        await send(files, PICTURE)
+        assert len(s3.names()) == 1
+        await other.server.stop()
+        await asyncio.to_thread(other.server.remove_account, "romeo0")
+        assert s3.names() == []
 
 
 @scenario("files that the database does not know are found in the folder, and removed when told so")
