@@ -122,8 +122,8 @@ async fn bursts(db: &Db, first: i64) {
         commit.await.unwrap();
     }
     let burst = BURST as f64 / start.elapsed().as_secs_f64();
-    println!("durable one by one: {single:.0} a second; {BURST} at once: {burst:.0} a second, ");
-    println!("{:.1} times as many", burst / single);
+    let times = burst / single;
+    println!("durable a second: {single:.0} one by one, {burst:.0} of {BURST} at once: {times:.1} times");
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {
