@@ -123,7 +123,9 @@ async fn bursts(db: &Db, first: i64) {
     }
     let burst = BURST as f64 / start.elapsed().as_secs_f64();
     let times = burst / single;
-    println!("durable a second: {single:.0} one by one, {burst:.0} of {BURST} at once: {times:.1} times");
+    println!(
+        "durable a second: {single:.0} one by one, {burst:.0} of {BURST} at once: {times:.1} times"
+    );
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {
