@@ -125,7 +125,7 @@ def resident_bytes(server):
         return int(status.read().split("VmRSS:")[1].split()[0]) * 1024
 
 
-@scenario("slixmpp: files in object storage: whole, in parts, after a kill, gone with their account")
+@scenario("slixmpp: files in object storage: whole, in parts, after a kill, gone with an account")
 async def kept(world):
     if not world.server.is_ours:
         return

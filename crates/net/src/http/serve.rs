@@ -52,7 +52,7 @@ pub(super) struct Visit {
 }
 
 /// Serves requests until the connection ends or `stop` changes; what is under way is finished,
-/// unless the client takes nothing of it. The second version of HTTP is spoken if that was agreed on.
+/// unless the client takes nothing of it. HTTP/2 is spoken if that was agreed on.
 pub(crate) async fn serve(
     net: Arc<Net>,
     socket: Socket,

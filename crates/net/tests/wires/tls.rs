@@ -45,7 +45,8 @@ fn leaf(path: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(path).unwrap()
 }
 
-pub(crate) const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+pub(crate) const BOTH: &[&SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// A client's configuration that trusts `root` and offers `alpn`.
 pub(crate) fn client(
@@ -65,7 +66,11 @@ pub(crate) fn client(
     config
 }
 
-pub(crate) async fn connect(config: ClientConfig, name: &str, stream: TcpStream) -> TlsStream<TcpStream> {
+pub(crate) async fn connect(
+    config: ClientConfig,
+    name: &str,
+    stream: TcpStream,
+) -> TlsStream<TcpStream> {
     let name = ServerName::try_from(name.to_owned()).unwrap();
     soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
 }
