@@ -41,6 +41,9 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
             Answer::External(external(hub, account, &certificate, verified).await)
         }
         Question::Tokens { account, agent, binding } => {
+            if Box::pin(backend::is_gone(hub, &account)).await {
+                return Answer::Tokens(Vec::new());
+            }
             match admission::tokens(hub, &account, &agent, binding).await {
                 Ok(keys) => Answer::Tokens(keys),
                 Err(error) => Answer::Verdict(Err(temporary(&error))),

@@ -198,6 +198,33 @@ async fn admit(hub: &Hub, account: &BareJid) -> Result<(), AuthFailure> {
     }
 }
 
+/// Whether all those who know accounts of its domain say that there is no such account any more:
+/// then its tokens (XEP-0484) end too. What cannot be told counts as no, and so does an account
+/// that is known by its tokens of a provider, or has a password here.
+pub(crate) async fn is_gone(hub: &Hub, account: &BareJid) -> bool {
+    let Some(site) = hub.site(account.domain()) else { return false };
+    let table = &site.router.0;
+    let (lookups, passwords) = (&table.lookups, &table.passwords);
+    let can_tell = table.bearer.is_none() && lookups.backends.len() == passwords.len();
+    if lookups.backends.is_empty() || !can_tell {
+        return false;
+    }
+    if site.keeps_passwords() {
+        let credentials = Accounts::new(hub.db().clone()).credentials(account.as_str()).await;
+        if !credentials.is_ok_and(|known| known.is_empty()) {
+            return false;
+        }
+    }
+    let Ok(_permit) = lookups.gate.pass(None, LOOKUPS_WAITING).await else { return false };
+    for (_, run) in &lookups.backends {
+        match run(LookUp { hub: hub.clone(), account: account.clone() }).await {
+            Ok(false) => {}
+            Ok(true) | Err(_) => return false,
+        }
+    }
+    true
+}
+
 /// An account without credentials.
 async fn make(hub: &Hub, account: &BareJid) -> Result<(), StoreError> {
     let now = hub.clock().wall_millis().cast_signed();

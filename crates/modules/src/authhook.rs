@@ -32,7 +32,8 @@ section! {
         pub seconds: u32 = 5 in 1..=30,
         /// Questions under way at a time; more wait.
         pub concurrent: u32 = 8 in 1..=16,
-        /// Whether it is also asked about people who never signed in, when somebody writes to them.
+        /// Whether it is also asked about people who never signed in, when somebody writes to them,
+        /// and about those who sign in with a token of this server.
         pub lookup: bool = false,
     }
 }

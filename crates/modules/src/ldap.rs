@@ -45,8 +45,9 @@ section! {
         pub connections: u32 = 8 in 1..=64,
         /// How long a sign-in may take there (seconds).
         pub seconds: u32 = 5 in 1..=30,
-        /// Whether people who never signed in are searched for when somebody writes to them. Needs
-        /// `base`.
+        /// Whether people who never signed in are searched for when somebody writes to them, and
+        /// those who sign in with a token of this server, which is refused to who is there no more.
+        /// Needs `base`.
         pub lookup: bool = false,
     }
 }

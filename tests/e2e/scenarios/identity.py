@@ -365,6 +365,28 @@ async def hook_broken(world):
             await romeo.hear("Still here")
 
 
+@scenario("HTTP hook: the token (XEP-0484) of somebody who is there no more is refused")
+async def hook_forgets(world):
+    if not world.server.is_ours:
+        return
+    with hook() as place:
+        async with own_server(place.settings(), ELSEWHERE) as server:
+            message = f"\0romeo\0{PEOPLE['romeo']}".encode()
+            wish = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"
+            async with Visitor(server) as romeo:
+                success = await romeo.sasl2("PLAIN", message, wish)
+                proof = token_proof("romeo", success.find(FAST + "token").get("token"))
+            fast = "<fast xmlns='urn:xmpp:fast:0'/>"
+            # A program that is out of order takes nothing from anybody.
+            for answer, expected in (
+                (None, "success"), ((500, {}), "success"), ((200, {"ok": False}), "failure"),
+            ):
+                place.answer = answer
+                async with Visitor(server) as romeo:
+                    told = await romeo.sasl2("HT-SHA-256-NONE", proof, fast)
+                    assert told.tag == SASL2 + expected, (answer, told.tag)
+
+
 @scenario("Accounts known elsewhere: no password is set here and no account removed in-band")
 async def in_band(world):
     if not world.server.is_ours:
