@@ -62,6 +62,7 @@ mod tests {
         metrics.session_bound("tls");
         metrics.stream_error("conflict");
         metrics.auth_failed("not-authorized");
+        metrics.withheld("links");
         let manual = include_str!("../../../docs/operating.md");
         let text = metrics.to_text(&Process::default());
         let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
