@@ -41,7 +41,7 @@ impl Site {
             forms: router.server_forms().collect(),
             ..Info::default()
         };
-        info.with(features.copied()).sorted()
+        self.nested.on_server(info.with(features.copied())).sorted()
     }
 
     /// What belongs to the server: the services with addresses of their own, and components.
@@ -67,7 +67,8 @@ impl Site {
     pub fn account_info(&self) -> Info {
         let features = self.router.abouts().iter().flat_map(|about| about.account_features);
         let identities = vec![Identity::new("account", "registered", None)];
-        Info { identities, ..Info::default() }.with(features.copied()).sorted()
+        let own = Info { identities, ..Info::default() }.with(features.copied());
+        self.nested.on_account(own).sorted()
     }
 }
 

@@ -32,6 +32,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod module;
 mod names;
+mod nesting;
 mod notes;
 pub mod outgoing;
 mod outside;

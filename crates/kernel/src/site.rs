@@ -13,6 +13,7 @@ use crate::config::{Host as HostSettings, Section};
 use crate::directory::Flag;
 use crate::hub::Hub;
 use crate::module::{Mount, StartError};
+use crate::nesting::Nested;
 use crate::request::Scope;
 use crate::roster::Roster;
 use crate::router::{Router, Table};
@@ -34,6 +35,8 @@ pub struct Site {
     /// Up for sessions that asked for the roster (RFC 6121 §2.1.6: "interested resource").
     pub interested: Flag,
     keeps_passwords: bool,
+    /// What components answer in its place.
+    pub(crate) nested: Nested,
     session_slots: usize,
     host: OnceLock<Arc<Host>>,
     pub(crate) web: OnceLock<String>,
@@ -80,6 +83,7 @@ impl Site {
             roster,
             interested,
             keeps_passwords: settings.config.internal_passwords,
+            nested: Nested::default(),
             session_slots,
             host,
             web,

@@ -1,14 +1,14 @@
 #![cfg_attr(not(doctest), doc = include_str!("component.md"))]
 
+mod delegation;
 mod privilege;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use waxwing_kernel::account::Slot;
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::command::{Command, CommandAbout, Grid, Order, Refusal, Said};
+use waxwing_kernel::component::Greeting;
 use waxwing_kernel::config::NoConfig;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::Signal;
@@ -28,8 +28,6 @@ static LIST: CommandAbout =
 pub struct Component {
     hub: Hub,
     roster: Slot<Roster>,
-    /// Domains of components that were told what they may do.
-    told: Mutex<HashSet<String>>,
     seen: privilege::Seen,
 }
 
@@ -38,8 +36,12 @@ impl Module for Component {
         name: "component",
         summary: "Connects gateways and other services in programs of their own.",
         is_on: true,
-        xeps: &[Xep(114, "1.6"), Xep(356, "0.4.1")],
-        server_features: &[],
+        xeps: &[
+            Xep(114, "1.6").lacks("connections that the server makes (jabber:component:connect)"),
+            Xep(355, "0.5").lacks("delegation by people themselves (client mode)"),
+            Xep(356, "0.4.1"),
+        ],
+        server_features: &[delegation::NS],
         account_features: &[],
         manual: include_str!("component.md"),
     };
@@ -47,21 +49,27 @@ impl Module for Component {
 
     fn start(site: &mut SiteBuilder<'_>, _: NoConfig) -> Result<Self, StartError> {
         let (hub, roster) = (site.hub(), site.roster());
-        Ok(Self { hub, roster, told: Mutex::default(), seen: privilege::Seen::default() })
+        Ok(Self { hub, roster, seen: privilege::Seen::default() })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
-        on.attached(Self::advertise);
+        on.attached(Self::greet);
         on.signal(Signal::Appeared, Self::tell_presence);
         on.signal(Signal::Unavailable, Self::tell_presence);
         on.inbound(Stage::Check, Self::watch).after("blocking");
         on.letter("privilege", privilege::NS, Self::send);
         on.intercept(Self::take_question);
+        on.intercept(Self::delegate);
         on.command(|component| Command::new(&LIST, component, Self::list));
     }
 }
 
 impl Component {
+    async fn greet(self: Arc<Self>, greeting: Greeting) {
+        Arc::clone(&self).advertise(&greeting).await;
+        self.hand_over(greeting).await;
+    }
+
     async fn list(self: Arc<Self>, _: Order<ListComponents>) -> Result<Said, Refusal> {
         let mut grid = Grid::new(&[
             ("domain", "Domain"),

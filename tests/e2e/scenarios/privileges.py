@@ -1,6 +1,7 @@
 """Components that act for people (XEP-0356): slixmpp's plugin, granted and not granted."""
 
 import contextlib
+import signal
 
 from slixmpp.exceptions import IqError
 
@@ -45,6 +46,7 @@ async def gate(top):
         try:
             await component.attach(server)
             await component.wait("privileges")
+            component.granted_by = server
             yield component, signed_in
         finally:
             await component.leave()
@@ -117,3 +119,29 @@ async def refused(world):
         error = await component.wait("message error")
         assert condition(error) == "forbidden", error
         await romeo.stays_silent("message")
+
+
+@scenario("slixmpp component with privileges: hears at a reload that it has less", seconds=40)
+async def reloaded(world):
+    if not world.server.is_ours:
+        return
+    async with gate(GRANTED) as (component, signed_in):
+        romeo = await signed_in("romeo")
+        assert component["xep_0356"].granted_privileges[DOMAIN].roster == "both"
+        server = component.granted_by
+        text = server.config.read_text()
+        server.config.write_text(text.replace('roster = "both"', 'roster = "none"'))
+        server.process.send_signal(signal.SIGHUP)
+        await component.wait("privileges")
+        assert component["xep_0356"].granted_privileges[DOMAIN].roster == "none"
+        assert component["xep_0356"].granted_privileges[DOMAIN].message == "outgoing"
+        try:
+            answer = await component["xep_0356"]._make_get_roster(romeo.boundjid.bare).send()
+            raise AssertionError(f"not refused: {answer}")
+        except IqError as error:
+            assert condition(error.iq) == "forbidden", error
+        server.config.write_text(text.replace(GRANTED, ""))
+        server.process.send_signal(signal.SIGHUP)
+        # The port is there for another component, so the last of these may go.
+        error = await component.wait("stream error")
+        assert error["condition"] == "host-gone", error

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use waxwing_stanza::Stanza;
 use waxwing_stream::{Closure, Event, Stream, StreamError, Tag};
 
-use crate::component::{Component, Link};
+use crate::component::{Component, Link, Occasion};
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mail, Mailbox};
 use crate::metrics::Attached;
@@ -58,7 +58,7 @@ impl Attachment {
         let mut alarm = Alarm::default();
         let _connected = self.hub.metrics().connected(wire.transport().name());
         wire.trust(self.hub.limits().stream.after_auth.element_bytes);
-        Box::pin(self.hub.greet(&self.component)).await;
+        Box::pin(self.hub.greet(&self.component, Occasion::Connected)).await;
         let closure = loop {
             if let Some(closure) = self.work(&mut stream).await {
                 break closure;

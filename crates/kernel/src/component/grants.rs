@@ -9,7 +9,9 @@ use waxwing_xml::Child;
 use crate::account::Account;
 use crate::component::Component;
 use crate::config::DomainName;
-use crate::config::sections::{Access, ComponentConfig, IqAccess, MessageAccess, PresenceAccess};
+use crate::config::sections::{
+    Access, ComponentConfig, Delegation, IqAccess, MessageAccess, PresenceAccess,
+};
 use crate::hub::Hub;
 use crate::request::{Answer, Scope};
 use crate::roster;
@@ -31,6 +33,8 @@ pub struct Grants {
     pub presence: PresenceAccess,
     /// What it may ask in the name of others.
     pub iqs: Vec<IqAccess>,
+    /// What it answers in the place of others (XEP-0355).
+    pub delegations: Vec<Delegation>,
 }
 
 impl Grants {
@@ -44,10 +48,11 @@ impl Grants {
             message: config.message,
             presence: config.presence,
             iqs: config.iq.clone(),
+            delegations: config.delegate.clone(),
         }
     }
 
-    /// Whether anything is granted at all.
+    /// Whether it may do anything in the name of others (XEP-0356).
     pub fn is_any(&self) -> bool {
         self.roster != Access::None
             || self.message != MessageAccess::None
@@ -71,8 +76,30 @@ pub struct Letter {
 pub(crate) type LetterRoute =
     Box<dyn Fn(Letter) -> Answer<'static, Result<(), StanzaError>> + Send + Sync>;
 
-pub(crate) type AttachedRoute =
-    Box<dyn Fn(Hub, Arc<Site>, Arc<Component>) -> Answer<'static, ()> + Send + Sync>;
+/// Why a component is told what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// It has connected.
+    Connected,
+    /// What it may do has changed.
+    Changed,
+    /// The site is another one since a reload, and knows nothing of it.
+    Reloaded,
+}
+
+/// A component that is told what it may do.
+pub struct Greeting {
+    /// The server.
+    pub hub: Hub,
+    /// The virtual host that tells it.
+    pub site: Arc<Site>,
+    /// Who is told.
+    pub component: Arc<Component>,
+    /// Why.
+    pub occasion: Occasion,
+}
+
+pub(crate) type AttachedRoute = Box<dyn Fn(Greeting) -> Answer<'static, ()> + Send + Sync>;
 
 /// A request before the handler of its element is asked.
 pub struct Intercepted<'a> {
@@ -99,13 +126,32 @@ pub type Later = Answer<'static, Result<Option<String>, StanzaError>>;
 
 pub(crate) type InterceptRoute = Box<dyn Fn(&Intercepted<'_>) -> Option<Later> + Send + Sync>;
 
+impl Component {
+    /// Whether it answers questions with this element.
+    pub fn answers(&self, child: Child<'_>) -> bool {
+        self.grants.delegations.iter().any(|it| {
+            it.namespace == child.namespace()
+                && it.attributes.iter().all(|name| child.attribute(name).is_some())
+        })
+    }
+
+    /// Whether this very namespace is delegated to it.
+    pub fn is_delegated(&self, namespace: &str) -> bool {
+        self.grants.delegations.iter().any(|it| it.namespace == namespace)
+    }
+}
+
 impl Hub {
-    /// Lets the modules tell a component what it may do: it has connected, or that has changed.
-    pub(crate) async fn greet(&self, component: &Arc<Component>) {
+    /// Lets the modules tell a component what it may do.
+    pub(crate) async fn greet(&self, component: &Arc<Component>, occasion: Occasion) {
         let sites: Vec<_> = self.sites().iter().cloned().collect();
-        for site in sites {
+        // After a change also those may have something to say that have granted nothing any more.
+        let is_concerned =
+            |site: &Arc<Site>| occasion == Occasion::Changed || component.manages(site.domain());
+        for site in sites.into_iter().filter(is_concerned) {
             for (_, run) in &site.router.0.attached {
-                run(self.clone(), Arc::clone(&site), Arc::clone(component)).await;
+                let (hub, site) = (self.clone(), Arc::clone(&site));
+                run(Greeting { hub, site, component: Arc::clone(component), occasion }).await;
             }
         }
     }

@@ -24,7 +24,7 @@ use crate::mailbox::{Mail, Mailbox};
 
 pub(crate) use attachment::Attachment;
 pub(crate) use grants::{AttachedRoute, InterceptRoute, LetterRoute};
-pub use grants::{Grants, Intercepted, Later, Letter};
+pub use grants::{Grants, Greeting, Intercepted, Later, Letter, Occasion};
 
 /// A component as the operator declared it.
 pub struct Component {
@@ -121,6 +121,16 @@ impl Components {
         known.get(domain).map(|entry| (Arc::clone(&entry.component), entry.link.clone()))
     }
 
+    /// The first that is `wanted`, and its connection if it has one.
+    pub fn find_by(
+        &self,
+        wanted: impl Fn(&Component) -> bool,
+    ) -> Option<(Arc<Component>, Option<Link>)> {
+        let known = self.0.read();
+        let entry = known.values().find(|entry| wanted(&entry.component))?;
+        Some((Arc::clone(&entry.component), entry.link.clone()))
+    }
+
     /// All of them, by domain.
     pub fn list(&self) -> Vec<(Arc<Component>, Option<Link>)> {
         let known = self.0.read();
@@ -179,32 +189,33 @@ impl Components {
     }
 
     /// Replaces the declarations. Connections go on, but for those of components that are served no
-    /// more. Gives the connected ones that may do other things now.
-    fn declare(&self, components: Vec<Component>) -> Vec<Arc<Component>> {
-        let (mut known, mut changed) = (self.0.write(), Vec::new());
+    /// more. Gives those that are connected, and whether they may do other things now.
+    fn declare(&self, components: Vec<Component>) -> Vec<(Arc<Component>, Occasion)> {
+        let (mut known, mut linked) = (self.0.write(), Vec::new());
         let mut before = std::mem::take(&mut *known);
         for component in components {
             let (domain, component) = (component.domain().to_owned(), Arc::new(component));
             let old = before.remove(&domain);
-            let has_changed = |old: &Entry| old.component.grants != component.grants;
-            if old.as_ref().is_some_and(|old| old.link.is_some() && has_changed(old)) {
-                changed.push(Arc::clone(&component));
+            if let Some(old) = old.as_ref().filter(|old| old.link.is_some()) {
+                let is_same = old.component.grants == component.grants;
+                let occasion = if is_same { Occasion::Reloaded } else { Occasion::Changed };
+                linked.push((Arc::clone(&component), occasion));
             }
             known.insert(domain, Entry { component, link: old.and_then(|entry| entry.link) });
         }
         for link in before.into_values().filter_map(|entry| entry.link) {
             let _ = link.mailbox.send(Mail::Close(Closing::Error(StreamError::host_gone())));
         }
-        changed
+        linked
     }
 }
 
 impl Hub {
     /// Says which components there are from now on.
     pub fn declare_components(&self, components: Vec<Component>) {
-        for component in self.components().declare(components) {
+        for (component, occasion) in self.components().declare(components) {
             let hub = self.clone();
-            self.clock().spawn(async move { hub.greet(&component).await });
+            self.clock().spawn(async move { hub.greet(&component, occasion).await });
         }
     }
 

@@ -9,8 +9,8 @@ use super::error::{ConfigError, Errors, Source};
 use super::host::{DomainName, Host, HostConfig, ModuleSettings};
 use super::section::{Section, SectionAbout};
 use super::sections::{
-    Address, ComponentConfig, HttpConfig, LimitsConfig, ListenConfig, Port, SECTIONS, ServerConfig,
-    StorageConfig, TlsConfig,
+    Address, ComponentConfig, Delegation, HttpConfig, LimitsConfig, ListenConfig, Port, SECTIONS,
+    ServerConfig, StorageConfig, TlsConfig,
 };
 use super::table::Table;
 use super::value::Value;
@@ -122,6 +122,23 @@ impl Config {
             }
             seen.push(domain);
         }
+        let pairs = self.components.iter().enumerate();
+        let pairs =
+            pairs.flat_map(|(at, one)| self.components[..at].iter().map(move |it| (one, it)));
+        for (one, other) in pairs {
+            errors.extend(self.quarrel(one, other).map(|what| root.flaw("component", what)));
+        }
+    }
+
+    /// What two components would both answer, in words.
+    fn quarrel(&self, one: &ComponentConfig, other: &ComponentConfig) -> Option<String> {
+        let domains = || self.hosts.iter().map(|host| host.config.domain.as_str());
+        let host = domains().find(|host| one.manages(host) && other.manages(host))?;
+        let is_both =
+            |it: &&Delegation| other.delegate.iter().any(|its| its.namespace == it.namespace);
+        let both = one.delegate.iter().find(is_both)?;
+        let (namespace, one, other) = (&both.namespace, &one.domain, &other.domain);
+        Some(format!("{one} and {other} are both delegated {namespace} of {host}"))
     }
 
     /// One address can be listened on once.

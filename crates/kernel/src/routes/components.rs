@@ -6,10 +6,8 @@ use std::sync::Arc;
 use waxwing_stanza::StanzaError;
 
 use super::Routes;
-use crate::component::{Component, Intercepted, Later, Letter};
-use crate::hub::Hub;
+use crate::component::{Greeting, Intercepted, Later, Letter};
 use crate::module::Module;
-use crate::site::Site;
 
 impl<M: Module> Routes<'_, M> {
     /// Takes messages to the server's domain that carry this element. What is refused goes back to
@@ -29,15 +27,14 @@ impl<M: Module> Routes<'_, M> {
         }
     }
 
-    /// Something to do when a component has connected, or may do other things than before.
-    pub fn attached<F>(&mut self, handler: fn(Arc<M>, Hub, Arc<Site>, Arc<Component>) -> F)
+    /// Something to do when a component has connected that may do something for accounts of this
+    /// host, or may do other things than before.
+    pub fn attached<F>(&mut self, handler: fn(Arc<M>, Greeting) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let module = Arc::clone(&self.module);
-        let run = Box::new(move |hub, site, component| {
-            Box::pin(handler(Arc::clone(&module), hub, site, component)) as _
-        });
+        let run = Box::new(move |greeting| Box::pin(handler(Arc::clone(&module), greeting)) as _);
         self.table.attached.push((M::ABOUT.name, run));
     }
 

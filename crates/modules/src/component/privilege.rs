@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use waxwing_jid::Jid;
-use waxwing_kernel::component::{self, Intercepted, Later, Letter};
+use waxwing_kernel::component::{self, Grants, Greeting, Intercepted, Later, Letter, Occasion};
 use waxwing_kernel::config::sections::{Access, MessageAccess, PresenceAccess};
 use waxwing_kernel::mailbox::Mailbox;
 use waxwing_kernel::request::{Happening, Scope};
+use waxwing_kernel::routes::Ask;
 use waxwing_kernel::stage::{Effects, Party, Transit, Verdict};
 use waxwing_kernel::{Hub, Site};
 use waxwing_stanza::payload::forward;
@@ -70,30 +71,25 @@ fn text(presence: &Stanza) -> String {
 impl Component {
     /// §4.2: "Once a privileged entity is authenticated and stream is started, the server send it a
     /// <message/> stanza with a <privilege/> elements"; and the same when that changes.
-    pub(super) async fn advertise(
-        self: Arc<Self>,
-        hub: Hub,
-        site: Arc<Site>,
-        component: Arc<component::Component>,
-    ) {
-        if !component.manages(site.domain()) {
-            return;
-        }
-        let Some(mailbox) = mailbox_of(&hub, &component) else { return };
-        let domain = component.domain().to_owned();
-        if !component.grants().is_any() && !self.told.lock().contains(&domain) {
-            return;
-        }
-        self.told.lock().insert(domain);
+    pub(super) async fn advertise(self: Arc<Self>, greeting: &Greeting) {
+        let Greeting { hub, site, component, occasion } = greeting;
+        let is_managing = component.manages(site.domain());
+        let is_due = match occasion {
+            Occasion::Connected => component.grants().is_any(),
+            Occasion::Changed => true,
+            Occasion::Reloaded => false,
+        };
+        let Some(mailbox) = mailbox_of(hub, component).filter(|_| is_due) else { return };
         let mut effects = Effects::default();
         let message = Stanza::message(MessageType::Normal)
             .from(site.jid.to_jid())
             .to(component.jid().to_jid())
             .id(hub.clock().token(8))
-            .with(permissions(&component));
+            .with(permissions(is_managing.then(|| component.grants())));
         effects.deliver(&mailbox, message);
         hub.perform(effects).await;
-        if component.grants().presence != PresenceAccess::None {
+        if is_managing && component.grants().presence != PresenceAccess::None {
+            let (site, component) = (Arc::clone(site), Arc::clone(component));
             let task = self.show_presences(hub.clone(), site, component, mailbox);
             hub.clock().spawn(task);
         }
@@ -115,9 +111,10 @@ impl Component {
         if component.grants().presence == PresenceAccess::Roster {
             all.extend(self.seen.all());
         }
-        for some in all.chunks(AT_ONCE) {
+        let at_once = AT_ONCE.min(hub.limits().mailbox_stanzas / 2).max(1);
+        for some in all.chunks(at_once) {
             // A component that cannot take all at once is not ended for it.
-            while mailbox.is_open() && mailbox.room() < AT_ONCE && !mailbox.is_empty() {
+            while mailbox.is_open() && mailbox.room() < at_once {
                 hub.clock().until(Some(hub.clock().now() + TICK)).await;
             }
             let mut effects = Effects::default();
@@ -163,7 +160,7 @@ impl Component {
             return Verdict::Pass;
         }
         let domain = owner.jid().domain().to_owned();
-        if hub.components().list().iter().all(|(it, _)| !is_watcher(it, &domain)) {
+        if hub.components().find_by(|it| is_watcher(it, &domain)).is_none() {
             return Verdict::Pass;
         }
         let presence = transit.stanza.clone().from(from.clone());
@@ -292,24 +289,29 @@ fn is_watcher(component: &component::Component, domain: &str) -> bool {
     component.grants().presence == PresenceAccess::Roster && component.manages(domain)
 }
 
-fn mailbox_of(hub: &Hub, component: &component::Component) -> Option<Mailbox> {
+pub(super) fn mailbox_of(hub: &Hub, component: &component::Component) -> Option<Mailbox> {
     hub.components().find(component.domain())?.1.map(|link| link.mailbox)
 }
 
-/// `<privilege/>` with everything that a component may do.
-fn permissions(component: &component::Component) -> String {
-    let (grants, mut out) = (component.grants(), format!("<privilege xmlns='{NS}'>"));
+/// `<privilege/>` with everything that a component may do; without grants it may do nothing.
+fn permissions(grants: Option<&Grants>) -> String {
+    let mut out = format!("<privilege xmlns='{NS}'>");
+    let roster = grants.map_or(Access::None, |grants| grants.roster);
     out.push_str("<perm access='roster'");
-    write::attribute(&mut out, "type", grants.roster.word());
-    if grants.roster.allows(waxwing_kernel::routes::Ask::Get) {
+    write::attribute(&mut out, "type", roster.word());
+    if let Some(grants) = grants.filter(|grants| grants.roster.allows(Ask::Get)) {
         write::attribute(&mut out, "push", if grants.is_pushed { "true" } else { "false" });
     }
-    out.push_str("/><perm access='message'");
-    write::attribute(&mut out, "type", grants.message.word());
-    out.push_str("/><perm access='presence'");
-    write::attribute(&mut out, "type", grants.presence.word());
     out.push_str("/>");
-    let iqs: Vec<_> = grants.iqs.iter().filter(|it| it.access != Access::None).collect();
+    let message = grants.map_or(MessageAccess::None, |grants| grants.message);
+    let presence = grants.map_or(PresenceAccess::None, |grants| grants.presence);
+    for (access, word) in [("message", message.word()), ("presence", presence.word())] {
+        out.push_str("<perm");
+        write::attribute(&mut out, "access", access);
+        write::attribute(&mut out, "type", word);
+        out.push_str("/>");
+    }
+    let iqs = grants.map_or(&[][..], |grants| &grants.iqs);
     if !iqs.is_empty() {
         out.push_str("<perm access='iq'>");
         for iq in iqs {

@@ -48,6 +48,10 @@ crate::section! {
         /// Questions that it may ask in the name of these accounts (XEP-0356): `get`, `set` or
         /// `both`, and a namespace, such as `["set http://jabber.org/protocol/pubsub"]`.
         pub iq: Vec<IqAccess> = [],
+        /// Namespaces of questions to these domains and accounts that it answers in their place
+        /// (XEP-0355), each perhaps with the attributes that a question must have, such as
+        /// `["http://jabber.org/protocol/pubsub", "urn:xmpp:mam:2 node"]`.
+        pub delegate: Vec<Delegation> = [],
     }
 }
 
@@ -139,6 +143,15 @@ impl ComponentConfig {
         self.check_presence()
     }
 
+    /// Whether what it is granted is about the accounts of `domain`.
+    pub fn manages(&self, domain: &str) -> bool {
+        if !self.hosts.is_empty() {
+            return self.hosts.iter().any(|host| host.as_str() == domain);
+        }
+        let above = self.domain.as_str().strip_suffix(domain);
+        above.is_some_and(|label| label.len() > 1 && label.ends_with('.'))
+    }
+
     /// XEP-0356 §7.4: "The server MUST reject the permission if the privileged entity doesn't have
     /// read permission on roster namespace."
     fn check_presence(&self) -> Result<(), Flaw> {
@@ -149,6 +162,47 @@ impl ComponentConfig {
         Err(Flaw { key: "presence", problem })
     }
 }
+
+/// Questions that a component answers in the place of the server and of accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// The namespace of what they carry.
+    pub namespace: String,
+    /// Attributes that it must have.
+    pub attributes: Vec<String>,
+}
+
+/// What must stay with the server: XEP-0355 §10 "The namespace of this XEP (urn:xmpp:delegation:2)
+/// MUST NOT be delegated", and what the server could not do without.
+const KEPT: [&str; 6] = [
+    "urn:xmpp:delegation:2",
+    "urn:xmpp:privilege:2",
+    "urn:ietf:params:xml:ns:xmpp-bind",
+    "urn:ietf:params:xml:ns:xmpp-session",
+    "http://jabber.org/protocol/disco#info",
+    "http://jabber.org/protocol/disco#items",
+];
+
+impl Delegation {
+    /// Reads a namespace and the names of attributes.
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        let mut words = text.split_whitespace().map(str::to_owned);
+        let namespace = words.next().ok_or("the namespace is missing")?;
+        if KEPT.contains(&namespace.as_str()) {
+            return Err("this namespace must stay with the server");
+        }
+        Ok(Self { namespace, attributes: words.collect() })
+    }
+}
+
+impl fmt::Display for Delegation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.namespace)?;
+        self.attributes.iter().try_for_each(|attribute| write!(f, " {attribute}"))
+    }
+}
+
+worded!(Delegation, "a namespace, such as \"http://jabber.org/protocol/pubsub\"", Delegation::new);
 
 /// Text that nobody else may read.
 #[derive(Clone, PartialEq, Eq)]

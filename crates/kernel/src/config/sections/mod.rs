@@ -7,7 +7,7 @@ mod listen;
 mod storage;
 
 pub use component::{
-    Access, ComponentConfig, IqAccess, MessageAccess, PresenceAccess, Secret,
+    Access, ComponentConfig, Delegation, IqAccess, MessageAccess, PresenceAccess, Secret,
 };
 pub use http::{HttpConfig, Network, PublicAddress, PublicUrl};
 pub use limits::LimitsConfig;
