@@ -134,16 +134,16 @@ impl Scenario {
     pub fn moves_time(&self) -> bool {
         self.lines.iter().any(|line| matches!(line.step, Step::Time(_)))
     }
-}
-
-/// Reads every scenario of a page.
-///
-/// # Errors
 
     /// Whether somebody loses a connection. On BOSH that is noticed a minute later, by silence.
     pub fn cuts(&self) -> bool {
         self.lines.iter().any(|line| matches!(line.step, Step::Of(_, Act::Cut)))
     }
+}
+
+/// Reads every scenario of a page.
+///
+/// # Errors
 /// Lines that are not understood, with their places.
 pub fn read(file: &str, text: &str) -> Result<Vec<Scenario>, String> {
     let mut scenarios: Vec<Scenario> = Vec::new();

@@ -148,17 +148,6 @@ fn message(data: &[u8]) -> Result<Piece, String> {
     }
 }
 
-/// RFC 7395 §3.3.3: on a WebSocket every stanza declares its namespace.
-fn standalone(xml: &str) -> String {
-    let end = xml.find('>').unwrap_or(xml.len());
-    let name = xml.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'));
-    match name {
-        Some(name) if xml.starts_with('<') && name > 1 && !xml[..end].contains("xmlns=") => {
-            format!("{} xmlns='{CLIENT}'{}", &xml[..name], &xml[name..])
-        }
-        _ => xml.to_owned(),
-    }
-}
 /// What stands in the `<body/>` of an answer, and whether it is the last.
 fn bosh(body: &[u8], pieces: &mut Vec<Piece>) -> Result<bool, String> {
     let mut is_last = false;
@@ -170,3 +159,14 @@ fn bosh(body: &[u8], pieces: &mut Vec<Piece>) -> Result<bool, String> {
     Ok(is_last)
 }
 
+/// RFC 7395 §3.3.3: on a WebSocket every stanza declares its namespace.
+fn standalone(xml: &str) -> String {
+    let end = xml.find('>').unwrap_or(xml.len());
+    let name = xml.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'));
+    match name {
+        Some(name) if xml.starts_with('<') && name > 1 && !xml[..end].contains("xmlns=") => {
+            format!("{} xmlns='{CLIENT}'{}", &xml[..name], &xml[name..])
+        }
+        _ => xml.to_owned(),
+    }
+}
