@@ -1,7 +1,10 @@
-"""Compressed WebSockets (RFC 7692), with clients that do it by themselves: aiohttp and Chromium."""
+"""Compressed WebSockets (RFC 7692) and those on HTTP/2 (RFC 8441), with clients that do both by
+themselves: aiohttp and Chromium."""
 
 import re
 import ssl
+import tempfile
+from pathlib import Path
 
 import aiohttp
 from registry import scenario
@@ -53,3 +56,31 @@ async def browser(world):
     for direction in ("sent", "received"):
         assert now[direction, "plain"] > before.get((direction, "plain"), 0), (before, now)
         assert now[direction, "plain"] > now[direction, "compressed"], now
+
+
+def connections(port):
+    """How many TCP connections to a port of this machine are open, seen from the port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
+@scenario("Chromium: a page and its WebSockets share one HTTP/2 connection", seconds=60)
+async def second(world):
+    if not world.server.is_ours:
+        return
+    port = world.server.https_port
+    before = connections(port)
+    page = await world.web_client(
+        "second.mjs", page=f"https://{DOMAIN}:{port}/healthz", url=world.server.wss_url,
+        certificate=world.server.certificate,
+        profile=tempfile.mkdtemp(prefix="chromium-", dir=world.server.folder),
+    )
+    page.do("open", count=3)
+    told = await page.wait("open", seconds=40)
+    assert told["hop"] == "h2", told
+    for socket in told["sockets"]:
+        assert socket["protocol"] == "xmpp" and "<open " in socket["data"], told
+        assert socket["extensions"].startswith("permessage-deflate"), told
+    assert connections(port) == before + 1, (before, connections(port))
+    page.do("close")
+    await page.wait("closed", seconds=20)
