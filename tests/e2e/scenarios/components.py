@@ -1,6 +1,7 @@
 """Components (XEP-0114) that others wrote: slixmpp's, as a bot, as a gateway, and refused."""
 
 import contextlib
+import subprocess
 
 from gateway import Gateway
 from registry import scenario
@@ -105,3 +106,21 @@ async def refusals(world):
         romeo = await world.signed_in("romeo")
         romeo.say(f"bot@{COMPONENT}", "still there?")
         await romeo.hear("echo: still there?")
+
+
+@scenario("slixmpp component: the operator sees who is connected, and from where")
+async def listed(world):
+    if not world.server.is_ours:
+        return
+
+    def rows():
+        told = subprocess.run(
+            [world.server.binary, "component", "list", "--json", *world.server._base()],
+            check=True, capture_output=True, text=True, timeout=20,
+        )
+        return told.stdout
+
+    assert '"absent"' in rows(), rows()
+    async with attached(world.server):
+        text = rows()
+        assert COMPONENT in text and '"connected"' in text and "127.0.0.1" in text, text

@@ -1,7 +1,7 @@
 //! Components: services in programs of their own, each speaking for a domain (XEP-0114).
 //!
-//! The operator declares them. One that has connected is a [`Link`], and its task an
-//! [`Attachment`]: it owns the stream and the wire, as a session's task does, and others reach it
+//! The operator declares them. One that has connected has a [`Link`], and its task is an
+//! attachment: it owns the stream and the wire, as a session's task does, and others reach it
 //! through its mailbox.
 
 mod attachment;
