@@ -11,6 +11,7 @@ class Scenario:
     title: str
     seconds: float
     play: Callable[..., Awaitable[None]]
+    needs_ours: bool = False
 
 
 def scenario(title, seconds=30):
@@ -18,6 +19,16 @@ def scenario(title, seconds=30):
 
     def register(play):
         SCENARIOS.append(Scenario(title, seconds, play))
+        return play
+
+    return register
+
+
+def ours(title, seconds=30):
+    """The same for what only our own server is asked."""
+
+    def register(play):
+        SCENARIOS.append(Scenario(title, seconds, play, needs_ours=True))
         return play
 
     return register

@@ -7,7 +7,7 @@ import warnings
 
 import aiohttp
 from cryptography import x509
-from registry import scenario
+from registry import ours, scenario
 from servers import DOMAIN
 from walk import Walk, grounds
 from world import PASSWORD
@@ -186,10 +186,8 @@ async def refusal(awaitable):
     raise AssertionError("it was done")
 
 
-@scenario("aioxmpp walks: talk with receipts, carbons, and history by pages", seconds=60)
+@ours("aioxmpp walks: talk with receipts, carbons, and history by pages", seconds=60)
 async def talk(world):
-    if not world.server.is_ours:
-        return
     steps = ("subscribe", "a receipt", "a carbon", "history", "stanza ids", "not others'")
     async with grounds(world) as here, contextlib.AsyncExitStack() as people:
         romeo = await people.enter_async_context(person(here, "romeo"))
@@ -246,10 +244,8 @@ async def talk(world):
                 assert await refusal(romeo.client.send(asked)) == "forbidden"
 
 
-@scenario("aioxmpp walks: bookmarks, a card and its picture, a file, and blocking", seconds=60)
+@ours("aioxmpp walks: bookmarks, a card and its picture, a file, and blocking", seconds=60)
 async def profile(world):
-    if not world.server.is_ours:
-        return
     steps = ("bookmarks", "a picture", "its hash", "a file", "block", "unblock")
     services = (aioxmpp.BlockingClient, aioxmpp.AvatarService)
     async with grounds(world) as here, contextlib.AsyncExitStack() as people:
@@ -318,10 +314,8 @@ async def profile(world):
                 await romeo.wait(lambda m: text(m) == "Art thou gone so?")
 
 
-@scenario("aioxmpp walks: commands with a form, and what the server tells of itself", seconds=60)
+@ours("aioxmpp walks: commands with a form, and what the server tells of itself", seconds=60)
 async def commands(world):
-    if not world.server.is_ours:
-        return
     steps = ("features", "version", "list", "the forbidden", "a form", "invite")
     add = "http://jabber.org/protocol/admin#add-user"
     async with grounds(world) as here, contextlib.AsyncExitStack() as people:

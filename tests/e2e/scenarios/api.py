@@ -12,7 +12,7 @@ import jsonschema
 from openapi_spec_validator import validate
 from own import Stranger, ended_with, own_server
 from peer import Peer
-from registry import scenario
+from registry import ours
 from scenarios.files import send, uploader
 from servers import DOMAIN
 from world import PASSWORD, World
@@ -77,10 +77,8 @@ async def elsewhere(world, top="", host=""):
             await own.clean_up()
 
 
-@scenario("API: a program makes an account, and slixmpp signs in with it")
+@ours("API: a program makes an account, and slixmpp signs in with it")
 async def account(world):
-    if not world.server.is_ours:
-        return
     program = Program(world.server, token(world.server, "shop", "user:write", "audit:read"))
     jid = f"made-by-api{world.number}@{DOMAIN}"
     status, _, said = await program.post("user/add", accountjid=jid, password=PASSWORD)
@@ -102,10 +100,8 @@ async def account(world):
     assert jid not in json.dumps(left), left
 
 
-@scenario("API: every refusal has its status and names what is wrong")
+@ours("API: every refusal has its status and names what is wrong")
 async def refusals(world):
-    if not world.server.is_ours:
-        return
     server = world.server
     narrow = Program(server, token(server, "narrow", "user:write"))
     jid = world.account("romeo")
@@ -140,10 +136,8 @@ async def refusals(world):
             assert headers["Allow"], headers
 
 
-@scenario("API: no place for a second command where one may run: 503, and when to come back")
+@ours("API: no place for a second command where one may run: 503, and when to come back")
 async def busy(world):
-    if not world.server.is_ours:
-        return
     async with elsewhere(world, "[modules.api]\ncommands = 1\n") as own:
         program = Program(own.server, token(own.server, "ci", "*"))
         await own.signed_in("romeo")
@@ -157,10 +151,8 @@ async def busy(world):
         assert await program.status() == 200
 
 
-@scenario("API: a token ends when it is revoked, when its time is over, and not at a kill")
+@ours("API: a token ends when it is revoked, when its time is over, and not at a kill")
 async def ends(world):
-    if not world.server.is_ours:
-        return
     async with elsewhere(world) as own:
         server = own.server
         first, second = [token(server, name, "read") for name in ("first", "second")]
@@ -183,10 +175,8 @@ async def ends(world):
         assert await Program(server, second).status() == 401
 
 
-@scenario("API: guessing tokens is slowed, from one network and not from another", seconds=60)
+@ours("API: guessing tokens is slowed, from one network and not from another", seconds=60)
 async def guesses(world):
-    if not world.server.is_ours:
-        return
     async with elsewhere(world, TRUSTING) as own:
         server = own.server
         good = token(server, "ci", "read")
@@ -213,10 +203,8 @@ async def guesses(world):
         assert await open_way.status() == 403
 
 
-@scenario("API: its description is valid OpenAPI, and a client made from it works", seconds=60)
+@ours("API: its description is valid OpenAPI, and a client made from it works", seconds=60)
 async def description(world):
-    if not world.server.is_ours:
-        return
     async with elsewhere(world) as own:
         program = Program(own.server, token(own.server, "ci", "*"))
         status, _, document = await program.get("openapi.json")
@@ -298,10 +286,8 @@ class Events:
         return None
 
 
-@scenario("API: what happens is told, also after a lost connection, until the server ends", 60)
+@ours("API: what happens is told, also after a lost connection, until the server ends", 60)
 async def events(world):
-    if not world.server.is_ours:
-        return
     async with elsewhere(world) as own:
         server = own.server
         program = Program(server, token(server, "watch", "events"))
@@ -341,10 +327,8 @@ async def events(world):
             assert (await stream.next())[0] == "gap"
 
 
-@scenario("API: uploads, outages and limits are told")
+@ours("API: uploads, outages and limits are told")
 async def told(world):
-    if not world.server.is_ours:
-        return
     async with elsewhere(world) as own:
         server = own.server
         program = Program(server, token(server, "watch", "events"))

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from own import own_server
-from registry import scenario
+from registry import ours, scenario
 from servers import DOMAIN
 from world import PASSWORD, World
 
@@ -56,10 +56,9 @@ async def over_ws(world):
     await converse(world, world.server.ws_url, "converse.png")
 
 
-@scenario("Converse.js: signs in, chats both ways over BOSH in Chromium", seconds=120)
+@ours("Converse.js: signs in, chats both ways over BOSH in Chromium", seconds=120)
 async def over_bosh(world):
-    if world.server.is_ours:
-        await converse(world, world.server.bosh_url, "converse-bosh.png")
+    await converse(world, world.server.bosh_url, "converse-bosh.png")
 
 
 @scenario("Converse.js: signs in, chats both ways over wss:// in Chromium", seconds=120)
@@ -159,16 +158,13 @@ async def send_picture(world, url, picture):
             assert "sandbox" in headers["content-security-policy"], headers
 
 
-@scenario("Converse.js: a picture sent by one browser is shown in the other", seconds=150)
+@ours("Converse.js: a picture sent by one browser is shown in the other", seconds=150)
 async def upload(world):
-    if world.server.is_ours:
-        await send_picture(world, world.server.ws_url, "converse-picture")
+    await send_picture(world, world.server.ws_url, "converse-picture")
 
 
-@scenario("Converse.js: a picture goes over https:// where the public address says so", seconds=150)
+@ours("Converse.js: a picture goes over https:// where the public address says so", seconds=150)
 async def upload_tls(world):
-    if not world.server.is_ours:
-        return
     async with own_server() as server:
         # The public address is known before the server is: the ports stand in its file.
         public = f'[http]\npublic_url = "https://{DOMAIN}:{server.https_port}"\n'

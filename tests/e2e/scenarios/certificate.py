@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modern import FEATURES, Modern, REQUEST, SASL2, address_of, bind, refusal_of, token_of
 from own import Stranger, own_server
-from registry import scenario
+from registry import ours
 from servers import DOMAIN
 from world import PASSWORD
 
@@ -78,10 +78,8 @@ def encoded(address):
     return base64.b64encode(address.encode()).decode()
 
 
-@scenario("EXTERNAL: a certificate signs its account in, with and without saying which")
+@ours("EXTERNAL: a certificate signs its account in, with and without saying which")
 async def accepted(world):
-    if not world.server.is_ours:
-        return
     async with hall() as (server, known, _):
         certificate = known.certify(ROMEO)
         for data in ("=", encoded(ROMEO)):
@@ -92,10 +90,8 @@ async def accepted(world):
                 assert address.startswith(f"{ROMEO}/"), address
 
 
-@scenario("EXTERNAL: by the extensible profile, with a resource and a token along")
+@ours("EXTERNAL: by the extensible profile, with a resource and a token along")
 async def extensible(world):
-    if not world.server.is_ours:
-        return
     device = "d4565fa7-4d72-4749-b3d3-740edbf87770"
     async with hall() as (server, known, unknown):
 
@@ -126,10 +122,8 @@ async def extensible(world):
             assert refusal_of(await mallory.with_certificate(ROMEO)) == "invalid-mechanism"
 
 
-@scenario("EXTERNAL: a certificate for two accounts must be told which")
+@ours("EXTERNAL: a certificate for two accounts must be told which")
 async def two(world):
-    if not world.server.is_ours:
-        return
     async with hall() as (server, known, _):
         async with visitor(server, known.certify(ROMEO, JULIET)) as both:
             assert await both.authenticate("EXTERNAL", "=") == "not-authorized"
@@ -138,10 +132,8 @@ async def two(world):
             assert address.startswith(f"{JULIET}/"), address
 
 
-@scenario("EXTERNAL: another account is refused, and so is one that does not exist")
+@ours("EXTERNAL: another account is refused, and so is one that does not exist")
 async def another(world):
-    if not world.server.is_ours:
-        return
     async with hall() as (server, known, _):
         async with visitor(server, known.certify(ROMEO)) as romeo:
             refusal = await romeo.authenticate("EXTERNAL", encoded(JULIET))
@@ -151,10 +143,8 @@ async def another(world):
             assert refusal == "not-authorized", refusal
 
 
-@scenario("EXTERNAL: a certificate that nobody vouches for is refused")
+@ours("EXTERNAL: a certificate that nobody vouches for is refused")
 async def untrusted(world):
-    if not world.server.is_ours:
-        return
     async with hall() as (server, _, unknown):
         async with visitor(server, unknown.certify(ROMEO)) as mallory:
             assert "EXTERNAL" not in mallory.mechanisms, mallory.mechanisms
@@ -163,10 +153,8 @@ async def untrusted(world):
             assert refusal in ("invalid-mechanism", "not-authorized"), refusal
 
 
-@scenario("EXTERNAL: is not offered to those without a certificate")
+@ours("EXTERNAL: is not offered to those without a certificate")
 async def without(world):
-    if not world.server.is_ours:
-        return
     async with hall() as (server, _, _):
         async with visitor(server) as nobody:
             assert "EXTERNAL" not in nobody.mechanisms, nobody.mechanisms

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import aiohttp
-from registry import scenario
+from registry import ours
 from scenarios.browser import converse
 from servers import DOMAIN
 
@@ -24,10 +24,8 @@ async def saved(server):
     return {(direction, form): int(number) for direction, form, number in found}
 
 
-@scenario("aiohttp: a compressed WebSocket opens a stream, whatever its window")
+@ours("aiohttp: a compressed WebSocket opens a stream, whatever its window")
 async def library(world):
-    if not world.server.is_ours:
-        return
     before = await saved(world.server)
     context = ssl.create_default_context(cafile=world.server.certificate)
     async with aiohttp.ClientSession() as session:
@@ -46,10 +44,8 @@ async def library(world):
     assert now["received", "plain"] > before.get(("received", "plain"), 0), (before, now)
 
 
-@scenario("Converse.js: its browser's WebSocket is compressed, once it has signed in", seconds=120)
+@ours("Converse.js: its browser's WebSocket is compressed, once it has signed in", seconds=120)
 async def browser(world):
-    if not world.server.is_ours:
-        return
     before = await saved(world.server)
     await converse(world, world.server.wss_url, "converse-deflate.png")
     now = await saved(world.server)
@@ -64,10 +60,8 @@ def connections(port):
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-@scenario("Chromium: a page and its WebSockets share one HTTP/2 connection", seconds=60)
+@ours("Chromium: a page and its WebSockets share one HTTP/2 connection", seconds=60)
 async def second(world):
-    if not world.server.is_ours:
-        return
     port = world.server.https_port
     before = connections(port)
     page = await world.web_client(

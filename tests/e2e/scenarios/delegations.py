@@ -10,7 +10,7 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from gateway import Gateway
 from own import own_server
 from peer import Peer
-from registry import scenario
+from registry import ours
 from servers import DOMAIN, SECRET
 from world import PASSWORD
 
@@ -90,10 +90,8 @@ async def delegated():
                 await peer.sign_out()
 
 
-@scenario("slixmpp component with a delegation: answers for people and for the server", seconds=40)
+@ours("slixmpp component with a delegation: answers for people and for the server", seconds=40)
 async def answers(world):
-    if not world.server.is_ours:
-        return
     async with delegated() as (_, signed_in):
         romeo, juliet = await signed_in("romeo"), await signed_in("juliet")
         await question(juliet, "set", text="annoyed").send(timeout=5)
@@ -107,10 +105,8 @@ async def answers(world):
         assert {("account", "registered"), ("pubsub", "pep")} <= kinds, kinds
 
 
-@scenario("slixmpp component with a delegation: who is gone does not answer", seconds=40)
+@ours("slixmpp component with a delegation: who is gone does not answer", seconds=40)
 async def gone(world):
-    if not world.server.is_ours:
-        return
     async with delegated() as (moods, signed_in):
         romeo = await signed_in("romeo")
         await question(romeo, "set", text="well").send(timeout=5)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from own import own_server
-from registry import scenario
+from registry import ours
 from servers import DOMAIN
 from slixmpp.exceptions import IqError
 from slixmpp.plugins.xep_0363 import FileTooBig
@@ -35,10 +35,8 @@ async def fetch(url, method="GET", **more):
             return answer.status, answer.headers, await answer.read()
 
 
-@scenario("slixmpp: finds the service, uploads a picture, and the other one fetches it")
+@ours("slixmpp: finds the service, uploads a picture, and the other one fetches it")
 async def picture(world):
-    if not world.server.is_ours:
-        return
     romeo, files = await uploader(world)
     juliet = await world.signed_in("juliet")
     url = await send(files, PICTURE)
@@ -64,10 +62,8 @@ async def picture(world):
     assert status == 204 and "GET" in headers["Access-Control-Allow-Methods"], headers
 
 
-@scenario("slixmpp: what is too large or for an unknown purpose is refused before it is sent")
+@ours("slixmpp: what is too large or for an unknown purpose is refused before it is sent")
 async def refused(world):
-    if not world.server.is_ours:
-        return
     _, files = await uploader(world)
     # The usual purposes are offered.
     for purpose in ("message", "profile"):
@@ -86,10 +82,8 @@ async def refused(world):
         raise AssertionError("a slot for 10^9 bytes was given")
 
 
-@scenario("slixmpp: a slot takes one file of its size, once")
+@ours("slixmpp: a slot takes one file of its size, once")
 async def once(world):
-    if not world.server.is_ours:
-        return
     _, files = await uploader(world)
     answer = await files.request_slot(f"upload.{DOMAIN}", "a.txt", 5, "text/plain")
     slot = answer["http_upload_slot"]
@@ -105,10 +99,8 @@ async def once(world):
     assert (await fetch(get))[2] == b"12345"
 
 
-@scenario("slixmpp: files survive a kill, and go with their account")
+@ours("slixmpp: files survive a kill, and go with their account")
 async def durable(world):
-    if not world.server.is_ours:
-        return
     async with own_server() as server:
         elsewhere = World(server, 0, world.artefacts)
         try:
@@ -128,10 +120,8 @@ async def durable(world):
             await elsewhere.clean_up()
 
 
-@scenario("slixmpp: uploads over HTTPS, where the public address says so")
+@ours("slixmpp: uploads over HTTPS, where the public address says so")
 async def secure(world):
-    if not world.server.is_ours:
-        return
     port = world.server.https_port
     top = f'[http]\npublic_url = "https://{DOMAIN}:{port}"\n'
     async with own_server(top) as server:

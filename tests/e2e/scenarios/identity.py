@@ -12,7 +12,7 @@ from elsewhere import (
     token_proof, unsigned,
 )
 from own import ask, condition, own_server
-from registry import scenario
+from registry import ours
 from servers import DOMAIN
 
 SASL2 = "{urn:xmpp:sasl:2}"
@@ -20,10 +20,8 @@ FAST = "{urn:xmpp:fast:0}"
 ELSEWHERE = "internal_passwords = false"
 
 
-@scenario("LDAP: slixmpp signs in with a password of slapd, by a name's template and by search")
+@ours("LDAP: slixmpp signs in with a password of slapd, by a name's template and by search")
 async def directory_passwords(world):
-    if not world.server.is_ours:
-        return
     with directory() as place:
         for settings in (by_template(place), by_search(place)):
             async with own_server(settings, ELSEWHERE) as server:
@@ -38,10 +36,8 @@ async def directory_passwords(world):
                 await mallory.wait("refused")
 
 
-@scenario("LDAP: only PLAIN is offered, and what is no password is refused")
+@ours("LDAP: only PLAIN is offered, and what is no password is refused")
 async def directory_refusals(world):
-    if not world.server.is_ours:
-        return
     with directory() as place:
         async with own_server(by_search(place), ELSEWHERE) as server:
             async with Visitor(server) as visitor:
@@ -70,10 +66,8 @@ async def directory_refusals(world):
                 assert "internal_passwords" in done.stdout + done.stderr, done
 
 
-@scenario("LDAP: an account with a password here is checked here, others by slapd")
+@ours("LDAP: an account with a password here is checked here, others by slapd")
 async def directory_beside(world):
-    if not world.server.is_ours:
-        return
     with directory() as place:
         async with own_server(by_search(place)) as server:
             server.add_account("romeo", "kept here")
@@ -85,10 +79,8 @@ async def directory_beside(world):
                 assert await visitor.plain("juliet", PEOPLE["juliet"]) is None
 
 
-@scenario("LDAP: a token (XEP-0484) goes on working, and a disabled account does not")
+@ours("LDAP: a token (XEP-0484) goes on working, and a disabled account does not")
 async def directory_tokens(world):
-    if not world.server.is_ours:
-        return
     with directory() as place:
         async with own_server(by_search(place), ELSEWHERE) as server:
             message = f"\0romeo\0{PEOPLE['romeo']}".encode()
@@ -114,10 +106,8 @@ async def directory_tokens(world):
                 assert await visitor.plain("romeo", PEOPLE["romeo"]) == "account-disabled"
 
 
-@scenario("LDAP: when slapd is gone sign-in says try later, sessions stay, and it heals")
+@ours("LDAP: when slapd is gone sign-in says try later, sessions stay, and it heals")
 async def directory_gone(world):
-    if not world.server.is_ours:
-        return
     with directory() as place:
         async with own_server(by_search(place), ELSEWHERE) as server:
             romeo = peer(world, server, "romeo", PEOPLE["romeo"])
@@ -133,10 +123,8 @@ async def directory_gone(world):
                 assert await visitor.plain("juliet", PEOPLE["juliet"]) is None
 
 
-@scenario("LDAP: a directory that never answers keeps only those waiting who need it")
+@ours("LDAP: a directory that never answers keeps only those waiting who need it")
 async def directory_silent(world):
-    if not world.server.is_ours:
-        return
     silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     settings = f"""
@@ -165,10 +153,8 @@ seconds = 2
         assert told == ["temporary-auth-failure"] * 3, told
 
 
-@scenario("LDAP: a message to somebody who never signed in is kept; to nobody it comes back")
+@ours("LDAP: a message to somebody who never signed in is kept; to nobody it comes back")
 async def directory_lookup(world):
-    if not world.server.is_ours:
-        return
     with directory() as place:
         async with own_server(by_search(place, "lookup = true"), ELSEWHERE) as server:
             romeo = peer(world, server, "romeo", PEOPLE["romeo"])
@@ -184,10 +170,8 @@ async def directory_lookup(world):
             await juliet.hear("Wherefore art thou not here?")
 
 
-@scenario("LDAP: a certificate that nobody vouches for is no server to send passwords to")
+@ours("LDAP: a certificate that nobody vouches for is no server to send passwords to")
 async def directory_untrusted(world):
-    if not world.server.is_ours:
-        return
     with directory() as place, directory() as other:
         settings = by_search(place).replace(str(place.folder), str(other.folder))
         async with own_server(settings, ELSEWHERE) as server:
@@ -199,10 +183,8 @@ async def directory_untrusted(world):
 CLAIMS = {"iss": "https://id.example", "aud": "chat", "preferred_username": "romeo"}
 
 
-@scenario("OAUTHBEARER: tokens signed by RS256 and ES256 with published keys, and new keys later")
+@ours("OAUTHBEARER: tokens signed by RS256 and ES256 with published keys, and new keys later")
 async def published_keys(world):
-    if not world.server.is_ours:
-        return
     with provider() as place:
         rsa, curve = place.add("one", "RS256"), place.add("two", "ES256")
         async with own_server(place.settings()) as server:
@@ -229,10 +211,8 @@ async def published_keys(world):
                 assert await romeo.bearer(three.token(**CLAIMS)) is None
 
 
-@scenario("OAUTHBEARER: forged, expired and foreign tokens are refused, and the client is told why")
+@ours("OAUTHBEARER: forged, expired and foreign tokens are refused, and the client is told why")
 async def forged_tokens(world):
-    if not world.server.is_ours:
-        return
     with provider() as place:
         key = place.add("one", "RS256")
         other = Key(place.folder, "one-of-mallory", "RS256")
@@ -265,10 +245,8 @@ async def forged_tokens(world):
                 assert await romeo.bearer(key.token(**CLAIMS), f"romeo@{DOMAIN}") is None
 
 
-@scenario("OAUTHBEARER: without the provider's keys sign-in says try later, and heals")
+@ours("OAUTHBEARER: without the provider's keys sign-in says try later, and heals")
 async def provider_gone(world):
-    if not world.server.is_ours:
-        return
     with provider() as place:
         key = place.add("one", "ES256")
         place.is_broken = True
@@ -286,10 +264,8 @@ async def provider_gone(world):
                 assert await romeo.bearer(key.token(**CLAIMS)) is None
 
 
-@scenario("OAUTHBEARER: in one round trip, with a token of XEP-0484; a JWT as slixmpp's password")
+@ours("OAUTHBEARER: in one round trip, with a token of XEP-0484; a JWT as slixmpp's password")
 async def token_as_password(world):
-    if not world.server.is_ours:
-        return
     with provider() as place:
         key = place.add("one", "ES256")
         async with own_server(place.settings("as_password = true"), ELSEWHERE) as server:
@@ -311,10 +287,8 @@ async def token_as_password(world):
             await mallory.wait("refused")
 
 
-@scenario("HTTP hook: slixmpp signs in with a password that a program knows")
+@ours("HTTP hook: slixmpp signs in with a password that a program knows")
 async def hook_passwords(world):
-    if not world.server.is_ours:
-        return
     with hook() as place:
         async with own_server(place.settings(), ELSEWHERE) as server:
             romeo = peer(world, server, "romeo", PEOPLE["romeo"])
@@ -341,10 +315,8 @@ async def hook_passwords(world):
             await juliet.hear("Later, then")
 
 
-@scenario("HTTP hook: a program that is out of order means try later, whatever it says")
+@ours("HTTP hook: a program that is out of order means try later, whatever it says")
 async def hook_broken(world):
-    if not world.server.is_ours:
-        return
     with hook() as place:
         async with own_server(place.settings(), ELSEWHERE) as server:
             romeo = peer(world, server, "romeo", PEOPLE["romeo"])
@@ -365,10 +337,8 @@ async def hook_broken(world):
             await romeo.hear("Still here")
 
 
-@scenario("HTTP hook: the token (XEP-0484) of somebody who is there no more is refused")
+@ours("HTTP hook: the token (XEP-0484) of somebody who is there no more is refused")
 async def hook_forgets(world):
-    if not world.server.is_ours:
-        return
     with hook() as place:
         async with own_server(place.settings(), ELSEWHERE) as server:
             message = f"\0romeo\0{PEOPLE['romeo']}".encode()
@@ -387,10 +357,8 @@ async def hook_forgets(world):
                     assert told.tag == SASL2 + expected, (answer, told.tag)
 
 
-@scenario("Accounts known elsewhere: no password is set here and no account removed in-band")
+@ours("Accounts known elsewhere: no password is set here and no account removed in-band")
 async def in_band(world):
-    if not world.server.is_ours:
-        return
     with hook() as place:
         async with own_server(place.settings(), ELSEWHERE) as server:
             async with Visitor(server) as romeo:
@@ -414,10 +382,8 @@ async def in_band(world):
                 assert await romeo.plain("romeo", PEOPLE["romeo"]) is None
 
 
-@scenario("Accounts known elsewhere: waxwing check tells who does not answer")
+@ours("Accounts known elsewhere: waxwing check tells who does not answer")
 async def checked(world):
-    if not world.server.is_ours:
-        return
     with directory() as slapd, provider() as identities, hook() as program:
         identities.add("one", "ES256")
         settings = by_search(slapd) + identities.settings() + program.settings()

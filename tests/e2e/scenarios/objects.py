@@ -11,7 +11,7 @@ import time
 import boto3
 from botocore.config import Config
 from own import own_server
-from registry import scenario
+from registry import ours
 from scenarios.files import PICTURE, fetch, send, uploader
 from servers import DOMAIN, free_ports
 from world import World
@@ -125,10 +125,8 @@ def resident_bytes(server):
         return int(status.read().split("VmRSS:")[1].split()[0]) * 1024
 
 
-@scenario("slixmpp: files in object storage: whole, in parts, after a kill, gone with an account")
+@ours("slixmpp: files in object storage: whole, in parts, after a kill, gone with an account")
 async def kept(world):
-    if not world.server.is_ours:
-        return
     async with storage() as s3, elsewhere(world, s3.settings()) as other:
         server = other.server
         _, files = await uploader(other)
@@ -151,10 +149,8 @@ async def kept(world):
         assert s3.names() == [], s3.names()
 
 
-@scenario("slixmpp: a large file on its way to object storage and back costs little memory")
+@ours("slixmpp: a large file on its way to object storage and back costs little memory")
 async def frugal(world):
-    if not world.server.is_ours:
-        return
     large = FILM * 5  # 60 MiB
     async with storage() as s3, elsewhere(world, s3.settings()) as other:
         _, files = await uploader(other)
@@ -166,10 +162,8 @@ async def frugal(world):
         assert grown < 32 * MIB, f"{grown} bytes more"
 
 
-@scenario("slixmpp: the keys to object storage from a file, and from the environment")
+@ours("slixmpp: the keys to object storage from a file, and from the environment")
 async def keys(world):
-    if not world.server.is_ours:
-        return
     async with storage() as s3:
         file = world.server.folder / "s3.keys"
         file.write_text(f"{s3.access}\n{s3.secret}\n")
@@ -188,10 +182,8 @@ async def keys(world):
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-@scenario("slixmpp: an upload to object storage that breaks off leaves nothing")
+@ours("slixmpp: an upload to object storage that breaks off leaves nothing")
 async def broken(world):
-    if not world.server.is_ours:
-        return
     async with storage() as s3, elsewhere(world, s3.settings()) as other:
         _, files = await uploader(other)
         answer = await files.request_slot(f"upload.{DOMAIN}", "film", len(FILM), "video/mp4")
@@ -219,10 +211,8 @@ async def broken(world):
         assert len(s3.names()) == 1 and not s3.unfinished(), s3.names()
 
 
-@scenario("slixmpp: object storage that refuses or is gone: who uploads and the log are told")
+@ours("slixmpp: object storage that refuses or is gone: who uploads and the log are told")
 async def gone(world):
-    if not world.server.is_ours:
-        return
     async with storage() as s3:
         wrong = f'access_key = "{s3.access}"\nsecret_key = "wrong"'
         async with elsewhere(world, s3.settings(wrong)) as other:
@@ -243,10 +233,8 @@ async def gone(world):
             assert status == 503 and b"try again later" in body, (status, body)
 
 
-@scenario("admins list the files, remove one, and find what nobody knows of")
+@ours("admins list the files, remove one, and find what nobody knows of")
 async def stock(world):
-    if not world.server.is_ours:
-        return
     async with storage() as s3, elsewhere(world, s3.settings()) as other:
         _, files = await uploader(other)
         url = await send(files, PICTURE, name="balcony.jpg")
@@ -268,10 +256,8 @@ async def stock(world):
         assert s3.names() == []
 
 
-@scenario("files that the database does not know are found in the folder, and removed when told so")
+@ours("files that the database does not know are found in the folder, and removed when told so")
 async def orphans(world):
-    if not world.server.is_ours:
-        return
     async with elsewhere(world, "") as other:
         _, files = await uploader(other)
         url = await send(files, PICTURE)

@@ -8,7 +8,7 @@ from slixmpp.exceptions import IqError
 from gateway import Gateway, condition
 from own import own_server
 from peer import Peer
-from registry import scenario
+from registry import ours
 from servers import DOMAIN, SECRET
 from world import PASSWORD
 
@@ -54,10 +54,8 @@ async def gate(top):
                 await peer.sign_out()
 
 
-@scenario("slixmpp component with privileges: puts its contacts into a roster", seconds=40)
+@ours("slixmpp component with privileges: puts its contacts into a roster", seconds=40)
 async def roster(world):
-    if not world.server.is_ours:
-        return
     async with gate(GRANTED) as (component, signed_in):
         romeo = await signed_in("romeo")
         friend = f"friend@{GATE}"
@@ -70,10 +68,8 @@ async def roster(world):
         assert friend in answer["roster"]["items"], answer
 
 
-@scenario("slixmpp component with privileges: speaks and asks for somebody", seconds=40)
+@ours("slixmpp component with privileges: speaks and asks for somebody", seconds=40)
 async def speaks(world):
-    if not world.server.is_ours:
-        return
     async with gate(GRANTED) as (component, signed_in):
         romeo, juliet = await signed_in("romeo"), await signed_in("juliet")
         # Who is online is told to the component, from the beginning.
@@ -96,10 +92,8 @@ async def speaks(world):
         await component.wait("unavailable", lambda p: p["from"].bare == romeo.boundjid.bare)
 
 
-@scenario("slixmpp component with few privileges: is refused what it was not granted", seconds=40)
+@ours("slixmpp component with few privileges: is refused what it was not granted", seconds=40)
 async def refused(world):
-    if not world.server.is_ours:
-        return
     async with gate(LITTLE) as (component, signed_in):
         romeo = await signed_in("romeo")
         plugin = component["xep_0356"]
@@ -121,10 +115,8 @@ async def refused(world):
         await romeo.stays_silent("message")
 
 
-@scenario("slixmpp component with privileges: hears at a reload that it has less", seconds=40)
+@ours("slixmpp component with privileges: hears at a reload that it has less", seconds=40)
 async def reloaded(world):
-    if not world.server.is_ours:
-        return
     async with gate(GRANTED) as (component, signed_in):
         romeo = await signed_in("romeo")
         assert component["xep_0356"].granted_privileges[DOMAIN].roster == "both"

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from own import own_server
-from registry import scenario
+from registry import ours
 from servers import DOMAIN
 from slixmpp.exceptions import IqError
 from slixmpp.xmlstream.handler import Callback
@@ -204,10 +204,8 @@ async def surroundings(world, settings):
         folder.cleanup()
 
 
-@scenario("Web Push: a browser that is away is told over its push service, and can read it", 60)
+@ours("Web Push: a browser that is away is told over its push service, and can read it", 60)
 async def web_push(world):
-    if not world.server.is_ours:
-        return
     settings = f"private_hosts = ['{DOMAIN}']\npause_seconds = 0\ncontact = 'mailto:a@{DOMAIN}'"
     async with surroundings(world, settings) as (here, service):
         juliet = await here.signed_in("juliet")
@@ -266,10 +264,8 @@ async def web_push(world):
             raise AssertionError("the browser was still registered")
 
 
-@scenario("Web Push: nobody reaches this machine through the address of a browser", 60)
+@ours("Web Push: nobody reaches this machine through the address of a browser", 60)
 async def no_way_in(world):
-    if not world.server.is_ours:
-        return
     async with surroundings(world, "pause_seconds = 0") as (here, service):
         juliet = await here.signed_in("juliet")
         romeo = await here.signed_in("romeo", "browser")
@@ -317,10 +313,8 @@ async def post(url, data, method="POST"):
             return answer.status, answer.headers, await answer.read()
 
 
-@scenario("UnifiedPush: an app's server reaches the app through slixmpp", 60)
+@ours("UnifiedPush: an app's server reaches the app through slixmpp", 60)
 async def unified_push(world):
-    if not world.server.is_ours:
-        return
     async with own_server("") as server:
         here = World(server, 0, world.artefacts)
         try:

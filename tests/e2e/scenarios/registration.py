@@ -4,7 +4,7 @@ import asyncio
 from xml.sax.saxutils import escape
 
 from own import Stranger, ask, condition, ended_with, own_server
-from registry import scenario
+from registry import ours
 from servers import DOMAIN
 from wire import Lost, Refused, Wire
 from world import PASSWORD
@@ -30,10 +30,8 @@ async def sign_in(server, name, password=PASSWORD, resource="desk"):
     return await Wire(server, name, password, resource).sign_in(managed=False)
 
 
-@scenario("registration: is off unless the server says so")
+@ours("registration: is off unless the server says so")
 async def off(world):
-    if not world.server.is_ours:
-        return
     async with Stranger(world.server) as stranger:
         assert stranger.features.find(FEATURE) is None
         try:
@@ -49,10 +47,8 @@ async def off(world):
         raise AssertionError("an account was made")
 
 
-@scenario("registration: somebody signs up and in; names taken and reserved are refused")
+@ours("registration: somebody signs up and in; names taken and reserved are refused")
 async def signing_up(world):
-    if not world.server.is_ours:
-        return
     async with own_server(OPEN) as server:
         async with Stranger(server) as stranger:
             assert stranger.features.find(FEATURE) is not None, "not offered"
@@ -75,19 +71,15 @@ async def signing_up(world):
         assert refusal == "not-acceptable", refusal
 
 
-@scenario("registration: one network makes only so many accounts in an hour")
+@ours("registration: one network makes only so many accounts in an hour")
 async def limited(world):
-    if not world.server.is_ours:
-        return
     async with own_server(OPEN + "per_hour = 2\n") as server:
         refusals = [await sign_up(server, f"guest{number}") for number in range(4)]
         assert refusals == [None, None, "resource-constraint", "resource-constraint"], refusals
 
 
-@scenario("registration: a changed password is the one that counts")
+@ours("registration: a changed password is the one that counts")
 async def password(world):
-    if not world.server.is_ours:
-        return
     async with own_server() as server:
         server.add_account("romeo", PASSWORD)
         server.add_account("juliet", PASSWORD)
@@ -106,10 +98,8 @@ async def password(world):
         await (await sign_in(server, "juliet")).close()
 
 
-@scenario("registration: who leaves is signed out everywhere, and nothing is kept")
+@ours("registration: who leaves is signed out everywhere, and nothing is kept")
 async def leaving(world):
-    if not world.server.is_ours:
-        return
     async with own_server() as server:
         server.add_account("romeo", PASSWORD)
         desk = await sign_in(server, "romeo", resource="desk")

@@ -7,7 +7,7 @@ from modern import (
     session_of, token_of,
 )
 from own import own_server
-from registry import scenario
+from registry import ours
 from wire import SM, Wire
 from world import PASSWORD
 
@@ -27,10 +27,8 @@ async def first(server, user, device=PHONE):
     return phone, token_of(success), session_of(success)
 
 
-@scenario("our own client: a login with a token and resumption is one round trip")
+@ours("our own client: a login with a token and resumption is one round trip")
 async def one_round_trip(world):
-    if not world.server.is_ours:
-        return
     user = world.account("juliet").split("@")[0]
     phone, token, session = await first(world.server, user)
     phone.send("<presence/>")
@@ -53,10 +51,8 @@ async def one_round_trip(world):
         assert again.flights == 1, again.flights
 
 
-@scenario("our own client: stream header, token and resumption leave together, unasked")
+@ours("our own client: stream header, token and resumption leave together, unasked")
 async def quick_start(world):
-    if not world.server.is_ours:
-        return
     user = world.account("juliet").split("@")[0]
     phone, token, session = await first(world.server, user)
     phone.cut()
@@ -73,10 +69,8 @@ async def quick_start(world):
         await again.close()
 
 
-@scenario("our own client: a token that is wrong, another's, played again or revoked is refused")
+@ours("our own client: a token that is wrong, another's, played again or revoked is refused")
 async def refused(world):
-    if not world.server.is_ours:
-        return
     user = world.account("juliet").split("@")[0]
     other = world.account("tybalt").split("@")[0]
     phone, token, _ = await first(world.server, user)
@@ -95,10 +89,8 @@ async def refused(world):
     await phone.close()
 
 
-@scenario("our own client: after a kill of the server a token still signs in, with what was missed")
+@ours("our own client: after a kill of the server a token still signs in, with what was missed")
 async def after_kill(world):
-    if not world.server.is_ours:
-        return
     async with own_server() as server:
         for name in ("romeo", "juliet"):
             server.add_account(name, PASSWORD)

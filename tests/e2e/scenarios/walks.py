@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import slixmpp
 from own import Stranger, ask, condition, ended_with
 from peer import befriend
-from registry import scenario
+from registry import ours
 from servers import DOMAIN
 from slixmpp.exceptions import IqError
 from slixmpp.plugins.xep_0048 import Bookmarks
@@ -73,10 +73,8 @@ async def kept(peer, count):
     return [[child.tag for child in one] for one in found]
 
 
-@scenario("slixmpp walks: corrections, reactions, markers and calls are kept, in order", seconds=60)
+@ours("slixmpp walks: corrections, reactions, markers and calls are kept, in order", seconds=60)
 async def conversation(world):
-    if not world.server.is_ours:
-        return
     plugins = ("xep_0308", "xep_0313", "xep_0333", "xep_0334", "xep_0353", "xep_0444", "xep_0085")
     steps = ("say", "correct", "react", "mark", "call", "only type", "both archives")
     async with grounds(world) as here:
@@ -125,10 +123,8 @@ async def conversation(world):
                         assert wanted in there, names
 
 
-@scenario("slixmpp walks: the visiting card, its picture, and what contacts see of it", seconds=60)
+@ours("slixmpp walks: the visiting card, its picture, and what contacts see of it", seconds=60)
 async def card(world):
-    if not world.server.is_ours:
-        return
     plugins = ("xep_0054", "xep_0153")
     steps = ("write", "picture", "contacts hear", "contacts read it", "as vCard4", "not others'")
     async with grounds(world) as here:
@@ -167,10 +163,8 @@ async def card(world):
                 assert await refusal(publish) in ("forbidden", "not-allowed"), "another's card"
 
 
-@scenario("slixmpp walks: bookmarks in private storage, on every device and nobody else's")
+@ours("slixmpp walks: bookmarks in private storage, on every device and nobody else's")
 async def private(world):
-    if not world.server.is_ours:
-        return
     steps = ("store", "another device", "replace", "not others'")
     async with grounds(world) as here:
         romeo = await walker(here, "romeo", "xep_0048", "xep_0049")
@@ -202,10 +196,8 @@ async def private(world):
                 assert await refusal(asked) == "forbidden"
 
 
-@scenario("slixmpp walks: blocking with a report, of which the admin hears")
+@ours("slixmpp walks: blocking with a report, of which the admin hears")
 async def report(world):
-    if not world.server.is_ours:
-        return
     steps = ("report", "the admin hears", "it is blocked", "the other device knows", "unblock")
     async with grounds(world) as here:
         admin = await walker(here, "admin")
@@ -236,10 +228,8 @@ async def report(world):
                 await romeo.hear("What, art thou drawn?")
 
 
-@scenario("slixmpp walks: what the server tells of itself, its relays and its outages")
+@ours("slixmpp walks: what the server tells of itself, its relays and its outages")
 async def about(world):
-    if not world.server.is_ours:
-        return
     steps = ("features", "outage", "policy", "relays", "relays are not for strangers")
     ns = "urn:xmpp:extdisco:2"
     async with grounds(world) as here:
@@ -276,10 +266,8 @@ async def about(world):
                     assert await ended_with(stranger) == "not-authorized"
 
 
-@scenario("slixmpp walks: who has access to the account, and access that is ended")
+@ours("slixmpp walks: who has access to the account, and access that is ended")
 async def access(world):
-    if not world.server.is_ours:
-        return
     steps = ("list", "revoke what is not there", "revoke a password", "not others'")
     async with grounds(world) as here:
         romeo = await walker(here, "romeo", "xep_0494")
@@ -304,10 +292,8 @@ async def access(world):
                 assert await refusal(asked) in ("service-unavailable", "forbidden")
 
 
-@scenario("slixmpp walks: commands, their forms, and who may give them", seconds=60)
+@ours("slixmpp walks: commands, their forms, and who may give them", seconds=60)
 async def commands(world):
-    if not world.server.is_ours:
-        return
     steps = ("list", "the forbidden", "a number", "a form", "what it made", "cancel", "nonsense")
     add = "http://jabber.org/protocol/admin#add-user"
     count = "http://jabber.org/protocol/admin#get-registered-users-num"
@@ -358,10 +344,8 @@ async def commands(world):
                 assert await refusal(given) == "item-not-found"
 
 
-@scenario("slixmpp walks: an invitation, from the inviter to the guest's first message", seconds=60)
+@ours("slixmpp walks: an invitation, from the inviter to the guest's first message", seconds=60)
 async def invitation(world):
-    if not world.server.is_ours:
-        return
     steps = ("invite", "a wrong token", "the guest", "they are contacts", "only once")
     async with grounds(world) as here:
         romeo = await walker(here, "romeo", "xep_0050", "xep_0004")

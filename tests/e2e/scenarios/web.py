@@ -2,7 +2,7 @@
 
 import asyncio
 
-from registry import scenario
+from registry import ours, scenario
 from world import PASSWORD
 
 CLIENTS = {
@@ -105,20 +105,17 @@ def register(library):
 
 
 def register_bosh(library):
-    @scenario(f"{library}: wrong and right password, presence, chat and close over BOSH")
+    @ours(f"{library}: wrong and right password, presence, chat and close over BOSH")
     async def over_http(world):
-        if world.server.is_ours:
-            await talk(world, library, world.server.bosh_url)
+        await talk(world, library, world.server.bosh_url)
 
-    @scenario(f"{library}: wrong and right password, presence, chat and close over BOSH on TLS")
+    @ours(f"{library}: wrong and right password, presence, chat and close over BOSH on TLS")
     async def over_https(world):
-        if world.server.is_ours:
-            await talk(world, library, world.server.secure_bosh_url)
+        await talk(world, library, world.server.secure_bosh_url)
 
-    @scenario(f"{library}: its connections break, and its BOSH session goes on")
+    @ours(f"{library}: its connections break, and its BOSH session goes on")
     async def breaks(world):
-        if world.server.is_ours:
-            await outlive(world, library)
+        await outlive(world, library)
 
 
 async def outlive(world, library):
