@@ -14,6 +14,9 @@ use super::Fault;
 const CUT: [u8; 4] = [0, 0, 0xFF, 0xFF];
 /// The same and an empty last block: only whole data ends exactly behind it.
 const TAIL: [u8; 9] = [0, 0, 0xFF, 0xFF, 1, 0, 0, 0xFF, 0xFF];
+/// Blocks of one message that say that they are the last. Each of two bytes costs the clearing of a
+/// window, so a message of nothing else would be a lot of work; senders that do it at all have one.
+const ENDS_MAX: usize = 64;
 /// The first guess at the size of an inflated message, in bytes.
 const FIRST_BYTES: usize = 4096;
 /// Larger buffers are not kept.
@@ -83,10 +86,14 @@ struct Inflating<'a> {
 
 impl Inflating<'_> {
     fn whole(&mut self, message: &[u8]) -> Result<(), Fault> {
-        let mut rest = message;
+        let (mut rest, mut ends) = (message, 0);
         while !rest.is_empty() {
-            // §7.2.1 allows blocks with BFINAL set; after one, the next begins anew.
-            rest = self.stretch(rest)?.unwrap_or_default();
+            // §7.2.3.4: blocks may be last ones (BFINAL), with others behind them.
+            let Some(behind) = self.stretch(rest)? else { break };
+            (rest, ends) = (behind, ends + 1);
+            if ends > ENDS_MAX {
+                return Err(BROKEN);
+            }
         }
         match self.stretch(&TAIL)? {
             Some([]) => Ok(()),
@@ -201,6 +208,18 @@ mod tests {
         assert_eq!(inflated(&bomb, 16_384), Err(Fault::TooBig));
         let kept = SCRATCH.take().capacity();
         assert!(kept <= KEPT_BYTES, "{kept}");
+    }
+
+    #[test]
+    fn a_message_of_nothing_but_ends_is_not_worked_through() {
+        // Each of these is a last block without content, and each begins the work anew.
+        let ends = |count: usize| {
+            let message = [[0x03, 0x00].repeat(count), vec![0x00]].concat();
+            inflated(&message, 262_144)
+        };
+        assert_eq!(ends(ENDS_MAX), Ok(vec![]));
+        assert_eq!(ends(ENDS_MAX + 1), Err(BROKEN));
+        assert_eq!(ends(131_072), Err(BROKEN));
     }
 
     #[test]
