@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::command::Command;
+use waxwing_kernel::component::{Intercepted, Later};
 use waxwing_kernel::config::NoConfig;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::routes::Routes;
@@ -28,6 +29,8 @@ pub struct Border {
     hub: Hub,
     domain: BareJid,
     lists: Arc<OnceCell<RwLock<Lists>>>,
+    /// Held by whoever changes what stands.
+    turn: Mutex<()>,
 }
 
 impl Module for Border {
@@ -53,12 +56,13 @@ impl Module for Border {
                 reader.clock().until(Some(reader.clock().now() + PAUSE)).await;
             }
         });
-        Ok(Self { hub, domain, lists })
+        Ok(Self { hub, domain, lists, turn: Mutex::default() })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.inbound(Stage::Check, Self::enter);
         on.outbound(Stage::Check, Self::leave);
+        on.intercept(Self::turn_away);
         on.command(|border| {
             let set = Command::new(&commands::REFUSE, Arc::clone(&border), Self::refuse);
             set.filled(border, Self::refused_so_far)
@@ -89,6 +93,14 @@ impl Border {
     fn leave(&self, transit: &mut Transit<'_>) -> Verdict {
         let peer = &transit.to.jid;
         self.judge(peer, "This server does not talk with that address.")
+    }
+
+    /// Questions to the domain itself pass no stage.
+    fn turn_away(self: &Arc<Self>, asked: &Intercepted<'_>) -> Option<Later> {
+        match self.judge(&asked.from.jid, "This server does not talk with you.") {
+            Verdict::Refuse(error) => Some(Box::pin(async move { Err(error) })),
+            _ => None,
+        }
     }
 
     fn judge(&self, peer: &Jid, refusal: &'static str) -> Verdict {

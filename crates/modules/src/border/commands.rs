@@ -95,7 +95,7 @@ impl Border {
         &self,
         caller: &Caller,
         which: Which,
-        jids: Vec<Jid>,
+        mut jids: Vec<Jid>,
         host: Option<&str>,
     ) -> Result<Said, Refusal> {
         if host.is_some_and(|host| host != self.domain.domain()) {
@@ -109,6 +109,10 @@ impl Border {
         if jids.len() > ENTRIES {
             return Err(Refusal::invalid(which.word(), format!("takes {ENTRIES} at most")));
         }
+        // As they are read back.
+        jids.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        jids.dedup();
+        let _turn = self.turn.lock().await;
         let lists = self.current().await.map_err(failed)?;
         let write = replacing(&self.domain, which, &jids);
         self.hub.db().batch(write).await.map_err(failed)?;
