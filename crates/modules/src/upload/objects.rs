@@ -222,15 +222,19 @@ impl Reading {
 
     /// Asks for one piece after the other, as fast as somebody takes them.
     async fn go_on(mut self, first: Bytes, pieces: mpsc::Sender<Bytes>) {
-        let mut piece = first;
-        while pieces.send(piece).await.is_ok() && !self.left.is_empty() {
-            piece = match self.ask().await {
-                Ok(piece) => piece,
+        if pieces.send(first).await.is_err() {
+            return;
+        }
+        while !self.left.is_empty() {
+            // Room first: for who takes nothing one piece waits, and not another behind it.
+            let Ok(room) = pieces.reserve().await else { return };
+            match self.ask().await {
+                Ok(piece) => room.send(piece),
                 Err(error) => {
                     let path = &self.path;
                     return tracing::error!(%error, %path, "a file from object storage broke off");
                 }
-            };
+            }
         }
     }
 }
