@@ -101,9 +101,11 @@ impl Open {
         }
     }
 
-    /// RFC 6120 §4.9.3.9: the address that a client gives must be of the account that it has
-    /// proven. Which resource it names is no matter, because §8.1.2.1 lets the server "override the
-    /// 'from' attribute specified by the client" with that of the connection.
+    /// RFC 6120 §8.1.2.1: "the server MUST add a 'from' attribute to the stanza or override the
+    /// 'from' attribute specified by the client, where the value of the 'from' attribute MUST be
+    /// the full JID … determined by the server for the connected resource that generated the
+    /// stanza". So nobody is deceived, whatever it says. §4.9.3.9 lets us end the stream over it:
+    /// we do when it names another account, and not over another resource.
     ///
     /// COMPAT(Converse.js, until it keeps its address): after a reload of its page it resumes its
     /// session and goes on under a resource that it has just made up.
