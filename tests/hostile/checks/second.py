@@ -162,6 +162,7 @@ async def compressed_frames(node):
         "no deflate": marked(frame(TEXT, b"<a/>")),
         "nothing": marked(frame(TEXT)),
         "a block without an end": marked(frame(TEXT, b"\x00\xff\xff\x00\x00")),
+        "nothing but ends": marked(frame(TEXT, b"\x03\x00" * 7000 + b"\x00")),
         "random": marked(frame(TEXT, b"\x07" + os.urandom(60))),
         "a close frame": marked(frame(CLOSE)),
         "a continuation": marked(frame(TEXT, b"\xaa", final=False))
