@@ -1,5 +1,7 @@
 //! The stream: what a driver sees.
 
+mod later;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +14,6 @@ use crate::chassis::{Chassis, write_ack};
 use crate::error::StreamError;
 use crate::event::{Answer, Closing, Closure, Event, Framing, Input, Tag, Ticket, Violation};
 use crate::framing::websocket;
-use crate::held::Held;
 use crate::host::{Entropy, Host, Hosts, Security};
 use crate::limits::seconds;
 use crate::outbox::Outbox;
@@ -353,51 +354,11 @@ impl Stream {
     }
 
     fn violation(&mut self, violation: Violation) {
-        let (error, code) = match violation {
-            Violation::TooBig => (StreamError::policy_violation().text("too large"), 1009),
-            Violation::Binary => (StreamError::bad_format().text("text messages only"), 1003),
-            Violation::NotUtf8 => (StreamError::unsupported_encoding(), 1007),
-            Violation::Protocol => {
-                let closure = Closure::Error(StreamError::bad_format());
-                return self.step(|_, io| io.end(closure, 1002));
-            }
-        };
-        let closure = Closure::Error(error.clone());
-        self.step(|_, io| io.fail_as(&error, closure, code));
-    }
-
-    fn held(&mut self) -> &mut Held {
-        self.io.held.get_or_insert_default()
-    }
-
-    fn hold(&mut self, input: &[u8], message: bool) {
-        let limits = self.io.limits();
-        let most = match self.state.is_authenticated() {
-            true => limits.held_bytes,
-            false => limits.held_bytes.min(limits.before_auth.element_bytes),
-        };
-        let held = self.held();
-        // Every message costs something, or empty ones would be free.
-        if held.bytes.len() + input.len() + 8 * held.ends.len() > most {
-            let error = StreamError::policy_violation().text("too much at once");
-            return self.step(|_, io| io.fail(error));
-        }
-        held.bytes.extend_from_slice(input);
-        if message {
-            held.ends.push(held.bytes.len());
-        }
-    }
-
-    fn release(&mut self, now: Instant, held: Held) {
-        match self.io.framing {
-            Framing::Tcp => self.feed(now, &held.bytes),
-            Framing::WebSocket => held.messages().for_each(|message| self.message(now, message)),
-        }
-        match (held.ended, self.io.waiting.is_some()) {
-            (true, true) => self.held().ended = true,
-            (true, false) if !matches!(self.state, State::Closed) => self.lost(),
-            _ => {}
-        }
+        let (error, code) = violation.verdict();
+        self.step(|_, io| match error {
+            Some(error) => io.fail_as(&error, Closure::Error(error.clone()), code),
+            None => io.end(Closure::Error(StreamError::bad_format()), code),
+        });
     }
 }
 
