@@ -1,8 +1,8 @@
 //! What an archive costs when it is long, and when much comes at once.
 //!
-//! `cargo bench -p waxwing-store` prints how long a page of 50 takes from archives of a thousand and
-//! of a million messages that share one SQLite file, and how many messages a second become durable
-//! one by one and in a burst. A number behind `--` is how many messages the long archive has.
+//! `cargo bench -p waxwing-store` prints how long a page of 50 takes from archives of a thousand
+//! and of a million messages that share one SQLite file, and how many messages a second become
+//! durable one by one and in a burst. A number behind `--` is how many the long archive has.
 
 #![allow(clippy::unwrap_used, reason = "a failing benchmark may just stop")]
 

@@ -142,7 +142,8 @@ fn archiving(out: &mut String, results: &Results) {
         out,
         format_args!(
             "\n**What archiving adds to a message (two archives), processor time**\n\n\
-             | Waxwing | ejabberd is … times Waxwing | Prosody is … times Waxwing |\n|---|---|---|\n\
+             | Waxwing | ejabberd is … times Waxwing | Prosody is … times Waxwing |\n\
+             |---|---|---|\n\
              | {} | {} | {} |\n",
             with_unit(spread, Figure::Cpu.unit()),
             ratios[0],

@@ -69,7 +69,7 @@ impl Said {
         Self { note: note.into(), ..Self::default() }
     }
 
-    /// Answers with a page of what is kept, the newest first. There may be one row more than `most`,
+    /// Answers with a page of what is kept, the newest first. There may be one row more than `most`
     /// which only tells that there are more; they are asked for by the first column of the last.
     pub fn page(mut table: Grid, most: usize, nothing: &str) -> Self {
         let has_more = table.rows.len() > most;
