@@ -49,6 +49,19 @@ pub enum Violation {
     Protocol,
 }
 
+impl Violation {
+    /// What the peer is told, if it is told anything, and the code of the close frame.
+    pub(crate) fn verdict(self) -> (Option<StreamError>, u16) {
+        let (error, code) = match self {
+            Violation::TooBig => (StreamError::policy_violation().text("too large"), 1009),
+            Violation::Binary => (StreamError::bad_format().text("text messages only"), 1003),
+            Violation::NotUtf8 => (StreamError::unsupported_encoding(), 1007),
+            Violation::Protocol => return (None, 1002),
+        };
+        (Some(error), code)
+    }
+}
+
 /// Names one question until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(pub(crate) u32);
