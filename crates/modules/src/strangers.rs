@@ -151,8 +151,12 @@ impl Strangers {
         if is_neighbour && !self.bounds.includes_neighbours && who != Who::Contacts {
             return Verdict::Pass;
         }
+        let relation = self.relation((account, &known), from);
+        if relation == Relation::Known {
+            return Verdict::Pass;
+        }
         let now = transit.hub.clock().now();
-        let facts = self.facts((account, &known), from, transit.stanza, who);
+        let facts = self.facts((account, &known), from, transit.stanza, (relation, who));
         match judge(&facts, &self.bounds) {
             Ruling::Pass => Verdict::Pass,
             Ruling::Count => {
@@ -168,21 +172,24 @@ impl Strangers {
         }
     }
 
+    fn relation(&self, (account, known): (&Account, &Known), from: &Jid) -> Relation {
+        let is_contact = || account.fact(self.roster).contact(&from.bare()).is_some();
+        match from.domain() == self.domain.domain() {
+            _ if known.has_met(from.bare_str()) || is_contact() => Relation::Known,
+            true => Relation::Neighbour,
+            false => Relation::Stranger,
+        }
+    }
+
     /// What is to be known for the judgement.
     fn facts(
         &self,
         (account, known): (&Account, &Known),
         from: &Jid,
         stanza: &Stanza,
-        who: Who,
+        (relation, who): (Relation, Who),
     ) -> Facts {
         let (peer, roster) = (from.bare(), account.fact(self.roster));
-        let is_known = || known.has_met(peer.as_str()) || roster.contact(&peer).is_some();
-        let relation = match from.domain() == self.domain.domain() {
-            _ if is_known() => Relation::Known,
-            true => Relation::Neighbour,
-            false => Relation::Stranger,
-        };
         let approach = match stanza.head.kind {
             Kind::Presence(_) => Approach::Request { is_repeated: roster.state(&peer).is_asked },
             _ => Approach::Message {
@@ -258,12 +265,10 @@ fn links(stanza: &Stanza) -> u32 {
     let beside = stanza.body.children().filter(|child| child.is("x", "jabber:x:oob")).count();
     let in_text = text.as_bytes().windows(4).enumerate().filter(|(at, start)| {
         let rest = &text.as_bytes()[at + 4..];
-        match start.to_ascii_lowercase().as_slice() {
-            b"http" => {
-                rest.starts_with(b"://") || rest.first().is_some_and(is_s) && is_secure(rest)
-            }
-            b"www." => true,
-            _ => false,
+        if start.eq_ignore_ascii_case(b"http") {
+            rest.starts_with(b"://") || rest.first().is_some_and(is_s) && is_secure(rest)
+        } else {
+            start.eq_ignore_ascii_case(b"www.")
         }
     });
     // The same address usually stands in both places.
