@@ -97,8 +97,11 @@ impl Admin {
             let text = format!("{missing} is named in the configuration; take that one out there");
             return Err(Refusal::invalid("adminjids", text));
         }
-        let appointed: Vec<BareJid> =
+        let mut appointed: Vec<BareJid> =
             jids.into_iter().filter(|jid| !site.admins.contains(jid)).collect();
+        // As they are read back; somebody may be named twice.
+        appointed.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        appointed.dedup();
         if appointed.len() > APPOINTED {
             let text = format!("{APPOINTED} can be appointed at most");
             return Err(Refusal::invalid("adminjids", text));
