@@ -41,10 +41,12 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
             Answer::External(external(hub, account, &certificate, verified).await)
         }
         Question::Tokens { account, agent, binding } => {
-            if Box::pin(backend::is_gone(hub, &account)).await {
-                return Answer::Tokens(Vec::new());
-            }
             match admission::tokens(hub, &account, &agent, binding).await {
+                // Whoever has no token makes this server ask nobody.
+                Ok(keys) if keys.is_empty() => Answer::Tokens(keys),
+                Ok(_) if Box::pin(backend::is_gone(hub, &account)).await => {
+                    Answer::Tokens(Vec::new())
+                }
                 Ok(keys) => Answer::Tokens(keys),
                 Err(error) => Answer::Verdict(Err(temporary(&error))),
             }
