@@ -34,7 +34,7 @@ pub enum Reach {
 }
 
 /// What is asked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FetchRequest {
     /// The method.
     pub method: Method,
@@ -84,6 +84,14 @@ pub enum FetchError {
     Broken(String),
     /// This server cannot ask over HTTP at all.
     Unavailable,
+}
+
+/// Header fields and body may hold secrets, and stay out of logs.
+impl fmt::Debug for FetchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, reach, .. } = self;
+        write!(f, "FetchRequest({method} {url}, {reach:?}, {} bytes)", self.body.len())
+    }
 }
 
 impl FetchRequest {

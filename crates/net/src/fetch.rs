@@ -40,10 +40,17 @@ struct Lane {
     pool: Pool,
     free: Arc<Semaphore>,
     per_host: usize,
-    busy: Mutex<HashMap<String, usize>>,
+    busy: Mutex<HashMap<String, Busy>>,
 }
 
-/// A request that is under way to one host.
+/// What is under way to one host.
+struct Busy {
+    /// Requests, those that wait among them.
+    count: usize,
+    free: Arc<Semaphore>,
+}
+
+/// A request to one host, until it is dropped.
 struct Place {
     lane: Arc<Lane>,
     host: String,
@@ -100,7 +107,9 @@ impl Lane {
 
     async fn ask(self: Arc<Self>, request: FetchRequest) -> Result<FetchReply, FetchError> {
         let url = judged(&request.url, self.reach)?;
-        let _place = self.enter(url.host().unwrap_or_default())?;
+        let (_place, host_free) = self.enter(&url)?;
+        // In this order: what waits for a slow host takes no place from others.
+        let _host_turn = host_free.acquire().await.map_err(|_| FetchError::Busy)?;
         let _turn = self.free.acquire().await.map_err(|_| FetchError::Busy)?;
         let mut outgoing = hyper::Request::new(Full::new(request.body));
         *outgoing.method_mut() = request.method;
@@ -116,25 +125,34 @@ impl Lane {
         Ok(FetchReply { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 
-    /// A place among the requests to `host`.
-    fn enter(self: &Arc<Self>, host: &str) -> Result<Place, FetchError> {
-        let host = host.to_ascii_lowercase();
+    /// A place among the requests to the host of `url`, and what gives leave to ask it. Strangers'
+    /// hosts that are busy are not waited for. The operator's are, each program on a machine for
+    /// itself: whoever asks those is bounded.
+    fn enter(self: &Arc<Self>, url: &Uri) -> Result<(Place, Arc<Semaphore>), FetchError> {
+        let name = match self.reach {
+            Reach::Public => url.host(),
+            Reach::Anywhere => url.authority().map(|authority| authority.as_str()),
+        };
+        let host = name.unwrap_or_default().to_ascii_lowercase();
         let mut busy = self.busy.lock();
-        let count = busy.entry(host.clone()).or_default();
-        if *count >= self.per_host {
+        let fresh = || Busy { count: 0, free: Arc::new(Semaphore::new(self.per_host)) };
+        let held = busy.entry(host.clone()).or_insert_with(fresh);
+        if self.reach == Reach::Public && held.count >= self.per_host {
             return Err(FetchError::Busy);
         }
-        *count += 1;
-        Ok(Place { lane: Arc::clone(self), host })
+        held.count += 1;
+        let free = Arc::clone(&held.free);
+        drop(busy);
+        Ok((Place { lane: Arc::clone(self), host }, free))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut busy = self.lane.busy.lock();
-        if let Some(count) = busy.get_mut(&self.host) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(held) = busy.get_mut(&self.host) {
+            held.count -= 1;
+            if held.count == 0 {
                 busy.remove(&self.host);
             }
         }

@@ -121,15 +121,39 @@ async fn one_host_cannot_take_all_places() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let fetcher = Fetcher::trusting(&limits, RootCertStore::empty());
-    let slow = FetchRequest::get(url.as_str(), Reach::Anywhere).within(Duration::from_millis(200));
-    let (first, second) = tokio::join!(
-        fetcher.fetch(slow),
-        fetcher.fetch(FetchRequest::get(url.as_str(), Reach::Anywhere)),
+    let (port, _asked) = server(OK).await;
+    let other = format!("http://127.0.0.1:{port}/");
+    let slow = |millis| {
+        FetchRequest::get(url.as_str(), Reach::Anywhere).within(Duration::from_millis(millis))
+    };
+    let (first, second, third) = tokio::join!(
+        fetcher.fetch(slow(200)),
+        fetcher.fetch(slow(100)),
+        fetcher.fetch(FetchRequest::get(other, Reach::Anywhere)),
     );
     assert_eq!(first.unwrap_err(), FetchError::TimedOut);
-    assert_eq!(second.unwrap_err(), FetchError::Busy);
-    let again = FetchRequest::get(url, Reach::Anywhere).within(Duration::from_millis(50));
-    assert_eq!(fetcher.fetch(again).await.unwrap_err(), FetchError::TimedOut);
+    assert_eq!(second.unwrap_err(), FetchError::TimedOut);
+    third.expect("another program on the same machine");
+    assert!(fetcher.anywhere.busy.lock().is_empty());
+    let url = |url: &str| url.parse::<Uri>().unwrap();
+    let held = fetcher.public.enter(&url("https://push.example/a")).unwrap();
+    let error = fetcher.public.enter(&url("https://PUSH.example:444/b")).err();
+    assert_eq!(error, Some(FetchError::Busy));
+    drop(held);
+    assert!(fetcher.public.enter(&url("https://push.example/a")).is_ok());
+}
+
+/// Who waits for a host of the operator's comes next when it is free.
+#[tokio::test]
+async fn the_operators_hosts_are_waited_for() {
+    let limits = Limits { fetches_per_host_max: 1, ..Limits::default() };
+    let last = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let (port, _asked) = server(last).await;
+    let url = format!("http://127.0.0.1:{port}/");
+    let fetcher = Fetcher::trusting(&limits, RootCertStore::empty());
+    let ask = || fetcher.fetch(FetchRequest::get(url.as_str(), Reach::Anywhere));
+    let (first, second) = tokio::join!(ask(), ask());
+    assert_eq!((first.unwrap().status, second.unwrap().status), (StatusCode::OK, StatusCode::OK));
 }
 
 #[tokio::test]
