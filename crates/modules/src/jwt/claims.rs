@@ -112,7 +112,11 @@ impl Rules {
         if self.scope.as_ref().is_some_and(|wanted| !has_scope(&claims, wanted)) {
             return Err(Denied::Scope);
         }
-        let name = self.account.fill(|claim| text(claim).map(str::to_owned));
+        // OpenID Connect Core §5.1: not verified, it is what anybody wrote down.
+        let is_written = claims.get("email_verified").is_some_and(|it| !is_true(it));
+        let known = |claim: &&str| !(is_written && *claim == "email");
+        let claim = |claim: &str| Some(claim).filter(known).and_then(text).map(str::to_owned);
+        let name = self.account.fill(claim);
         self.address(&name.ok_or(Denied::Nameless)?).ok_or(Denied::Nameless)
     }
 
@@ -151,6 +155,11 @@ fn claims(token: &str, header: &Header, key: &Key) -> Option<Map<String, Value>>
     validation.validate_nbf = false;
     validation.validate_aud = false;
     decode(token, &key.key, &validation).ok().map(|data| data.claims)
+}
+
+/// A truth; some write it as text.
+fn is_true(claim: &Value) -> bool {
+    claim.as_bool().unwrap_or(false) || claim.as_str() == Some("true")
 }
 
 /// RFC 7519 §2: a NumericDate, which may have a fraction.

@@ -64,7 +64,9 @@ impl Fetched {
         let now = hub.clock().now();
         let (had, is_fresh) = self.had(now);
         let fitting = had.map(|keys| keys.fitting(header)).unwrap_or_default();
-        if is_fresh && !fitting.is_empty() {
+        // Old keys do as long as somebody else asks for new ones.
+        let is_enough = is_fresh || self.asking.try_lock().is_err();
+        if is_enough && !fitting.is_empty() {
             return Ok(fitting);
         }
         self.ask(hub, now).await;
@@ -104,6 +106,8 @@ impl Fetched {
                 self.state.lock().keys = Some((Arc::new(keys), hub.clock().now()));
             }
             Err(error) => {
+                // It may have taken its time to fail; nobody waits as long again just now.
+                self.state.lock().asked = Some(hub.clock().now());
                 tracing::warn!(
                     url = self.url,
                     error,

@@ -160,6 +160,24 @@ fn claims_name_an_account_of_this_domain_or_none() {
 }
 
 #[test]
+fn an_address_that_nobody_has_verified_names_nobody() {
+    let with = |template: &str, verified: Value| {
+        let config =
+            JwtConfig { account: Template::new(template).unwrap(), ..JwtConfig::default() };
+        let mut claims = json!({ "exp": NOW + 60, "sub": "romeo", "email": "romeo@localhost" });
+        claims["email_verified"] = verified;
+        judge_claims(&config, &claims)
+    };
+    let fine = Ok("romeo@localhost".to_owned());
+    assert_eq!(with("{email}", json!(true)), fine);
+    assert_eq!(with("{email}", json!("true")), fine);
+    for wrong in [json!(false), json!("false"), json!(null), json!(1)] {
+        assert_eq!(with("{email}", wrong.clone()), Err(Denied::Nameless), "{wrong}");
+        assert_eq!(with("{sub}", wrong), fine);
+    }
+}
+
+#[test]
 fn rsa_and_curves_from_a_set() {
     let (rsa, ec) = (RsaKeyPair::generate(KeySize::Rsa2048).unwrap(), curve());
     let pinned = JwtConfig::default().pinned();
