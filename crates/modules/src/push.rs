@@ -8,6 +8,7 @@ mod publish;
 mod pulse;
 mod registry;
 mod service;
+mod share;
 mod unified;
 mod vapid;
 mod webpush;
@@ -30,6 +31,7 @@ use waxwing_store::Table;
 
 use self::endpoint::Endpoints;
 use self::registry::{Registration, Registrations};
+use self::share::Shares;
 use self::unified::Meter;
 use self::vapid::Vapid;
 
@@ -94,6 +96,7 @@ pub struct Push {
     endpoints: Endpoints,
     vapid: OnceCell<Vapid>,
     meter: Mutex<Meter>,
+    shares: Shares,
 }
 
 impl Module for Push {
@@ -119,7 +122,8 @@ impl Module for Push {
         let endpoints = Endpoints::new(hub.db().clone(), site.jid().domain());
         let (vapid, meter) = (OnceCell::new(), Mutex::default());
         let enabled = site.fact();
-        Ok(Self { config, hub, server, own, enabled, endpoints, vapid, meter })
+        let shares = Shares::default();
+        Ok(Self { config, hub, server, own, enabled, endpoints, vapid, meter, shares })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {

@@ -12,9 +12,11 @@ pub(super) const TABLE: Table = Table {
               CREATE INDEX push_endpoint_owner ON push_endpoint (owner)"],
 };
 
-const ADD: &str = "INSERT INTO push_endpoint (token, host, owner, kind, secret, address, one, two, \
-     expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-const RENEW: &str = "UPDATE push_endpoint SET one = ?2, two = ?3, expires = ?4 WHERE token = ?1";
+/// One that is known gets new keys and a new time. It may have gone since it was looked up, so this
+/// is what brings it back as well.
+const KEEP: &str = "INSERT INTO push_endpoint (token, host, owner, kind, secret, address, one, \
+     two, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (token) \
+     DO UPDATE SET one = excluded.one, two = excluded.two, expires = excluded.expires";
 const FIND: &str = "SELECT token, owner, kind, secret, address, one, two, expires \
      FROM push_endpoint WHERE token = ?1 AND host = ?2 AND expires > ?3";
 const OWNED: &str = "SELECT token, owner, kind, secret, address, one, two, expires \
@@ -70,8 +72,9 @@ impl Endpoints {
         Self { db, host: host.to_owned() }
     }
 
-    pub(super) async fn add(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
-        let add = Statement::new(ADD)
+    /// Writes one down, with its name.
+    pub(super) async fn keep(&self, endpoint: &Endpoint) -> Result<(), StoreError> {
+        let keep = Statement::new(KEEP)
             .with(endpoint.token.as_str())
             .with(self.host.as_str())
             .with(endpoint.owner.as_str())
@@ -81,17 +84,7 @@ impl Endpoints {
             .with(endpoint.one.as_str())
             .with(endpoint.two.as_str())
             .with(endpoint.expires);
-        self.db.batch(vec![add]).await.map(drop)
-    }
-
-    /// Gives the one that is called `token` the keys and the time of `fresh`.
-    pub(super) async fn renew(&self, token: &str, fresh: &Endpoint) -> Result<(), StoreError> {
-        let renew = Statement::new(RENEW)
-            .with(token)
-            .with(fresh.one.as_str())
-            .with(fresh.two.as_str())
-            .with(fresh.expires);
-        self.db.batch(vec![renew]).await.map(drop)
+        self.db.batch(vec![keep]).await.map(drop)
     }
 
     /// The one that is called `token`, if its time has not come.
@@ -133,4 +126,36 @@ fn read(row: &Row) -> Result<Endpoint, StoreError> {
         two: text(6)?,
         expires: row.int(7)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use waxwing_store::{Limits, Location};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_went_meanwhile_is_there_again() {
+        let db = Db::open(&Location::Memory, Limits::default()).await.unwrap();
+        db.migrate(&[&TABLE]).await.unwrap();
+        let endpoints = Endpoints::new(db, "localhost");
+        let mut browser = Endpoint {
+            token: "t".to_owned(),
+            owner: "romeo@localhost".to_owned(),
+            kind: Kind::Web,
+            secret: "s".to_owned(),
+            address: "https://push.example/a".to_owned(),
+            one: "old".to_owned(),
+            two: "x".to_owned(),
+            expires: 10,
+        };
+        endpoints.keep(&browser).await.unwrap();
+        (browser.one, browser.expires) = ("new".to_owned(), 20);
+        endpoints.keep(&browser).await.unwrap();
+        let found = endpoints.find("t", 15).await.unwrap().expect("renewed");
+        assert_eq!((found.one.as_str(), found.secret.as_str()), ("new", "s"));
+        endpoints.remove("t").await.unwrap();
+        endpoints.keep(&browser).await.unwrap();
+        assert!(endpoints.find("t", 15).await.unwrap().is_some());
+    }
 }

@@ -63,6 +63,7 @@ impl Push {
 
 impl Teller {
     pub(super) async fn run(self) {
+        let mut is_hurried = false;
         while let Some(summary) = self.registration.pulse.next() {
             // §6: "When a service is not enabled, the server MUST NOT attempt publishing
             // notifications to the service."
@@ -82,7 +83,7 @@ impl Teller {
                     self.pause
                 }
                 Err(error) => {
-                    let count = self.registration.pulse.failed(summary);
+                    let count = self.registration.pulse.failed(summary, is_hurried);
                     tracing::debug!(%service, %error, count, "a notification was not taken");
                     if is_lasting(&error) || count >= self.failures {
                         return self.disable(&error).await;
@@ -91,10 +92,10 @@ impl Teller {
                 }
             };
             let until = self.hub.clock().now() + pause;
-            tokio::select! {
-                () = self.hub.clock().until(Some(until)) => {}
-                () = self.registration.pulse.hurried() => {}
-            }
+            is_hurried = tokio::select! {
+                () = self.hub.clock().until(Some(until)) => false,
+                () = self.registration.pulse.hurried() => true,
+            };
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::pin::pin;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -100,6 +101,8 @@ impl Pulse {
         let mut beat = self.beat.lock();
         let next = beat.next.take();
         beat.is_busy = next.is_some();
+        // What was urgent goes out with this: the pause behind it is a whole one.
+        pin!(self.hurry.notified()).enable();
         next
     }
 
@@ -109,10 +112,13 @@ impl Pulse {
     }
 
     /// It could not be told `summary`, which is due again unless there is newer by now. How often
-    /// in a row this was so.
-    pub(super) fn failed(&self, summary: Summary) -> u32 {
+    /// in a row this was so; what was tried ahead of time (`is_hurried`) does not count, or whoever
+    /// calls again and again would use up the patience with a service that rests for a minute.
+    pub(super) fn failed(&self, summary: Summary, is_hurried: bool) -> u32 {
         let mut beat = self.beat.lock();
-        beat.failures = beat.failures.saturating_add(1);
+        if !is_hurried || beat.failures == 0 {
+            beat.failures = beat.failures.saturating_add(1);
+        }
         beat.next.get_or_insert(summary);
         beat.failures
     }
@@ -137,6 +143,8 @@ impl Pulse {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn news(weight: Weight, id: &str) -> News {
@@ -171,6 +179,19 @@ mod tests {
     }
 
     #[test]
+    fn a_call_hurries_once() {
+        let is_hurried = |pulse: &Pulse| {
+            pin!(pulse.hurried()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        };
+        let pulse = Pulse::default();
+        assert!(pulse.message(news(Weight::Call, "1")));
+        pulse.next().expect("a call");
+        assert!(!is_hurried(&pulse), "it is on its way");
+        assert!(!pulse.message(news(Weight::Call, "2")));
+        assert!(is_hurried(&pulse) && !is_hurried(&pulse));
+    }
+
+    #[test]
     fn what_comes_as_the_client_is_lost_is_told() {
         let pulse = Pulse::default();
         assert!(pulse.message(news(Weight::High, "1")));
@@ -187,14 +208,19 @@ mod tests {
         let pulse = Pulse::default();
         pulse.message(news(Weight::High, "1"));
         let first = pulse.next().expect("something to tell");
-        assert_eq!(pulse.failed(first), 1);
+        assert_eq!(pulse.failed(first, false), 1);
         let again = pulse.next().expect("the same");
-        assert_eq!(pulse.failed(again), 2);
+        assert_eq!(pulse.failed(again, false), 2);
+        for _ in 0..20 {
+            assert!(!pulse.message(news(Weight::Call, "call")));
+            let hurried = pulse.next().expect("a call");
+            assert_eq!(pulse.failed(hurried, true), 2);
+        }
         pulse.succeeded();
         pulse.reset();
         assert!(pulse.next().is_none());
         pulse.message(news(Weight::High, "2"));
         let fresh = pulse.next().expect("something to tell");
-        assert_eq!((fresh.messages, pulse.failed(fresh)), (1, 1));
+        assert_eq!((fresh.messages, pulse.failed(fresh, true)), (1, 1));
     }
 }

@@ -9,7 +9,7 @@ use waxwing_kernel::request::{Request, unstored};
 use waxwing_kernel::{Hub, Site};
 use waxwing_stanza::payload::dataform::{self, DataForm, Field, FieldType, FormType};
 use waxwing_stanza::payload::disco::{INFO, ITEMS, Identity, Info, Item, Items};
-use waxwing_stanza::{Payload, StanzaError, payload};
+use waxwing_stanza::{ErrorKind, Payload, StanzaError, payload};
 use waxwing_store::domains::secrets::Secrets;
 use waxwing_xml::Child;
 
@@ -85,6 +85,10 @@ impl Push {
 
     async fn send(&self, endpoint: &Endpoint, news: &News) -> Result<(), StanzaError> {
         let broken = || StanzaError::internal_server_error().text("It could not be encrypted.");
+        let _share = self.shares.take(&endpoint.owner).ok_or_else(|| {
+            let text = "Too many notifications for browsers of this account are on their way.";
+            StanzaError::resource_constraint().kind(ErrorKind::Wait).text(text)
+        })?;
         let address = Address::read(&endpoint.address, &self.config.private_hosts)?;
         let keys = Keys::read(&endpoint.one, &endpoint.two)?;
         let mut salt = [0; SALT_BYTES];
@@ -125,16 +129,12 @@ impl Push {
         let _turn = account.turn().await;
         let held = self.endpoints.owned(owner, now).await.map_err(|error| unstored(&error))?;
         if let Some(known) = held.iter().find(|known| known.is_same(&fresh)) {
-            let renewed = self.endpoints.renew(&known.token, &fresh).await;
-            renewed.map_err(|error| unstored(&error))?;
             (fresh.token, fresh.secret) = (known.token.clone(), known.secret.clone());
-            return Ok(fresh);
-        }
-        if held.len() >= self.config.endpoints as usize {
+        } else if held.len() >= self.config.endpoints as usize {
             let text = format!("You have registered {} browsers and apps already.", held.len());
             return Err(StanzaError::resource_constraint().text(text));
         }
-        self.endpoints.add(&fresh).await.map_err(|error| unstored(&error))?;
+        self.endpoints.keep(&fresh).await.map_err(|error| unstored(&error))?;
         Ok(fresh)
     }
 
