@@ -142,3 +142,19 @@ async fn a_download_that_nobody_takes_ends_and_no_other_stream() {
     stream.write_all(&frame(0x81, b"<still-here/>")).await.unwrap();
     assert_eq!(session.heard().await, Heard::Message("<still-here/>".to_owned()));
 }
+
+#[tokio::test]
+async fn a_websocket_that_is_silent_keeps_its_connection() {
+    let (mut server, mut client) = start(Limits { header_seconds: 1, ..Limits::default() }).await;
+    let mut answer = client.send_request(extended_connect()).await.unwrap();
+    let mut stream = TokioIo::new(hyper::upgrade::on(&mut answer).await.unwrap());
+    let mut session = server.session().await;
+    // Nobody else uses the connection, which without any stream would be closed and then cut.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    stream.write_all(&frame(0x81, b"<still-here/>")).await.unwrap();
+    assert_eq!(session.heard().await, Heard::Message("<still-here/>".to_owned()));
+    drop(stream);
+    while session.heard().await != Heard::End {}
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(client.is_closed(), "nobody uses it any more");
+}
