@@ -9,9 +9,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use waxwing_jid::Jid;
-use waxwing_kernel::clock::stamp_of;
+use waxwing_kernel::clock::{Clock, stamp_of};
 use waxwing_kernel::http::{
-    HeaderName, HeaderValue, HttpReply, HttpRequest, Method, StatusCode, header,
+    HeaderName, HeaderValue, HttpReply, HttpRequest, Intake, Method, StatusCode, header,
 };
 use waxwing_kernel::module::Module;
 use waxwing_kernel::request::Request;
@@ -34,6 +34,8 @@ const TOKEN_BYTES: usize = 24;
 const NAME_BYTES: usize = 32;
 /// The longest message (bytes).
 const MESSAGE_BYTES: usize = 4096;
+/// How long a message may take to come.
+const BODY: Duration = Duration::from_secs(30);
 /// How long a client may take to say that it has given a message to its app.
 const TIME: Duration = Duration::from_secs(20);
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -171,27 +173,41 @@ async fn post(push: &Push, token: &str, mut request: HttpRequest) -> HttpReply {
         return HttpReply::text(StatusCode::TOO_MANY_REQUESTS, text)
             .with(header::RETRY_AFTER, HeaderValue::from_static("60"));
     }
+    match read(push.hub.clock(), &mut *request.body).await {
+        Ok(message) => push.bring(&endpoint, &message).await,
+        Err(refusal) => refusal,
+    }
+}
+
+/// A message of a bounded size, in a bounded time.
+async fn read(clock: &Clock, body: &mut dyn Intake) -> Result<Vec<u8>, HttpReply> {
     let too_long = || {
         let text = format!("A message may have {MESSAGE_BYTES} bytes.\n");
         HttpReply::text(StatusCode::PAYLOAD_TOO_LARGE, text)
     };
-    if request.body.length().is_some_and(|length| length > MESSAGE_BYTES as u64) {
-        return too_long();
+    let bad = |text: &'static str| HttpReply::text(StatusCode::BAD_REQUEST, text);
+    if body.length().is_some_and(|length| length > MESSAGE_BYTES as u64) {
+        return Err(too_long());
     }
-    let mut message = Vec::new();
-    while let Some(piece) = request.body.next().await {
-        let Ok(piece) = piece else {
-            return HttpReply::text(StatusCode::BAD_REQUEST, "The message broke off.\n");
-        };
-        if message.len() + piece.len() > MESSAGE_BYTES {
-            return too_long();
+    let deadline = clock.now() + BODY;
+    let whole = async {
+        let mut message = Vec::new();
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|_| bad("The message broke off.\n"))?;
+            if message.len() + piece.len() > MESSAGE_BYTES {
+                return Err(too_long());
+            }
+            message.extend_from_slice(&piece);
         }
-        message.extend_from_slice(&piece);
+        if message.is_empty() { Err(bad("There is no message.\n")) } else { Ok(message) }
+    };
+    tokio::select! {
+        message = whole => message,
+        () = clock.until(Some(deadline)) => {
+            let text = "The message did not come in time.\n";
+            Err(HttpReply::text(StatusCode::REQUEST_TIMEOUT, text))
+        }
     }
-    if message.is_empty() {
-        return HttpReply::text(StatusCode::BAD_REQUEST, "There is no message.\n");
-    }
-    push.bring(&endpoint, &message).await
 }
 
 const TTL: HeaderName = HeaderName::from_static("ttl");
@@ -252,7 +268,45 @@ impl Payload for Register {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use waxwing_kernel::http::Bytes;
+    use waxwing_kernel::request::Answer;
+
     use super::*;
+
+    /// Sends a byte every ten seconds.
+    struct Trickle(Clock);
+
+    impl Intake for Trickle {
+        fn length(&self) -> Option<u64> {
+            None
+        }
+
+        fn next(&mut self) -> Answer<'_, Option<io::Result<Bytes>>> {
+            Box::pin(async move {
+                self.0.until(Some(self.0.now() + Duration::from_secs(10))).await;
+                Some(Ok(Bytes::from_static(b"x")))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_has_its_time() {
+        let clock = Clock::simulated(0, 1);
+        let mut body = Trickle(clock.clone());
+        let passing = async {
+            loop {
+                tokio::task::yield_now().await;
+                clock.advance(Duration::from_secs(5));
+            }
+        };
+        let refusal = tokio::select! {
+            read = read(&clock, &mut body) => read.unwrap_err(),
+            () = passing => unreachable!(),
+        };
+        assert_eq!(refusal.status, StatusCode::REQUEST_TIMEOUT);
+    }
 
     #[test]
     fn a_minute_has_its_share() {
