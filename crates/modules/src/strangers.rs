@@ -112,16 +112,19 @@ impl Strangers {
         let (from, to, kind) = (transit.from, &transit.to.jid, transit.stanza.head.kind);
         let Some(account) = &from.account else { return Verdict::Pass };
         let peer = to.bare_str();
+        // Presence goes to every contact: neighbours that are not judged are not looked up for it.
+        let is_free = || !self.bounds.includes_neighbours && to.domain() == self.domain.domain();
         let is_approach = match kind {
-            Kind::Message(kind) => kind != MessageType::Error && has_content(transit.stanza),
+            Kind::Message(kind) => kind != MessageType::Error,
             Kind::Iq(kind) => kind == IqType::Set && to.local().is_none(),
-            Kind::Presence(kind) => kind == PresenceType::Available,
+            Kind::Presence(kind) => kind == PresenceType::Available && !is_free(),
         };
         if !is_approach || peer == account.jid().as_str() || self.is_trusted(to) {
             return Verdict::Pass;
         }
         let known = account.fact(self.known);
-        if known.has_met(peer) {
+        let is_wordless = || matches!(kind, Kind::Message(_)) && !has_content(transit.stanza);
+        if known.has_met(peer) || is_wordless() {
             return Verdict::Pass;
         }
         let is_contact = account.fact(self.roster).contact(&to.bare()).is_some();

@@ -89,7 +89,11 @@ impl Push {
     /// and "the server MAY remove the received JID and node combination from the set of enabled
     /// services".
     pub(super) fn dismiss(&self, transit: &mut Transit<'_>) -> Verdict {
+        // It has no type, or that of an error; talk is not looked at any closer.
         let Kind::Message(kind) = transit.stanza.head.kind else { return Verdict::Pass };
+        if matches!(kind, MessageType::Chat | MessageType::Groupchat) {
+            return Verdict::Pass;
+        }
         let Some(account) = transit.recipient() else { return Verdict::Pass };
         let enabled = account.fact(self.enabled);
         let is_enabled = enabled.0.iter().any(|held| held.service == transit.from.jid);

@@ -1,10 +1,11 @@
 //! What an account knows of those who approach it: whom its owner has written to, and how much
 //! strangers have said lately.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use waxwing_jid::BareJid;
 use waxwing_kernel::account::Fact;
