@@ -204,3 +204,28 @@ async fn a_burst_is_archived_and_acknowledged_by_group_commits() -> Outcome {
     assert_eq!(kept.map_err(|error| error.to_string())?, BURST as u64);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_a_component_did_not_take_goes_back_to_its_senders() -> Outcome {
+    let settings = "component = [{ domain = 'irc.localhost', secret = 'o blessed night' }]";
+    let limits = Limits { outbox_bytes: 2_000, ..Limits::default() };
+    let plan = Plan { limits, settings: settings.to_owned(), ..Plan::in_memory(MODULES) };
+    let world = World::start(plan).await?;
+    world.add_account("juliet@localhost").await?;
+    let link = world.connect_component(Way::Memory(Framing::Tcp)).await?;
+    let name = Name::parse("irc.localhost").ok_or("no name")?;
+    let mut irc = Box::pin(Client::component(name, link)).await?;
+    world.settle().await?;
+    let mut juliet = bound(&world, "juliet").await?;
+    // Four of them fill the pipe; one is written and waits for room, and the others behind it.
+    let words = "x".repeat(20_000);
+    for number in 0..8 {
+        let head = format!("<message to='bot@irc.localhost' id='m{number}'>");
+        juliet.send(&format!("{head}<body>{words}</body></message>")).await?;
+        world.settle().await?;
+    }
+    assert_eq!(messages(&world, &mut juliet).await?, numbered(0));
+    irc.cut();
+    assert_eq!(messages(&world, &mut juliet).await?, numbered(8)[4..]);
+    Ok(())
+}

@@ -31,6 +31,8 @@ pub(crate) struct Attachment {
     pace: Pace,
     /// Its stanzas whose commit is under way.
     pending: VecDeque<Pending>,
+    /// What is written and not with the operating system yet.
+    written: Vec<Delivery>,
     _attached: Attached,
 }
 
@@ -48,9 +50,9 @@ impl Attachment {
         let link = Link { mailbox: mailbox.clone(), peer, since_millis };
         let component = hub.components().link(domain, link)?;
         tracing::info!(%peer, domain, "component connected");
-        let (pace, pending) = (Pace::default(), VecDeque::new());
-        let attached = hub.metrics().component_attached();
-        Ok(Self { hub: hub.clone(), component, mailbox, pace, pending, _attached: attached })
+        let (pace, pending, written) = (Pace::default(), VecDeque::new(), Vec::new());
+        let (hub, attached) = (hub.clone(), hub.metrics().component_attached());
+        Ok(Self { hub, component, mailbox, pace, pending, written, _attached: attached })
     }
 
     /// Lives until the connection ends.
@@ -66,10 +68,13 @@ impl Attachment {
             self.pay();
             match poll_fn(|cx| self.listen(&mut stream, &mut *wire, &mut alarm).poll(cx)).await {
                 Woke::Input => {}
-                Woke::Flushed => stream.outbox().clear(),
+                Woke::Flushed => {
+                    stream.outbox().clear();
+                    self.written = Vec::new();
+                }
                 Woke::Commit => self.settle_decided().await,
                 Woke::Deadline => expire(&mut stream, self.hub.clock().now(), &self.pace),
-                Woke::Mail(Mail::Deliver(delivery)) => self.write(&mut stream, &delivery),
+                Woke::Mail(Mail::Deliver(delivery)) => self.write(&mut stream, delivery),
                 Woke::Mail(Mail::Close(closing)) => stream.close(self.hub.clock().now(), closing),
                 Woke::Mail(Mail::Resume(_)) => {}
             }
@@ -158,12 +163,13 @@ impl Attachment {
     }
 
     /// Writes a delivery, and what else lies in the mailbox, so that it leaves in one write.
-    fn write(&self, stream: &mut Stream, delivery: &Delivery) {
+    fn write(&mut self, stream: &mut Stream, delivery: Delivery) {
         let room = self.hub.limits().outbox_bytes;
-        let mut next = Some(delivery.clone());
+        let mut next = Some(delivery);
         while let Some(delivery) = next {
             self.hub.metrics().component_out(delivery.stanza.head.kind);
             stream.send(self.hub.clock().now(), &delivery.stanza, Tag(0));
+            self.written.push(delivery);
             let is_drained = stream.outbox().text.len() < room;
             next = is_drained.then(|| self.mailbox.try_next_delivery()).flatten();
         }
@@ -185,7 +191,7 @@ impl Attachment {
             Mail::Deliver(delivery) => Some(delivery),
             Mail::Resume(_) | Mail::Close(_) => None,
         });
-        let mut letters: VecDeque<Delivery> = letters.collect();
+        let mut letters: VecDeque<Delivery> = self.written.drain(..).chain(letters).collect();
         while !letters.is_empty() {
             let some = letters.drain(..letters.len().min(BOUNCE)).collect();
             self.hub.redeliver(some, &self.mailbox).await;
