@@ -14,9 +14,21 @@ use crate::stage::{Effects, Party};
 /// Bytes of randomness in the id of a question: whoever was not asked cannot make up an answer.
 const ID_BYTES: usize = 12;
 
-/// Questions without an answer so far, by their ids.
+/// Of the questions that may be open, this part (one in so many) may be to one address: whoever
+/// does not answer, and whoever makes us ask, leaves room for others.
+const SHARE: usize = 4;
+
+/// Questions without an answer so far.
 #[derive(Default)]
-pub(crate) struct Inquiries(Mutex<HashMap<String, Open>>);
+pub(crate) struct Inquiries(Mutex<Asked>);
+
+#[derive(Default)]
+struct Asked {
+    /// By their ids.
+    open: HashMap<String, Open>,
+    /// How many are to one address.
+    counts: HashMap<Jid, usize>,
+}
 
 struct Open {
     asker: Jid,
@@ -36,14 +48,39 @@ impl Drop for Held<'_> {
     }
 }
 
+impl Asked {
+    /// Notes a question; false when there are too many of `most`.
+    fn insert(&mut self, id: &str, open: Open, most: usize) -> bool {
+        let count = self.counts.get(&open.asked).copied().unwrap_or(0);
+        if self.open.len() >= most || count >= (most / SHARE).max(1) {
+            return false;
+        }
+        self.counts.insert(open.asked.clone(), count + 1);
+        self.open.insert(id.to_owned(), open);
+        true
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Open> {
+        let open = self.open.remove(id)?;
+        if let Some(count) = self.counts.get_mut(&open.asked) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&open.asked);
+            }
+        }
+        Some(open)
+    }
+}
+
 impl Inquiries {
     /// Takes what may be an answer, and tells whether it was one: from who was asked, to who asks.
     fn take(&self, answer: &Stanza) -> bool {
         let (Some(from), Some(to)) = (&answer.head.from, &answer.head.to) else { return false };
         let Some(id) = answer.head.id.as_deref() else { return false };
-        let mut open = self.0.lock();
-        let fits = open.get(id).is_some_and(|open| open.asked == *from && open.asker == *to);
-        let Some(open) = fits.then(|| open.remove(id)).flatten() else { return false };
+        let mut all = self.0.lock();
+        let fits = all.open.get(id).is_some_and(|open| open.asked == *from && open.asker == *to);
+        let Some(open) = fits.then(|| all.remove(id)).flatten() else { return false };
+        drop(all);
         let _ = open.tell.send(answer.clone());
         true
     }
@@ -86,13 +123,10 @@ impl Hub {
             return Err(StanzaError::bad_request().text("A question is for somebody."));
         };
         let (id, (tell, mut told)) = (self.clock().token(ID_BYTES), oneshot::channel());
-        {
-            let mut open = self.inquiries().0.lock();
-            if open.len() >= self.limits().inquiries {
-                let error = StanzaError::resource_constraint().kind(ErrorKind::Wait);
-                return Err(error.text("The server waits for too many answers."));
-            }
-            open.insert(id.clone(), Open { asker: from.jid.clone(), asked, tell });
+        let open = Open { asker: from.jid.clone(), asked, tell };
+        if !self.inquiries().0.lock().insert(&id, open, self.limits().inquiries) {
+            let error = StanzaError::resource_constraint().kind(ErrorKind::Wait);
+            return Err(error.text("The server waits for too many answers."));
         }
         let held = Held { hub: self, id };
         let deadline = self.clock().now() + time;
@@ -111,5 +145,31 @@ impl Hub {
     pub(crate) fn answered(&self, answer: &Stanza) -> bool {
         matches!(answer.head.kind, Kind::Iq(IqType::Result | IqType::Error))
             && self.inquiries().take(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_leaves_room_for_others() {
+        let jid = |text: &str| Jid::new(text).unwrap();
+        let open = |asked: &str| {
+            let (tell, _) = oneshot::channel();
+            Open { asker: jid("localhost"), asked: jid(asked), tell }
+        };
+        let mut asked = Asked::default();
+        assert!(asked.insert("1", open("slow.localhost"), 8));
+        assert!(asked.insert("2", open("slow.localhost"), 8));
+        assert!(!asked.insert("3", open("slow.localhost"), 8), "its share is used up");
+        assert!(asked.insert("4", open("irc.localhost"), 8));
+        assert!(!asked.insert("5", open("sms.localhost"), 3), "there are three");
+        assert!(asked.remove("1").is_some() && asked.remove("1").is_none());
+        assert!(asked.insert("6", open("slow.localhost"), 8));
+        for id in ["2", "4", "6"] {
+            asked.remove(id);
+        }
+        assert!(asked.open.is_empty() && asked.counts.is_empty());
     }
 }

@@ -28,7 +28,8 @@ pub struct Limits {
     pub close_seconds: u64,
     /// Password checks (PBKDF2) that may run at a time; more wait.
     pub password_checks: usize,
-    /// Questions of the server and its services to others that may wait for an answer.
+    /// Questions of the server and its services to others that may wait for an answer; a quarter of
+    /// them to one address.
     pub inquiries: usize,
     /// Requests for a password check that may wait.
     pub password_waiting: usize,
