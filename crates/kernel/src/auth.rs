@@ -44,10 +44,11 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
             match admission::tokens(hub, &account, &agent, binding).await {
                 // Whoever has no token makes this server ask nobody.
                 Ok(keys) if keys.is_empty() => Answer::Tokens(keys),
-                Ok(_) if Box::pin(backend::is_gone(hub, &account)).await => {
-                    Answer::Tokens(Vec::new())
-                }
-                Ok(keys) => Answer::Tokens(keys),
+                Ok(keys) => match Box::pin(backend::is_gone(hub, &account, peer)).await {
+                    Ok(true) => Answer::Tokens(Vec::new()),
+                    Ok(false) => Answer::Tokens(keys),
+                    Err(failure) => Answer::Verdict(Err(failure)),
+                },
                 Err(error) => Answer::Verdict(Err(temporary(&error))),
             }
         }

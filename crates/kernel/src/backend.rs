@@ -25,9 +25,10 @@ use crate::hub::Hub;
 use crate::request::Answer;
 use crate::site::Site;
 
-/// How many existence checks run at a time for one site; more wait.
+/// How many existence checks run at a time for one site, for stanzas and for sign-ins each; more
+/// wait.
 const LOOKUPS: usize = 8;
-/// How many may wait.
+/// How many may wait for the sake of a stanza.
 const LOOKUPS_WAITING: Room = Room { all: 64, network: 64 };
 
 /// Whether this is the password of an account.
@@ -92,14 +93,16 @@ pub(crate) struct Bearer {
 /// Who is asked whether an account exists, and which did not lately.
 pub(crate) struct Lookups {
     pub(crate) backends: Vec<(&'static str, LookUpRoute)>,
-    gate: Gate,
+    stanzas: Gate,
+    /// Apart, so that nobody who writes to names stands in the way of who signs in.
+    signins: Gate,
     absent: Absent,
 }
 
 impl Default for Lookups {
     fn default() -> Self {
-        let (gate, absent) = (Gate::new(LOOKUPS), Absent::default());
-        Self { backends: Vec::new(), gate, absent }
+        let (stanzas, signins) = (Gate::new(LOOKUPS), Gate::new(LOOKUPS));
+        Self { backends: Vec::new(), stanzas, signins, absent: Absent::default() }
     }
 }
 
@@ -199,30 +202,40 @@ async fn admit(hub: &Hub, account: &BareJid) -> Result<(), AuthFailure> {
 }
 
 /// Whether all those who know accounts of its domain say that there is no such account any more:
-/// then its tokens (XEP-0484) end too. What cannot be told counts as no, and so does an account
-/// that is known by its tokens of a provider, or has a password here.
-pub(crate) async fn is_gone(hub: &Hub, account: &BareJid) -> bool {
-    let Some(site) = hub.site(account.domain()) else { return false };
+/// then its tokens (XEP-0484) end too. Where one of them cannot answer it counts as no, so that
+/// tokens are good while a directory is down; and so does an account that is known by its tokens of
+/// a provider, or has a password here. `peer` is who shows the token.
+///
+/// # Errors
+/// `temporary-auth-failure`, when nobody could be asked because too many wait, or when the store
+/// cannot be read: somebody who fills a queue opens no door.
+pub(crate) async fn is_gone(
+    hub: &Hub,
+    account: &BareJid,
+    peer: IpAddr,
+) -> Result<bool, AuthFailure> {
+    let Some(site) = hub.site(account.domain()) else { return Ok(false) };
     let table = &site.router.0;
     let (lookups, passwords) = (&table.lookups, &table.passwords);
     let can_tell = table.bearer.is_none() && lookups.backends.len() == passwords.len();
     if lookups.backends.is_empty() || !can_tell {
-        return false;
+        return Ok(false);
     }
     if site.keeps_passwords() {
         let credentials = Accounts::new(hub.db().clone()).credentials(account.as_str()).await;
-        if !credentials.is_ok_and(|known| known.is_empty()) {
-            return false;
+        if !credentials.map_err(|error| auth::temporary(&error))?.is_empty() {
+            return Ok(false);
         }
     }
-    let Ok(_permit) = lookups.gate.pass(None, LOOKUPS_WAITING).await else { return false };
+    let pass = lookups.signins.pass(Some(peer), auth::room(hub)).await;
+    let _permit = pass.map_err(|_| auth::crowded())?;
     for (_, run) in &lookups.backends {
         match run(LookUp { hub: hub.clone(), account: account.clone() }).await {
             Ok(false) => {}
-            Ok(true) | Err(_) => return false,
+            Ok(true) | Err(_) => return Ok(false),
         }
     }
-    true
+    Ok(true)
 }
 
 /// An account without credentials.
@@ -254,7 +267,9 @@ impl Hub {
         if lookups.absent.contains(jid, now) {
             return Ok(false);
         }
-        let Ok(_permit) = lookups.gate.pass(None, LOOKUPS_WAITING).await else { return Ok(false) };
+        let Ok(_permit) = lookups.stanzas.pass(None, LOOKUPS_WAITING).await else {
+            return Ok(false);
+        };
         for (_, run) in &lookups.backends {
             match run(LookUp { hub: self.clone(), account: jid.clone() }).await {
                 Ok(true) => return make(self, jid).await.map(|()| true),

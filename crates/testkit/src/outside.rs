@@ -67,19 +67,28 @@ struct Shared {
 
 struct Memory {
     answer: (StatusCode, Bytes),
+    is_silent: bool,
     asked: VecDeque<FetchRequest>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { answer: (StatusCode::CREATED, Bytes::new()), asked: VecDeque::new() }
+        let answer = (StatusCode::CREATED, Bytes::new());
+        Self { answer, is_silent: false, asked: VecDeque::new() }
     }
 }
 
 impl Outside {
     /// What everybody answers from now on.
     pub fn answer(&self, status: StatusCode, body: &str) {
-        self.memory().answer = (status, body.to_owned().into());
+        let mut memory = self.memory();
+        (memory.answer, memory.is_silent) = ((status, body.to_owned().into()), false);
+    }
+
+    /// Nobody answers from now on, until [`Outside::answer`] says what: what is asked meanwhile is
+    /// never answered.
+    pub fn hang(&self) {
+        self.memory().is_silent = true;
     }
 
     /// What the server asked first, of what nobody has looked at. Waits a little.
@@ -115,9 +124,12 @@ impl Fetch for Outside {
     fn fetch(&self, request: FetchRequest) -> Answer<'static, Result<FetchReply, FetchError>> {
         let mut memory = self.memory();
         memory.asked.push_back(request);
-        let (status, body) = memory.answer.clone();
+        let (is_silent, (status, body)) = (memory.is_silent, memory.answer.clone());
         drop(memory);
         self.0.more.notify_one();
+        if is_silent {
+            return Box::pin(std::future::pending());
+        }
         let reply = FetchReply { status, headers: HeaderMap::new(), body };
         Box::pin(async move { Ok(reply) })
     }

@@ -6,10 +6,13 @@ use base64::Engine;
 use waxwing_jid::BareJid;
 use waxwing_kernel::clock::Clock;
 use waxwing_kernel::directory::ClientId;
+use waxwing_kernel::outgoing::StatusCode;
 use waxwing_store::domains::accounts::Accounts;
 use waxwing_store::domains::clients::{Clients, Sighting, Token};
 use waxwing_stream::Framing;
+use waxwing_testkit::client::Client;
 use waxwing_testkit::node::Node;
+use waxwing_testkit::script::Name;
 use waxwing_testkit::world::PASSWORD;
 use waxwing_testkit::{Plan, Way, World};
 
@@ -260,6 +263,66 @@ async fn a_revoked_client_cannot_use_its_token() {
         .await
         .to_string();
     assert!(!listed.contains(&client), "{listed}");
+}
+
+/// A server that asks a program about passwords and accounts, and Romeo's token there.
+async fn asked_elsewhere(limits: waxwing_kernel::Limits) -> (World, String) {
+    let mut plan = Plan::in_memory(MODULES);
+    let hook = ["enabled = true", "url = 'https://auth.example/'", "lookup = true"];
+    plan.settings = hook.map(|line| format!("modules.authhook.{line}")).join("\n");
+    plan.limits = limits;
+    let world = World::start(plan).await.expect("a world");
+    world.outside().answer(StatusCode::OK, r#"{"ok":true}"#);
+    let held = first_token(&world, Attempt::default().way, DESK, NONE).await;
+    (world, held)
+}
+
+#[tokio::test]
+async fn who_is_removed_elsewhere_cannot_fill_the_queue_that_is_asked() {
+    let (world, held) = asked_elsewhere(waxwing_kernel::Limits::default()).await;
+    let desk = Attempt::default();
+    desk.with(&world, &held).await.unwrap();
+    // A helper writes to names that nobody has heard of, more than can be asked about at a time.
+    world.outside().hang();
+    let mut helpers = Vec::new();
+    for number in 0..80 {
+        let name = Name::parse(&format!("helper{number}")).unwrap();
+        world.add_account(&format!("helper{number}@localhost")).await.unwrap();
+        let link = world.connect(desk.way, "localhost").await.unwrap();
+        let mut helper = Client::connect(name, link).await.unwrap();
+        helper.sign_in().await.unwrap();
+        helper.bind().await.unwrap();
+        let body = "<body>Anybody?</body>";
+        let to = format!("nobody{number}@localhost");
+        helper.send(&format!("<message to='{to}'>{body}</message>")).await.unwrap();
+        helpers.push(helper);
+    }
+    world.settle().await.unwrap();
+    world.outside().answer(StatusCode::OK, r#"{"ok":false}"#);
+    refused(desk.with(&world, &held).await);
+    // While the program is out of order, people go on working.
+    world.outside().answer(StatusCode::SERVICE_UNAVAILABLE, "");
+    desk.with(&world, &held).await.unwrap();
+}
+
+#[tokio::test]
+async fn when_too_many_wait_to_be_looked_up_a_token_has_to_wait_as_well() {
+    let room = waxwing_kernel::Limits { password_waiting: 2, ..Default::default() };
+    let (world, held) = asked_elsewhere(room).await;
+    let desk = Attempt::default();
+    world.outside().hang();
+    let mut waiting = Vec::new();
+    let (message, _) = scram::token("romeo", &held, b"");
+    let fast = format!("{}<fast xmlns='{FAST}'/>", agent(DESK));
+    for _ in 0..10 {
+        let mut stream = connect(&world, desk.way).await;
+        stream.send(&begin(Profile::Sasl2, NONE, &message, &fast)).await.unwrap();
+        world.settle().await.unwrap();
+        waiting.push(stream);
+    }
+    world.outside().answer(StatusCode::OK, r#"{"ok":false}"#);
+    let crowded = desk.with(&world, &held).await.map(drop);
+    assert_eq!(crowded, Err("temporary-auth-failure".to_owned()));
 }
 
 #[tokio::test]
