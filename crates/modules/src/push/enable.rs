@@ -29,6 +29,10 @@ impl Push {
             return Err(StanzaError::not_allowed().text(text));
         }
         let Enable { service, node, options } = ask.payload.clone();
+        if self.is_of_another(&service, account.jid()) {
+            let text = "A push service is no account of this server, except your own.";
+            return Err(StanzaError::not_allowed().text(text));
+        }
         let resource = resource.unwrap_or_default().to_owned();
         let fresh = Registration { service, node, options, resource, pulse: Arc::default() };
         let turn = account.turn().await;
@@ -52,6 +56,13 @@ impl Push {
         all.push(Arc::new(fresh));
         turn.publish(self.enabled, Registrations(all));
         Ok(())
+    }
+
+    /// Whether this is the address of somebody else here: who gets requests of the server itself,
+    /// with a form that `owner` has written, past all that protects them of `owner`.
+    fn is_of_another(&self, service: &Jid, owner: &BareJid) -> bool {
+        let is_person = service.local().is_some() && self.hub.site(service.domain()).is_some();
+        is_person && service.bare() != *owner
     }
 
     /// §6: "an IQ-set to the user's bare JID with a <disable /> element".
