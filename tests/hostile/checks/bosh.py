@@ -105,8 +105,11 @@ async def guesses(node):
 async def crowd(node):
     talker = Talker(node)
     await talker.open()
-    lines = [await talker.send(talker.body(FIRST + 2 + n)) for n in range(2)]
-    lines.append(await talker.send(talker.body(FIRST + 1)))
+    lines = []
+    for number in (FIRST + 2, FIRST + 3, FIRST + 1):
+        lines.append(await talker.send(talker.body(number)))
+        # They come on connections of their own: each is there before the next.
+        await asyncio.sleep(0.3)
     heard = [await talker.answer(line) for line in lines]
     conditions = {condition(body) for _, body in heard}
     expect(conditions & {"policy-violation", "item-not-found"}, heard)
