@@ -9,9 +9,10 @@ use waxwing_kernel::command::{Caller, CommandAbout, Grid, Order, Refusal, Said, 
 use waxwing_kernel::request::Happening;
 use waxwing_kernel::stage::Effects;
 use waxwing_kernel::{Hub, form};
+use waxwing_store::domains::accounts::Accounts;
 use waxwing_store::{Statement, StoreError, Table};
 
-use super::{Admin, failed};
+use super::{Admin, at, failed};
 
 /// Admins who can be appointed for one domain.
 const APPOINTED: usize = 100;
@@ -28,10 +29,15 @@ pub(super) const TABLE: Table = Table {
 
 const LOAD: &str = "SELECT jid FROM appointed WHERE domain = ?1 ORDER BY jid";
 const CLEAR: &str = "DELETE FROM appointed WHERE domain = ?1";
+const DROP: &str = "DELETE FROM appointed WHERE domain = ?1 AND jid = ?2";
 const ADD: &str = "INSERT INTO appointed (domain, jid) VALUES (?1, ?2)";
 
 /// Who was appointed, as the host sees it.
 pub(super) type Appointed = Arc<RwLock<Vec<BareJid>>>;
+
+/// Who changes that, in the rows and in memory, takes a turn: an account that is erased meanwhile
+/// would else be left in one of them, for whoever has its name next.
+pub(super) type Appointing = Arc<tokio::sync::Mutex<()>>;
 
 form! {
     /// Edit the list of admins of the domain.
@@ -55,25 +61,46 @@ pub(super) static LIST: CommandAbout =
     CommandAbout::of::<ListAdmins>("urn:waxwing:admin#list", &["admin", "list"]).reads();
 
 /// Reads who was appointed, as soon as that can be.
-pub(super) fn load_soon(hub: Hub, domain: BareJid, appointed: Appointed) {
+pub(super) fn load_soon(
+    hub: Hub,
+    domain: BareJid,
+    (appointed, appointing): (Appointed, Appointing),
+) {
     let reader = hub.clone();
     hub.clock().spawn(async move {
         loop {
+            let turn = appointing.lock().await;
             match load(&reader, &domain).await {
                 Ok(jids) => return *appointed.write() = jids,
                 Err(error) => tracing::error!(%error, host = %domain, "admins cannot be read"),
             }
+            drop(turn);
             reader.clock().until(Some(reader.clock().now() + PAUSE)).await;
         }
     });
 }
 
+/// Those whose account is there to stay. Where there is none the row goes: whoever has the name
+/// next is no admin.
 async fn load(hub: &Hub, domain: &BareJid) -> Result<Vec<BareJid>, StoreError> {
     let rows = hub.db().query(Statement::new(LOAD).with(domain.as_str())).await?;
     let jid = |text: &str| {
         BareJid::new(text).map_err(|error| StoreError::Corrupt(format!("an admin: {error}")))
     };
-    rows.iter().map(|row| jid(row.text(0)?)).collect()
+    let accounts = Accounts::new(hub.db().clone());
+    let ending = accounts.unfinished("", u32::MAX).await?;
+    let mut jids = Vec::new();
+    for row in &rows {
+        let jid = jid(row.text(0)?)?;
+        if accounts.find(jid.as_str()).await?.is_none() {
+            tracing::warn!(host = %domain, %jid, "an admin without an account is none any more");
+            let row = Statement::new(DROP).with(domain.as_str()).with(jid.as_str());
+            hub.db().batch(vec![row]).await?;
+        } else if !ending.iter().any(|owner| owner == jid.as_str()) {
+            jids.push(jid);
+        }
+    }
+    Ok(jids)
 }
 
 impl Admin {
@@ -109,18 +136,34 @@ impl Admin {
         for jid in &appointed {
             self.account("adminjids", jid).await?;
         }
-        let of = |statement| Statement::new(statement).with(self.domain.as_str());
-        let add = |jid: &BareJid| of(ADD).with(jid.as_str());
-        let write = std::iter::once(of(CLEAR)).chain(appointed.iter().map(add)).collect();
-        self.hub.db().batch(write).await.map_err(failed)?;
+        let _turn = self.appointing.lock().await;
+        self.write(&appointed).await?;
         tracing::info!(by = ?caller, host = %self.domain, ?appointed, "admins appointed");
         let count = appointed.len();
         *self.appointed.write() = appointed;
         Ok(Said::note(format!("Admins beside those of the configuration: {count}.")))
     }
 
-    /// Who makes an account anew under the name of an admin is none.
+    /// All of them, or none when the account of one has come to its end since it was looked for.
+    async fn write(&self, appointed: &[BareJid]) -> Result<(), Refusal> {
+        let of = |statement| Statement::new(statement).with(self.domain.as_str());
+        let mut write: Vec<_> = appointed.iter().map(|jid| Accounts::stays(jid.as_str())).collect();
+        write.push(of(CLEAR));
+        write.extend(appointed.iter().map(|jid| of(ADD).with(jid.as_str())));
+        match self.hub.db().batch(write).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict(_)) => {
+                let text = "one of these accounts is being removed; nothing was changed";
+                Err(at("adminjids", Refusal::not_found(text)))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Who makes an account anew under the name of an admin is none. The erasure of the account has
+    /// begun, so nobody appoints it after this turn.
     pub(super) async fn dismiss(self: Arc<Self>, happening: Happening) -> Effects {
+        let _turn = self.appointing.lock().await;
         self.appointed.write().retain(|jid| jid != happening.account.jid());
         Effects::default()
     }
@@ -162,18 +205,31 @@ mod tests {
     #[tokio::test]
     async fn who_was_appointed_is_an_admin_after_a_restart() {
         let db = Db::open(&Location::Memory, Limits::default()).await.unwrap();
-        db.migrate(&[&TABLE]).await.unwrap();
-        let of = |domain: &str| Statement::new(ADD).with(domain).with("romeo@localhost");
-        db.batch(vec![of("localhost")]).await.unwrap();
+        let tables = Accounts::TABLES.iter().copied().chain([&TABLE]);
+        db.migrate(&tables.collect::<Vec<_>>()).await.unwrap();
+        let accounts = Accounts::new(db.clone());
+        for jid in ["romeo@localhost", "tybalt@localhost"] {
+            accounts.create(jid, 0, &[]).await.unwrap();
+        }
+        // One is being erased, and one is not there any more.
+        accounts.begin_erasure("tybalt@localhost").await.unwrap();
+        let of = |jid: &str| Statement::new(ADD).with("localhost").with(jid);
+        let all = ["romeo@localhost", "tybalt@localhost", "mercutio@localhost"];
+        db.batch(all.map(of).to_vec()).await.unwrap();
         let metrics = Arc::new(Metrics::new("0", "test"));
-        let hub = Hub::new(db, Clock::simulated(1, 1), waxwing_kernel::Limits::default(), metrics);
+        let (clock, limits) = (Clock::simulated(1, 1), waxwing_kernel::Limits::default());
+        let hub = Hub::new(db.clone(), clock, limits, metrics);
         let (here, there) = (Appointed::default(), Appointed::default());
-        load_soon(hub.clone(), BareJid::new("localhost").unwrap(), Arc::clone(&here));
-        load_soon(hub, BareJid::new("verona.example").unwrap(), Arc::clone(&there));
+        for (domain, appointed) in [("localhost", &here), ("verona.example", &there)] {
+            let both = (Arc::clone(appointed), Appointing::default());
+            load_soon(hub.clone(), BareJid::new(domain).unwrap(), both);
+        }
         while here.read().is_empty() {
             tokio::task::yield_now().await;
         }
         assert_eq!(*here.read(), [BareJid::new("romeo@localhost").unwrap()]);
         assert!(there.read().is_empty());
+        let left = db.query(Statement::new(LOAD).with("localhost")).await.unwrap();
+        assert_eq!(left.len(), 2, "that of an account that is not there went");
     }
 }

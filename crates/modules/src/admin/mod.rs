@@ -27,6 +27,7 @@ pub struct Admin {
     hub: Hub,
     domain: BareJid,
     appointed: appoint::Appointed,
+    appointing: appoint::Appointing,
 }
 
 impl Module for Admin {
@@ -44,8 +45,10 @@ impl Module for Admin {
 
     fn start(site: &mut SiteBuilder<'_>, _: NoConfig) -> Result<Self, StartError> {
         let (hub, domain, appointed) = (site.hub(), site.jid().clone(), site.appointed());
-        appoint::load_soon(hub.clone(), domain.clone(), Arc::clone(&appointed));
-        Ok(Self { hub, domain, appointed })
+        let appointing = appoint::Appointing::default();
+        let both = (Arc::clone(&appointed), Arc::clone(&appointing));
+        appoint::load_soon(hub.clone(), domain.clone(), both);
+        Ok(Self { hub, domain, appointed, appointing })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {

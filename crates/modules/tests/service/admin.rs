@@ -75,6 +75,35 @@ async fn a_removed_account_is_gone_with_its_sessions() {
 }
 
 #[tokio::test]
+async fn nobody_is_appointed_whose_account_is_being_removed() {
+    let romeo = BareJid::new("romeo@localhost").unwrap();
+    let admins = [("adminjids", "admin@localhost"), ("adminjids", "romeo@localhost")];
+    let removed = [("accountjids", "romeo@localhost")];
+    for is_first in [true, false] {
+        let world = World::new().await;
+        // Known, so that neither has to wait before it writes.
+        let _known = world.hub.account(&romeo).await.unwrap();
+        let appoint = world.order("admin edit", &admins);
+        let remove = world.order("user remove", &removed);
+        let appointed = if is_first {
+            tokio::join!(biased; appoint, remove).0
+        } else {
+            tokio::join!(biased; remove, appoint).1
+        };
+        assert_eq!(appointed.is_ok(), is_first, "{appointed:?}");
+        assert!(world.accounts().find("romeo@localhost").await.unwrap().is_none());
+        assert!(!world.site.is_admin(&romeo), "whoever has the name next is none");
+    }
+    let world = World::new().await;
+    assert!(world.hub.account(&romeo).await.unwrap().is_some());
+    world.accounts().begin_erasure("romeo@localhost").await.unwrap();
+    let (kind, field, _) = refusal(world.order("admin edit", &admins).await);
+    assert_eq!((kind, field), (RefusalKind::NotFound, "adminjids"));
+    assert!(!world.site.is_admin(&romeo));
+    world.hub.erase(&world.site, &romeo).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_watch_has_bounds_and_stays_on_its_host() {
     let world = World::new().await;
     let admin = Caller::Account(Jid::new("admin@localhost/desk").unwrap());

@@ -97,6 +97,9 @@ const TOUCH: &str = "UPDATE account SET jid = jid WHERE jid = ?1";
 const IS_CHECKED_WITH: &str = "UPDATE credential SET salt = salt WHERE owner = ?1 AND salt = ?2";
 /// Changes nothing; asserts that the account may sign in.
 const IS_OPEN: &str = "UPDATE account SET jid = jid WHERE jid = ?1 AND disabled IS NULL";
+/// Changes nothing; asserts that the account exists and is not being erased.
+const STAYS: &str = "UPDATE account SET jid = jid WHERE jid = ?1 \
+     AND NOT EXISTS (SELECT 1 FROM erasure WHERE owner = ?1)";
 const CREDENTIALS: &str = "SELECT hash, salt, iterations, stored_key, server_key FROM credential \
      WHERE owner = ?1 ORDER BY hash";
 const FIND: &str = "SELECT jid, created, last_seen, disabled FROM account WHERE jid = ?1";
@@ -136,6 +139,7 @@ impl Accounts {
         COUNT_DISABLED,
         IS_CHECKED_WITH,
         IS_OPEN,
+        STAYS,
         SET_DISABLED,
         SEEN,
         BEGIN_ERASURE,
@@ -191,6 +195,12 @@ impl Accounts {
     /// A statement that changes nothing, and fails its batch unless the account may sign in.
     pub fn is_open(jid: &str) -> Statement {
         Statement::new(IS_OPEN).with(jid).must_change(1)
+    }
+
+    /// A statement that changes nothing, and fails its batch unless the account exists and its
+    /// erasure has not begun.
+    pub fn stays(jid: &str) -> Statement {
+        Statement::new(STAYS).with(jid).must_change(1)
     }
 
     /// Keeps keys for a hash that the account has none for, as long as its password is the one that
