@@ -44,7 +44,7 @@ impl Site {
     ) -> Result<Said, Refusal> {
         let about = command.about();
         // What everybody may do is a deed when a program does it for an admin.
-        let is_official = about.access == Access::Admin || matches!(caller, Caller::Token(_));
+        let is_official = about.access == Access::Admin || matches!(caller, Caller::Token { .. });
         let is_deed = is_official && !about.is_read;
         let noted = is_deed.then(|| (caller.clone(), values.clone()));
         let answer = command.run(caller, is_admin, values).await;

@@ -40,8 +40,14 @@ pub enum Caller {
     Operator,
     /// A session of an account.
     Account(Jid),
-    /// A program that shows a token of this name, by HTTP. An admin made it, and it reaches as far.
-    Token(String),
+    /// A program that shows a token, by HTTP. An admin made it, and it reaches as far.
+    Token {
+        /// What the program is called.
+        name: String,
+        /// Whether the token is good for every domain: only the operator makes such. The same name
+        /// may stand on a token of the domain.
+        everywhere: bool,
+    },
 }
 
 /// As it is noted who did something.
@@ -50,7 +56,9 @@ impl fmt::Display for Caller {
         match self {
             Self::Operator => f.write_str("operator"),
             Self::Account(jid) => jid.fmt(f),
-            Self::Token(name) => write!(f, "token {name}"),
+            // In front: a name is free text, and could say the same behind it.
+            Self::Token { name, everywhere: true } => write!(f, "server-wide token {name}"),
+            Self::Token { name, everywhere: false } => write!(f, "token {name}"),
         }
     }
 }

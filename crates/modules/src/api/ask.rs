@@ -82,7 +82,8 @@ impl Api {
             let body = self.body(request).await?;
             values::from_json(command.about(), &body)?
         };
-        let said = self.run(site, command, Caller::Token(token.name), filled).await?;
+        let caller = Caller::Token { everywhere: token.is_everywhere(), name: token.name };
+        let said = self.run(site, command, caller, filled).await?;
         Ok(json(said.to_json().to_string()))
     }
 

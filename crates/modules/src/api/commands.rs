@@ -123,7 +123,7 @@ impl Api {
                 token.name.clone(),
                 token.owner.as_ref().map_or_else(|| "operator".to_owned(), BareJid::to_string),
                 token.scopes(),
-                if token.domain.is_empty() { "*".to_owned() } else { token.domain.clone() },
+                if token.is_everywhere() { "*".to_owned() } else { token.domain.clone() },
                 stamp(token.made),
                 stamp(token.expires) + is_over,
                 token.used.map(stamp).unwrap_or_default(),
@@ -146,7 +146,7 @@ impl Api {
         let all = self.tokens.list(SHOWN).await.map_err(failed)?;
         let token = all.into_iter().find(|token| token.id == number.cast_signed());
         let token = token.ok_or_else(missing)?;
-        if token.domain.is_empty() && order.caller != Caller::Operator {
+        if token.is_everywhere() && order.caller != Caller::Operator {
             let text = "this token is good for the whole server; only its operator can revoke it";
             return Err(Refusal::not_allowed(text));
         }
@@ -205,7 +205,7 @@ fn maker(caller: &Caller, everywhere: bool) -> Result<Option<BareJid>, Refusal> 
         }
         Caller::Account(jid) => Ok(Some(jid.bare())),
         // Otherwise one that got into the wrong hands would live for ever, and grow.
-        Caller::Token(_) => Err(Refusal::not_allowed("a token cannot make tokens")),
+        Caller::Token { .. } => Err(Refusal::not_allowed("a token cannot make tokens")),
     }
 }
 

@@ -68,6 +68,11 @@ impl Token {
         self.scopes.iter().any(|scope| scope.allows(about))
     }
 
+    /// Whether it is good for every domain.
+    pub(super) fn is_everywhere(&self) -> bool {
+        self.domain.is_empty()
+    }
+
     /// Whether whoever shows it may hear what happens.
     pub(super) fn hears(&self) -> bool {
         self.scopes.iter().any(Scope::hears)

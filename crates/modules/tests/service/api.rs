@@ -158,6 +158,24 @@ async fn commands_are_given_answered_and_noted() {
 }
 
 #[tokio::test]
+async fn the_log_tells_a_token_for_all_domains_from_another_of_the_same_name() {
+    let program = Program::new("", &["*"]).await;
+    let values = [("name", "ci"), ("scopes", "*"), ("everywhere", "true")];
+    let said = program.world.order("token create", &values).await.unwrap();
+    let wide = program.with(&said.facts[0].values[0]);
+    for (program, name) in [(&program, "nurse"), (&wide, "friar")] {
+        let jid = format!("{name}@localhost");
+        let body = json!({ "accountjid": jid, "password": "very secret" });
+        assert_eq!(program.post("user/add", body).await.0, 200);
+    }
+    let log = program.world.order("audit list", &[]).await.unwrap().table.unwrap().rows;
+    let added: Vec<_> = log.iter().filter(|row| row[3] == "user add").collect();
+    let by: Vec<_> = added.iter().map(|row| (row[2].as_str(), row[4].as_str())).collect();
+    let (friar, nurse) = ("accountjid: friar@localhost", "accountjid: nurse@localhost");
+    assert_eq!(by, [("server-wide token ci", friar), ("token ci", nurse)]);
+}
+
+#[tokio::test]
 async fn what_is_wrong_has_its_status_and_names_its_field() {
     let program = Program::new("[modules.api]\nbody_size = '1 KiB'", &["user:write"]).await;
     for (path, body, expected) in [
