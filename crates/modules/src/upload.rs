@@ -3,6 +3,7 @@
 mod file;
 mod folder;
 mod objects;
+mod places;
 mod s3;
 mod shelf;
 mod slot;
@@ -73,10 +74,11 @@ section! {
         /// `[modules.upload.s3]` with `bucket`, and where they differ from the usual `endpoint`
         /// (`https://s3.example.org`; Amazon's by default), `region` (`us-east-1`), `prefix` (what
         /// the names of objects begin with), `virtual_host` (whether the bucket is a part of the
-        /// host's name) and `writers` (files that are written at a time, each with up to 5 MiB of
-        /// memory; 16). Its keys are `access_key` and `secret_key`, or two lines of the file
-        /// `credentials`, or in the environment as `AWS_ACCESS_KEY_ID` and
-        /// `AWS_SECRET_ACCESS_KEY`.
+        /// host's name), `writers` (files that are written at a time, each with up to 5 MiB of
+        /// memory, and a quarter of them for one account; 16) and `readers` (files that are fetched
+        /// at a time, each with up to 2 MiB of memory; 64). Its keys are `access_key` and
+        /// `secret_key`, or two lines of the file `credentials`, or in the environment as
+        /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
         [restart] pub s3: Option<S3> = None,
     }
 }

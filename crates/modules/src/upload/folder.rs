@@ -50,7 +50,12 @@ impl fmt::Display for Folder {
 
 impl Shelf for Folder {
     /// A whole file is never overwritten.
-    fn begin<'a>(&'a self, token: &'a str, _: u64) -> Answer<'a, io::Result<Box<dyn Draft>>> {
+    fn begin<'a>(
+        &'a self,
+        token: &'a str,
+        _: &'a str,
+        _: u64,
+    ) -> Answer<'a, io::Result<Box<dyn Draft>>> {
         Box::pin(async move {
             let (place, part) = self.places(token)?;
             if fs::try_exists(&place).await? {
@@ -161,7 +166,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::new(place.path().join("upload"));
         assert_eq!(folder.kept("01").await.unwrap(), []);
-        let mut draft = folder.begin(TOKEN, 3).await.unwrap();
+        let mut draft = folder.begin(TOKEN, "romeo@localhost", 3).await.unwrap();
         draft.write(Bytes::from_static(b"abc")).await.unwrap();
         let tokens = async || {
             let kept = folder.kept("01").await.unwrap();
@@ -170,7 +175,8 @@ mod tests {
         assert_eq!(tokens().await, [(TOKEN.to_owned(), true)]);
         draft.keep().await.unwrap();
         assert_eq!(tokens().await, [(TOKEN.to_owned(), true)]);
-        assert!(folder.begin(TOKEN, 3).await.is_err(), "never overwritten");
+        let again = folder.begin(TOKEN, "romeo@localhost", 3).await;
+        assert!(again.is_err(), "never overwritten");
         std::fs::write(place.path().join("upload/01/notes.txt"), "mine").unwrap();
         assert_eq!(tokens().await.len(), 1, "what is not ours is not counted");
         folder.remove(TOKEN).await.unwrap();

@@ -4,14 +4,16 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use waxwing_kernel::clock::Clock;
 use waxwing_kernel::http::{Bytes, Content};
 use waxwing_kernel::request::Answer;
 
+use super::places::{Place, Places};
 use super::shelf::{Draft, Kept, Shelf, is_token};
 
 /// What is held in memory of a file that is being written. Every part but the last has this size,
@@ -21,6 +23,8 @@ pub(super) const PART_BYTES: usize = 5 << 20;
 pub(super) const FILE_BYTES_MAX: u64 = 48 << 30;
 /// How much of a file is asked for at a time, and held in memory while it goes out.
 pub(super) const PIECE_BYTES: u64 = 1 << 20;
+/// A download that ends while a piece was waited for so long ended because of that.
+const SLOW: Duration = Duration::from_secs(20);
 
 /// A bucket, or a part of it.
 pub(super) struct Objects {
@@ -28,8 +32,10 @@ pub(super) struct Objects {
     /// Empty, or with a `/` at its end.
     prefix: String,
     clock: Clock,
-    /// Files that may be written at a time.
-    free: Arc<Semaphore>,
+    /// For files that are written.
+    writers: Places,
+    /// For files that are fetched.
+    readers: Places,
 }
 
 impl Objects {
@@ -37,13 +43,15 @@ impl Objects {
         store: Arc<dyn ObjectStore>,
         prefix: &str,
         clock: Clock,
-        writers: usize,
+        (writers, readers): (usize, usize),
     ) -> Self {
         let prefix = match prefix.trim_matches('/') {
             "" => String::new(),
             prefix => format!("{prefix}/"),
         };
-        Self { store, prefix, clock, free: Arc::new(Semaphore::new(writers)) }
+        let places = |count| Places::new(count, clock.clone());
+        let (writers, readers) = (places(writers), places(readers));
+        Self { store, prefix, clock, writers, readers }
     }
 
     /// Whether the bucket can be asked.
@@ -70,10 +78,15 @@ impl fmt::Display for Objects {
 }
 
 impl Shelf for Objects {
-    fn begin<'a>(&'a self, token: &'a str, size: u64) -> Answer<'a, io::Result<Box<dyn Draft>>> {
+    fn begin<'a>(
+        &'a self,
+        token: &'a str,
+        owner: &'a str,
+        size: u64,
+    ) -> Answer<'a, io::Result<Box<dyn Draft>>> {
         Box::pin(async move {
             let path = self.path(token)?;
-            let turn = Arc::clone(&self.free).acquire_owned().await.map_err(io::Error::other)?;
+            let place = self.writers.take(Some(owner)).await?;
             let room = usize::try_from(size).unwrap_or(PART_BYTES).min(PART_BYTES);
             let draft = ObjectDraft {
                 store: Arc::clone(&self.store),
@@ -81,7 +94,7 @@ impl Shelf for Objects {
                 clock: self.clock.clone(),
                 part: Vec::with_capacity(room),
                 upload: None,
-                _turn: turn,
+                _place: place,
             };
             Ok(Box::new(draft) as Box<dyn Draft>)
         })
@@ -94,11 +107,17 @@ impl Shelf for Objects {
         is_wanted: bool,
     ) -> Answer<'a, io::Result<Content>> {
         Box::pin(async move {
-            let mut reading =
-                Reading { store: Arc::clone(&self.store), path: self.path(token)?, left: part };
-            if !is_wanted || reading.left.is_empty() {
+            let path = self.path(token)?;
+            if !is_wanted || part.is_empty() {
                 return Ok(Content::Bytes(Bytes::new()));
             }
+            let mut reading = Reading {
+                store: Arc::clone(&self.store),
+                path,
+                left: part,
+                clock: self.clock.clone(),
+                _place: self.readers.take(None).await?,
+            };
             let first = reading.ask().await?;
             // One piece waits while another goes out. When the channel closes too early, so does
             // the connection: the client sees that something is missing.
@@ -138,7 +157,7 @@ struct ObjectDraft {
     part: Vec<u8>,
     /// Begun with the first part, if there are several.
     upload: Option<Box<dyn MultipartUpload>>,
-    _turn: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Draft for ObjectDraft {
@@ -206,6 +225,8 @@ struct Reading {
     path: Path,
     /// What has not been asked for.
     left: Range<u64>,
+    clock: Clock,
+    _place: Place,
 }
 
 impl Reading {
@@ -220,7 +241,7 @@ impl Reading {
         Ok(piece)
     }
 
-    /// Asks for one piece after the other, as fast as somebody takes them.
+    /// Asks for one piece after the other, as fast as somebody takes them, until the last is taken.
     async fn go_on(mut self, first: Bytes, pieces: mpsc::Sender<Bytes>) {
         if pieces.send(first).await.is_err() {
             return;
@@ -228,15 +249,34 @@ impl Reading {
         while !self.left.is_empty() {
             // Room first: for who takes nothing one piece waits, and not another behind it.
             let Ok(room) = pieces.reserve().await else { return };
-            match self.ask().await {
+            let asked = self.clock.now();
+            let answer = tokio::select! {
+                answer = self.ask() => answer,
+                () = pieces.closed() => Err(lost(self.clock.now() - asked)),
+            };
+            match answer {
                 Ok(piece) => room.send(piece),
+                // The client has left, which is its right.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return,
                 Err(error) => {
                     let path = &self.path;
                     return tracing::error!(%error, %path, "a file from object storage broke off");
                 }
             }
         }
+        // It is in memory, and has its place, until somebody takes it.
+        let _ = pieces.reserve().await;
     }
+}
+
+/// Why nobody waits any more for a piece that was asked for so long ago. The network lets go who
+/// takes nothing, and here there was nothing to take.
+fn lost(waited: Duration) -> io::Error {
+    if waited < SLOW {
+        return ErrorKind::BrokenPipe.into();
+    }
+    let text = format!("the storage gave nothing for {} seconds", waited.as_secs());
+    io::Error::new(ErrorKind::TimedOut, text)
 }
 
 /// The error in the words that a disk would use.
@@ -254,83 +294,4 @@ fn failed(error: object_store::Error) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use object_store::memory::InMemory;
-
-    use super::*;
-
-    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-
-    fn objects() -> (Arc<InMemory>, Objects) {
-        let store = Arc::new(InMemory::new());
-        let objects = Objects::new(Arc::clone(&store) as _, "/files/", Clock::system(), 2);
-        (store, objects)
-    }
-
-    async fn put(objects: &Objects, bytes: &[u8], piece: usize) {
-        let mut draft = objects.begin(TOKEN, bytes.len() as u64).await.unwrap();
-        for piece in bytes.chunks(piece) {
-            draft.write(Bytes::copy_from_slice(piece)).await.unwrap();
-        }
-        draft.keep().await.unwrap();
-    }
-
-    async fn read(objects: &Objects, part: Range<u64>) -> io::Result<Vec<u8>> {
-        let mut all = Vec::new();
-        match objects.content(TOKEN, part, true).await? {
-            Content::Stream(mut pieces) => {
-                while let Some(piece) = pieces.recv().await {
-                    all.extend_from_slice(&piece);
-                }
-            }
-            content => assert_eq!(format!("{content:?}"), "Bytes(b\"\")"),
-        }
-        Ok(all)
-    }
-
-    #[tokio::test]
-    async fn files_of_every_size_come_back_whole_and_in_parts() {
-        for size in [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 7] {
-            let (store, objects) = objects();
-            let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
-            put(&objects, &bytes, 100_001).await;
-            let path = Path::from(format!("files/01/{TOKEN}"));
-            assert_eq!(store.head(&path).await.unwrap().size, size as u64);
-            assert!(read(&objects, 0..size as u64).await.unwrap() == bytes, "{size}");
-            if size > 10 {
-                let part = size as u64 / 3..size as u64 - 3;
-                let expected = &bytes[size / 3..size - 3];
-                assert!(read(&objects, part).await.unwrap() == expected, "{size}");
-            }
-            let kept = objects.kept("01").await.unwrap();
-            assert_eq!(kept.iter().map(|kept| kept.token.as_str()).collect::<Vec<_>>(), [TOKEN]);
-            assert_eq!(objects.kept("02").await.unwrap(), []);
-            objects.remove(TOKEN).await.unwrap();
-            objects.remove(TOKEN).await.unwrap();
-            let gone = objects.content(TOKEN, 0..1, true).await.unwrap_err();
-            assert_eq!(gone.kind(), ErrorKind::NotFound);
-        }
-    }
-
-    #[tokio::test]
-    async fn nothing_is_seen_of_a_file_that_was_given_up() {
-        let (_, objects) = objects();
-        let mut draft = objects.begin(TOKEN, 9 << 20).await.unwrap();
-        draft.write(Bytes::from(vec![1; 6 << 20])).await.unwrap();
-        drop(draft);
-        assert_eq!(objects.kept("01").await.unwrap(), []);
-        objects.probe().await.unwrap();
-        // Two may be written at a time; both of those turns are free again.
-        let _both =
-            (objects.begin(TOKEN, 1).await.unwrap(), objects.begin(TOKEN, 1).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn only_tokens_become_names() {
-        let (_, objects) = objects();
-        for text in ["", "../4567890123456789012345678901", &TOKEN.to_uppercase()] {
-            assert!(objects.begin(text, 1).await.is_err(), "{text}");
-            assert!(objects.remove(text).await.is_err(), "{text}");
-        }
-    }
-}
+mod tests;

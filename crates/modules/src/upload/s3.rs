@@ -51,8 +51,11 @@ section! {
         pub secret_key: Option<String> = None,
         /// A file with both, one on a line.
         pub credentials: Option<PathBuf> = None,
-        /// Files that are written at a time, each with up to 5 MiB of memory.
+        /// Files that are written at a time, each with up to 5 MiB of memory, and a quarter of
+        /// them for one account.
         pub writers: u32 = 16 in 1..=1024,
+        /// Files that are fetched at a time, each with up to 2 MiB of memory.
+        pub readers: u32 = 64 in 1..=4096,
     }
 }
 
@@ -146,8 +149,8 @@ impl S3 {
         }
         let store = builder.build().map_err(|error| error.to_string())?;
         let store: Arc<dyn ObjectStore> = Arc::new(store);
-        let writers = config.writers as usize;
-        Ok(Objects::new(store, &config.prefix, hub.clock().clone(), writers))
+        let bounds = (config.writers as usize, config.readers as usize);
+        Ok(Objects::new(store, &config.prefix, hub.clock().clone(), bounds))
     }
 
     fn keys(&self, data: &Path) -> Result<Option<(String, String)>, String> {

@@ -9,11 +9,17 @@ use waxwing_kernel::request::Answer;
 
 /// A place for files that are known by their tokens.
 pub(super) trait Shelf: fmt::Display + Send + Sync {
-    /// Begins a file of `size` bytes. What an upload before left that broke off is overwritten.
-    fn begin<'a>(&'a self, token: &'a str, size: u64) -> Answer<'a, io::Result<Box<dyn Draft>>>;
+    /// Begins a file of `size` bytes that `owner` sends. What an upload before left that broke off
+    /// is overwritten. `ErrorKind::ResourceBusy`: too many are under way.
+    fn begin<'a>(
+        &'a self,
+        token: &'a str,
+        owner: &'a str,
+        size: u64,
+    ) -> Answer<'a, io::Result<Box<dyn Draft>>>;
 
     /// A part of a whole file, to be read as somebody takes it. That it is there is known when
-    /// `is_wanted`; else only its length matters.
+    /// `is_wanted`; else only its length matters. `ErrorKind::ResourceBusy`: too many are read.
     fn content<'a>(
         &'a self,
         token: &'a str,

@@ -12,6 +12,7 @@ use waxwing_store::StoreError;
 
 use super::Upload;
 use super::file::File;
+use super::places::AGAIN_SECONDS;
 use super::shelf::is_token;
 
 /// Set on every answer. Pages of any web client may upload and fetch (§7), and whoever embeds
@@ -23,7 +24,7 @@ const HEADERS: [(HeaderName, &str); 8] = [
     (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, Range, If-None-Match"),
     (
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag",
+        "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Retry-After",
     ),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -77,6 +78,12 @@ async fn find(upload: &Upload, token: &str, name: &str) -> Result<File, HttpRepl
 
 fn nothing() -> HttpReply {
     HttpReply::text(StatusCode::NOT_FOUND, "There is no such file here, or not any more.\n")
+}
+
+/// Everybody who may has a place already, and kept it.
+fn busy(text: &'static str) -> HttpReply {
+    HttpReply::text(StatusCode::SERVICE_UNAVAILABLE, text)
+        .with(header::RETRY_AFTER, HeaderValue::from_static(AGAIN_SECONDS))
 }
 
 fn unreachable(error: &StoreError) -> HttpReply {

@@ -1,15 +1,16 @@
 //! A file is fetched, whole or in part.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 
 use waxwing_kernel::http::{
     HeaderMap, HeaderValue, HttpReply, Method, StatusCode, header, percent_encoded,
 };
 
-use super::{find, nothing};
+use super::{busy, find, nothing};
 use crate::upload::Upload;
 use crate::upload::file::{File, State};
+use crate::upload::shelf::Shelf;
 
 const UNKNOWN: &str = "application/octet-stream";
 const UNREADABLE: &str = "This file cannot be read at the moment; try again later.\n";
@@ -44,13 +45,7 @@ pub(super) async fn fetch(
     };
     let content = match shelf.content(token, part.clone(), *method != Method::HEAD).await {
         Ok(content) => content,
-        Err(error) => {
-            tracing::error!(%error, %shelf, token, "an upload cannot be read");
-            return match error.kind() {
-                ErrorKind::NotFound => nothing(),
-                _ => HttpReply::text(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE),
-            };
-        }
+        Err(error) => return excuse(&error, &**shelf, token),
     };
     let mut reply = about(&file, now, HttpReply { content, ..HttpReply::status(status) });
     let (kind, manner) = manner(file.kind.as_deref());
@@ -64,6 +59,19 @@ pub(super) async fn fetch(
         reply = reply.with(header::CONTENT_RANGE, value(range));
     }
     reply
+}
+
+/// The answer when a file cannot be read.
+fn excuse(error: &io::Error, shelf: &dyn Shelf, token: &str) -> HttpReply {
+    if error.kind() == ErrorKind::ResourceBusy {
+        tracing::warn!("a file found no place to be read; raise modules.upload.s3.readers");
+        return busy("Too many files are being fetched; try again in half a minute.\n");
+    }
+    tracing::error!(%error, %shelf, token, "an upload cannot be read");
+    match error.kind() {
+        ErrorKind::NotFound => nothing(),
+        _ => HttpReply::text(StatusCode::SERVICE_UNAVAILABLE, UNREADABLE),
+    }
 }
 
 /// What a file that never changes lets others remember of it.
@@ -172,6 +180,16 @@ fn value(text: String) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upload::folder::Folder;
+
+    #[test]
+    fn who_found_no_place_is_told_when_to_come_again() {
+        let folder = Folder::new("/nowhere".into());
+        let reply = excuse(&ErrorKind::ResourceBusy.into(), &folder, "");
+        assert_eq!(reply.status, 503);
+        assert_eq!(reply.headers[header::RETRY_AFTER], "30");
+        assert_eq!(excuse(&ErrorKind::NotFound.into(), &folder, "").status, 404);
+    }
 
     #[test]
     fn one_range_is_served_and_nothing_odd() {

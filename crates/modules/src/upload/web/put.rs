@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use waxwing_kernel::http::{HttpReply, HttpRequest, Intake, StatusCode, header};
 use waxwing_store::StoreError;
 
-use super::{find, unreachable};
+use super::{busy, find, unreachable};
 use crate::upload::file::{File, State};
 use crate::upload::shelf::Shelf;
 use crate::upload::{UPLOAD_STORED, Upload};
@@ -164,7 +164,7 @@ impl Upload {
 /// Writes the body piece by piece.
 async fn write(shelf: &dyn Shelf, file: &File, mut body: Box<dyn Intake>) -> io::Result<()> {
     let mut left = file.size.unsigned_abs();
-    let mut draft = shelf.begin(&file.token, left).await?;
+    let mut draft = shelf.begin(&file.token, &file.owner, left).await?;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| broken(&error))?;
         left = left.checked_sub(piece.len() as u64).ok_or(ErrorKind::InvalidData)?;
@@ -191,6 +191,10 @@ fn excuse(error: &io::Error) -> HttpReply {
             refuse(StatusCode::BAD_REQUEST, "The upload broke off.\n")
         }
         ErrorKind::TimedOut => refuse(StatusCode::REQUEST_TIMEOUT, "This took too long.\n"),
+        ErrorKind::ResourceBusy => {
+            tracing::warn!("an upload found no place to be written; see modules.upload.s3.writers");
+            busy("Too many files are being uploaded; try again in half a minute.\n")
+        }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             tracing::error!(%error, "no room for an upload");
             refuse(StatusCode::INSUFFICIENT_STORAGE, "The server's disk is full.\n")
@@ -209,4 +213,16 @@ fn taken() -> HttpReply {
 
 fn refuse(status: StatusCode, text: &'static str) -> HttpReply {
     HttpReply::text(status, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_found_no_place_is_told_when_to_come_again() {
+        let reply = excuse(&ErrorKind::ResourceBusy.into());
+        assert_eq!(reply.status, 503);
+        assert_eq!(reply.headers[header::RETRY_AFTER], "30");
+    }
 }
