@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -92,7 +92,9 @@ impl Body for Outgoing {
                 .map(|piece| piece.transpose().map(|piece| piece.map(Frame::data))),
             Self::Stream(Flowing { pieces, open }) => {
                 open.0.beats.fetch_add(1, Ordering::Relaxed);
-                pieces.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+                let piece = pieces.poll_recv(cx);
+                open.0.is_unmade.store(piece.is_pending(), Ordering::Relaxed);
+                piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
             }
         }
     }
@@ -158,6 +160,29 @@ impl fmt::Debug for Outgoing {
 pub(crate) struct Pulse {
     open: AtomicUsize,
     beats: AtomicU64,
+    /// The client would take more than there is.
+    is_unmade: AtomicBool,
+}
+
+/// Why something on its way does not get on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The client takes nothing.
+    NotTaken,
+    /// Whoever makes it, from what storage gives perhaps, does not go on.
+    NotMade,
+}
+
+impl Stop {
+    /// Notes in the log who it was.
+    pub(super) fn note(self) {
+        match self {
+            Self::NotTaken => tracing::debug!("an answer is not taken"),
+            Self::NotMade => tracing::warn!(
+                "an answer was given up: its client waited, and nothing more came from the module"
+            ),
+        }
+    }
 }
 
 impl Pulse {
@@ -168,15 +193,41 @@ impl Pulse {
 
     /// Resolves when something is on its way and the client took nothing of it for `patience`, and
     /// up to twice as long.
-    pub(super) async fn stops(&self, patience: Duration) {
+    pub(super) async fn stops(&self, patience: Duration) -> Stop {
         let mut before = self.beats.load(Ordering::Relaxed);
         loop {
             tokio::time::sleep(patience).await;
             let now = self.beats.load(Ordering::Relaxed);
             if now == before && self.open.load(Ordering::Relaxed) > 0 {
-                return;
+                let is_unmade = self.is_unmade.load(Ordering::Relaxed);
+                return if is_unmade { Stop::NotMade } else { Stop::NotTaken };
             }
             before = now;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::sync::mpsc::channel;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_known_who_does_not_go_on() {
+        let patience = Duration::from_millis(5);
+        let pulse = Arc::new(Pulse::default());
+        let (pieces, content) = channel(1);
+        let mut body = Outgoing::new(Content::Stream(content), &pulse);
+        pieces.send(Bytes::from_static(b"first")).await.unwrap();
+        assert!(body.frame().await.is_some());
+        assert_eq!(pulse.stops(patience).await, Stop::NotTaken);
+        assert!(timeout(patience, body.frame()).await.is_err());
+        assert_eq!(pulse.stops(patience).await, Stop::NotMade);
+        pieces.send(Bytes::from_static(b"second")).await.unwrap();
+        assert!(body.frame().await.is_some());
+        assert_eq!(pulse.stops(patience).await, Stop::NotTaken);
     }
 }

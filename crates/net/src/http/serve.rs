@@ -81,12 +81,12 @@ pub(crate) async fn serve(
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
         outcome = &mut connection => outcome,
-        () = pulse.stops(patience) => return tracing::debug!("a download is not taken"),
+        stop = pulse.stops(patience) => return stop.note(),
         _ = stop.changed() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 outcome = &mut connection => outcome,
-                () = pulse.stops(patience) => return,
+                stop = pulse.stops(patience) => return stop.note(),
             }
         }
     };

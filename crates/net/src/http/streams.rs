@@ -123,7 +123,7 @@ where
             // The stream is reset, and the others go on.
             tokio::select! {
                 _ = stream => {}
-                () = beating.stops(patience) => tracing::debug!("an answer is not taken"),
+                stop = beating.stops(patience) => stop.note(),
             }
         }));
     }
