@@ -9,8 +9,8 @@ use waxwing_jid::Jid;
 use waxwing_kernel::account::{Account, Slot};
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::config::Bytes;
-use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::mailbox::Delivery;
+use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::{Answer, Happening, Signal};
 use waxwing_kernel::router::{Page, Released, Spool};
 use waxwing_kernel::routes::Routes;
@@ -145,10 +145,8 @@ impl Offline {
         let rows = Rows::new(hub.db().clone());
         let rows = rows.page(account.jid().as_str(), after.0.cast_signed(), PAGE).await?;
         let last = rows.last().map(|row| Tag(row.id.cast_unsigned()));
-        let mut page = Page {
-            deliveries: Vec::new(),
-            next: last.filter(|_| rows.len() == PAGE as usize),
-        };
+        let mut page =
+            Page { deliveries: Vec::new(), next: last.filter(|_| rows.len() == PAGE as usize) };
         for row in rows {
             let tag = Tag(row.id.cast_unsigned());
             if let Some(stanza) = revive(&row, account.jid().domain())

@@ -3,13 +3,18 @@
 use waxwing_kernel::{Flow, Limits, Rate};
 use waxwing_modules::MODULES;
 use waxwing_store::domains::archive::{Archive, Selection, With};
-use waxwing_store::{Durability, Location};
+use waxwing_store::{Durability, Location, Statement};
 use waxwing_stream::Framing;
 use waxwing_testkit::client::Client;
 use waxwing_testkit::script::Name;
 use waxwing_testkit::{Plan, Way, World};
 
 type Outcome = Result<(), String>;
+
+/// From then on no kept message can be removed.
+const DISK_IS_FULL: &str = "CREATE TRIGGER disk_is_full BEFORE DELETE ON offline \
+     BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+const DISK_HAS_ROOM: &str = "DROP TRIGGER disk_is_full";
 
 /// With a bound on what waits for one socket that is soon reached.
 async fn world() -> Result<World, String> {
@@ -32,6 +37,19 @@ async fn bound(world: &World, name: &str) -> Result<Client, String> {
     let mut client = Box::pin(Client::connect(name, link)).await?;
     client.sign_in().await?;
     client.bind().await?;
+    Ok(client)
+}
+
+/// A client that has signed in and bound its resource in one go (XEP-0386).
+async fn bound_at_once(world: &World, name: &str) -> Result<Client, String> {
+    let name = Name::parse(name).ok_or("no name")?;
+    let link = world.connect(Way::Memory(Framing::Tcp), &name.domain).await?;
+    let mut client = Box::pin(Client::connect(name, link)).await?;
+    let (keys, bind) = ("AHJvbWVvAG8gYmxlc3NlZCBuaWdodA==", "<bind xmlns='urn:xmpp:bind:0'/>");
+    let keys = format!("<initial-response>{keys}</initial-response>{bind}");
+    let authenticate = "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>";
+    client.send(&format!("{authenticate}{keys}</authenticate>")).await?;
+    while client.next().await?.ok_or("the stream ended")?.name != "success" {}
     Ok(client)
 }
 
@@ -227,5 +245,39 @@ async fn what_a_component_did_not_take_goes_back_to_its_senders() -> Outcome {
     assert_eq!(messages(&world, &mut juliet).await?, numbered(0));
     irc.cut();
     assert_eq!(messages(&world, &mut juliet).await?, numbered(8)[4..]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_archived_is_cleared_in_a_few_errands() -> Outcome {
+    let mut errands = Vec::new();
+    for count in [1, 90] {
+        let world = world_with(Limits::default()).await?;
+        let mut juliet = bound(&world, "juliet").await?;
+        pour(&world, &mut juliet, count, "Ay me").await?;
+        let before = world.hub().db().asked();
+        let mut romeo = bound_at_once(&world, "romeo").await?;
+        errands.push(world.hub().db().asked() - before);
+        appear(&world, &mut romeo).await?;
+        assert_eq!(messages(&world, &mut romeo).await?, numbered(0));
+    }
+    assert!(errands[1] < errands[0] + 10, "{errands:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_could_not_be_cleared_comes_with_presence() -> Outcome {
+    let world = world_with(Limits::default()).await?;
+    let mut juliet = bound(&world, "juliet").await?;
+    pour(&world, &mut juliet, 3, "Ay me").await?;
+    let order = async |sql| {
+        let done = world.hub().db().batch(vec![Statement::new(sql)]).await;
+        done.map(drop).map_err(|error| error.to_string())
+    };
+    order(DISK_IS_FULL).await?;
+    let mut romeo = bound_at_once(&world, "romeo").await?;
+    order(DISK_HAS_ROOM).await?;
+    appear(&world, &mut romeo).await?;
+    assert_eq!(messages(&world, &mut romeo).await?, numbered(3));
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use waxwing_kernel::Hub;
 use waxwing_kernel::account::Account;
-use waxwing_kernel::router::Spool;
 use waxwing_stanza::Stanza;
 use waxwing_stanza::payload::sid;
 use waxwing_store::StoreError;
@@ -10,7 +9,7 @@ use waxwing_store::domains::archive::Archive;
 use waxwing_store::domains::offline::{Offline as Rows, Spooled};
 use waxwing_stream::Tag;
 
-use super::waiting::Reading;
+use super::waiting::{Claimed, Reading};
 use super::{Offline, PAGE};
 
 impl Offline {
@@ -31,21 +30,20 @@ impl Offline {
         let (owner, mut after) = (account.jid().as_str(), 0);
         loop {
             let page = rows.page(owner, after, PAGE).await?;
-            let is_last = page.len() < PAGE as usize;
-            let mut tags = Vec::new();
-            for row in page {
-                after = row.id;
-                let Some(number) = number_of(hub, &row, account) else { continue };
-                let tag = Tag(row.id.cast_unsigned());
-                if archive.has(owner, number).await? && waiting.claim_row(tag) {
-                    tags.push(tag);
-                }
+            let named = page.iter().filter_map(|row| Some((row.id, number_of(hub, row, account)?)));
+            let named: Vec<(i64, i64)> = named.collect();
+            let numbers: Vec<i64> = named.iter().map(|(_, number)| *number).collect();
+            if !numbers.is_empty() {
+                let archived = archive.have(owner, &numbers).await?;
+                let there = named.iter().filter(|(_, number)| archived.contains(number));
+                let claimed = Claimed::of(&waiting, there.map(|(id, _)| Tag(id.cast_unsigned())));
+                let remove = |tag: &Tag| Rows::remove(tag.0.cast_signed());
+                hub.db().batch(claimed.tags().iter().map(remove).collect()).await?;
+                claimed.gone();
             }
-            let forgotten = hub.db().batch(self.confirm(account, &tags)).await;
-            waiting.forgotten(&tags);
-            forgotten?;
-            if is_last {
-                return Ok(());
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => after = last.id,
+                _ => return Ok(()),
             }
         }
     }

@@ -162,6 +162,41 @@ impl Inner {
     }
 }
 
+/// Messages that are about to be removed. Those whose rows are not said to be gone when it is
+/// dropped wait as before.
+pub(super) struct Claimed<'a> {
+    waiting: &'a Waiting,
+    tags: Vec<Tag>,
+}
+
+impl<'a> Claimed<'a> {
+    /// Those whose rows were read that nobody has or has had.
+    pub(super) fn of(waiting: &'a Waiting, tags: impl Iterator<Item = Tag>) -> Self {
+        Self { waiting, tags: tags.filter(|tag| waiting.claim_row(*tag)).collect() }
+    }
+
+    pub(super) fn tags(&self) -> &[Tag] {
+        &self.tags
+    }
+
+    /// Their rows are gone.
+    pub(super) fn gone(mut self) {
+        let tags = std::mem::take(&mut self.tags);
+        for tag in &tags {
+            self.waiting.settle(*tag);
+        }
+        self.waiting.forgotten(&tags);
+    }
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        for tag in &self.tags {
+            self.waiting.release(*tag);
+        }
+    }
+}
+
 /// While it lives, pages of the spool are being read.
 pub(super) struct Reading<'a>(&'a Waiting);
 
@@ -252,6 +287,23 @@ mod tests {
         assert!(waiting.is_empty());
         assert_eq!(waiting.release(Tag(9)), Released::Elsewhere);
         assert!(!waiting.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_removed_waits_as_before() {
+        let waiting = waiting();
+        assert!(waiting.admit(100, 1, 1000) && waiting.claim_row(TAG));
+        assert_eq!(waiting.release(TAG), Released::Waits);
+        let reading = Reading::begin(&waiting);
+        let claimed = Claimed::of(&waiting, [TAG].into_iter());
+        assert!(claimed.tags() == [TAG] && !waiting.claim_row(TAG));
+        drop(claimed);
+        assert!(!waiting.is_empty() && waiting.claim_row(TAG));
+        assert_eq!(waiting.release(TAG), Released::Waits);
+        Claimed::of(&waiting, [TAG].into_iter()).gone();
+        assert!(waiting.is_empty() && !waiting.claim_row(TAG));
+        drop(reading);
+        assert!(waiting.0.lock().settled.is_empty());
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod retraction;
 mod search;
 mod select;
 
+use std::collections::HashSet;
+
 use crate::{Db, Row, Statement, StoreError, Table};
 
 pub use self::preferences::{Preferences, Preset};
@@ -52,6 +54,10 @@ const APPEND: &str =
 const FIND: &str =
     "SELECT id, owner, peer, resource, stanza FROM archive WHERE id = ?2 AND owner = ?1";
 const HAS: &str = "SELECT id FROM archive WHERE id = ?2 AND owner = ?1";
+/// Of so many numbers at once; one that stands there twice is found once.
+const HAVE: &str = "SELECT id FROM archive WHERE owner = ?1 AND id IN (?2, ?3, ?4, ?5, ?6, ?7, ?8, \
+     ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)";
+const HAVE_COUNT: usize = 25;
 const FIRST: &str = "SELECT id FROM archive WHERE owner = ?1 ORDER BY id LIMIT 1";
 const LAST: &str = "SELECT id FROM archive WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
 const HIGHEST: &str = "SELECT id FROM archive ORDER BY id DESC LIMIT 1";
@@ -67,7 +73,7 @@ impl Archive {
 
     /// Every statement used here, so that both engines can be asked whether they understand it.
     pub const STATEMENTS: &'static [&'static str] =
-        &[APPEND, FIND, HAS, FIRST, LAST, HIGHEST, EXPIRE, TRIM];
+        &[APPEND, FIND, HAS, HAVE, FIRST, LAST, HIGHEST, EXPIRE, TRIM];
 
     /// Those of pages, preferences and retractions likewise.
     pub const QUERIES: [&'static [&'static str]; 4] =
@@ -117,6 +123,19 @@ impl Archive {
     pub async fn has(&self, owner: &str, number: i64) -> Result<bool, StoreError> {
         let row = self.db.query_one(Statement::new(HAS).with(owner).with(number)).await?;
         Ok(row.is_some())
+    }
+
+    /// Which of these numbers `owner` has, asked in one errand.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn have(&self, owner: &str, numbers: &[i64]) -> Result<HashSet<i64>, StoreError> {
+        let statements = numbers.chunks(HAVE_COUNT).map(|some| {
+            let filled = some.iter().chain(std::iter::repeat(&some[0])).take(HAVE_COUNT);
+            filled.fold(Statement::new(HAVE).with(owner), |have, number| have.with(*number))
+        });
+        let found = self.db.query_all(statements.collect()).await?;
+        found.iter().flatten().map(|row| row.int(0)).collect()
     }
 
     /// The numbers of the first and the last message of `owner` below `end`; `None` when there is

@@ -74,7 +74,7 @@ async fn questions_walk_an_index() {
     let db = open(&ground).await;
     for sql in Archive::ON_SQLITE.iter().chain(Archive::STATEMENTS) {
         let explain = Statement::new(format!("EXPLAIN QUERY PLAN {sql}").leak());
-        let places = (1..7).filter(|place| sql.contains(&format!("?{place}")));
+        let places = (1..=26).filter(|place| sql.contains(&format!("?{place}")));
         let explain = places.fold(explain, |explain, _| explain.with(1_i64));
         let plan = db.query(explain).await.unwrap();
         let plan: Vec<_> = plan.iter().map(|row| row.text(3).unwrap().to_owned()).collect();
@@ -104,6 +104,12 @@ async fn messages_are_found_counted_and_spanned() {
         assert_eq!(archive.find(ROMEO, 11).await, Ok(None), "{}", ground.name);
         assert_eq!(archive.has(JULIET, 11).await, Ok(true));
         assert_eq!(archive.has(ROMEO, 11).await, Ok(false));
+        // More than fit into one question, and none at all.
+        let asked: Vec<i64> = (4..=80).collect();
+        let have = archive.have(ROMEO, &asked).await;
+        assert_eq!(have, Ok((4..=10).collect()), "{}", ground.name);
+        assert_eq!(archive.have(JULIET, &[11, 4]).await, Ok([11].into()), "{}", ground.name);
+        assert_eq!(archive.have(ROMEO, &[]).await, Ok([].into()), "{}", ground.name);
         assert_eq!(archive.span(ROMEO, i64::MAX).await, Ok(Some((1, 10))), "{}", ground.name);
         assert_eq!(archive.span(ROMEO, 5).await, Ok(Some((1, 4))), "{}", ground.name);
         assert_eq!(archive.count(&all(ROMEO), 100).await, Ok(10), "{}", ground.name);
