@@ -6,6 +6,7 @@ use std::sync::Arc;
 use waxwing_store::Table;
 
 use crate::config::{Section, SectionAbout};
+use crate::router::Service;
 use crate::routes::Routes;
 use crate::site::SiteBuilder;
 
@@ -116,6 +117,26 @@ impl Mount {
                 M::routes(&mut Routes::new(module, site.table()));
                 Ok(())
             },
+        }
+    }
+
+    /// For a module with a service at `label.domain` ([`Routes::service`]). It must be said here as
+    /// well, where the configuration is checked before any module starts: a component of that name
+    /// would stand in front of the service.
+    pub const fn serving(mut self, label: &'static str) -> Self {
+        self.section.service = Some(label);
+        self
+    }
+
+    /// Whether its services are what was said of them.
+    pub(crate) fn check_services(&self, services: &[Service]) -> Result<(), StartError> {
+        let mut own = services.iter().filter(|service| service.module == self.about.name);
+        match own.find(|service| self.section.service != Some(service.label)) {
+            None => Ok(()),
+            Some(Service { label, .. }) => {
+                let reason = format!("the list of modules does not say that it serves `{label}`");
+                Err(StartError { module: self.about.name, reason })
+            }
         }
     }
 }

@@ -85,7 +85,9 @@ impl<'a, M: Module> Routes<'a, M> {
 
     /// Requests of anybody to a service with an address of its own: `label.domain`, which the
     /// server names among its items (XEP-0030 §4) by its `name` for people. The module answers
-    /// there for itself, also what the service is and can do. A host of that name comes first.
+    /// there for itself, also what the service is and can do. A host of that name comes first; a
+    /// component of that name is refused, because the list of modules says `label` as well
+    /// ([`Mount::serving`](crate::module::Mount::serving)).
     pub fn service(&mut self, label: &'static str, name: &'static str) -> At<'_, 'a, M> {
         let module = M::ABOUT.name;
         self.table.services.push(Service { module, label, name });

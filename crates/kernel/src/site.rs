@@ -69,6 +69,7 @@ impl Site {
         let interested = builder.flag();
         for mount in mounts.iter().filter(|mount| settings.is_on(mount.about.name)) {
             (mount.mount)(&mut builder)?;
+            mount.check_services(&builder.table.services)?;
         }
         let SiteBuilder { facts, appointed, table, session_slots, .. } = builder;
         let admins = settings.config.admins.clone();

@@ -131,6 +131,34 @@ fn components_are_waited_for_where_there_are_any() {
 }
 
 #[test]
+fn a_component_does_not_stand_in_front_of_a_service() {
+    static SERVES: SectionAbout = SectionAbout::of::<RegisterConfig>().serving("files");
+    let read = |text: &str| {
+        let config = Config::read(Source { name: "waxwing.toml", text }, &[&PING, &SERVES]);
+        config.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let text = "[[host]]\ndomain = \"example.org\"\n\
+                [[component]]\ndomain = \"Files.example.org\"\nsecret = \"s3cret\"\n";
+    let told = read(text).expect_err("it is taken");
+    assert_eq!(
+        told,
+        [
+            "waxwing.toml:4:10: component.domain: the server's own module `register` answers at this \
+          domain\n  |\n4 | domain = \"Files.example.org\"\n  |          ^^^^^^^^^^^^^^^^^^^ choose \
+          another domain, or write `enabled = false` below [modules.register]"
+        ]
+    );
+    for fine in [
+        text.replace("Files.", "my-files."),
+        text.replace("Files.", "my.files."),
+        text.replace("Files.example.org", "files.example.net"),
+        format!("{text}[modules.register]\nenabled = false\n"),
+    ] {
+        assert!(read(&fine).is_ok(), "{fine}: {:?}", read(&fine).err());
+    }
+}
+
+#[test]
 fn the_example_changes_nothing_until_its_marks_are_taken_away() {
     let text = example(&MODULES);
     let config = read(&text).expect("comments are fine");

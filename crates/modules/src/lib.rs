@@ -9,13 +9,16 @@
 
 use waxwing_kernel::module::Mount;
 
-/// Makes the modules of this crate and the list of them from one line each.
+/// Makes the modules of this crate and the list of them from one line each, with the label of its
+/// service behind a module that has one.
 macro_rules! modules {
-    ($($file:ident::$Module:ident,)*) => {
+    ($($file:ident::$Module:ident $(at $label:literal)?,)*) => {
         $(pub mod $file;)*
 
         /// Every feature, in no particular order: what order matters is said in the modules.
-        pub static MODULES: &[Mount] = &[$(Mount::of::<$file::$Module>(),)*];
+        pub static MODULES: &[Mount] = &[
+            $(Mount::of::<$file::$Module>()$(.serving($label))?,)*
+        ];
     };
 }
 
@@ -47,13 +50,13 @@ modules! {
     ping::Ping,
     policy::Policy,
     private::Private,
-    push::Push,
+    push::Push at "push",
     register::Register,
     roster::Roster,
     services::Services,
     strangers::Strangers,
     time::Time,
-    upload::Upload,
+    upload::Upload at "upload",
     vcard::Vcard,
     version::Version,
 }

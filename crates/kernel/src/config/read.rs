@@ -117,6 +117,13 @@ impl Config {
             if self.host(domain.as_str()).is_some() {
                 errors.push(table.flaw("domain", "a [[host]] has this domain already"));
             }
+            if let Some(module) = self.service_at(domain.as_str()) {
+                let problem = format!("the server's own module `{module}` answers at this domain");
+                let remedy = format!(
+                    "choose another domain, or write `enabled = false` below [modules.{module}]"
+                );
+                errors.push(table.flaw("domain", problem).hint(remedy));
+            }
             if seen.contains(&domain) {
                 errors.push(table.flaw("domain", "another [[component]] has this domain already"));
             }
@@ -128,6 +135,15 @@ impl Config {
         for (one, other) in pairs {
             errors.extend(self.quarrel(one, other).map(|what| root.flaw("component", what)));
         }
+    }
+
+    /// The module with a service at this domain, below a host where it is on.
+    fn service_at(&self, domain: &str) -> Option<&'static str> {
+        self.hosts.iter().find_map(|host| {
+            let label = domain.strip_suffix(host.config.domain.as_str())?.strip_suffix('.')?;
+            let mut abouts = host.modules.values().filter(|it| it.is_on).map(|it| it.about);
+            abouts.find(|about| about.service == Some(label)).map(|about| about.name)
+        })
     }
 
     /// What two components would both answer, in words.

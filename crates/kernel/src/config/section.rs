@@ -239,6 +239,9 @@ pub struct SectionAbout {
     pub fields: fn() -> &'static [FieldDoc],
     /// Whether a module is on when the file does not say `enabled`.
     pub is_on: bool,
+    /// What stands in front of a host's domain in the address of the module's service, if it has
+    /// one.
+    pub service: Option<&'static str>,
     read: fn(&Table<'_>) -> Result<AnySection, Errors>,
 }
 
@@ -251,12 +254,18 @@ impl SectionAbout {
     /// Describes the section of a module, which has the module's name.
     pub const fn module<S: Section>(name: &'static str, about: &'static str) -> Self {
         let read = |table: &Table<'_>| S::read(table).map(AnySection::new);
-        Self { name, about, fields: S::fields, is_on: true, read }
+        Self { name, about, fields: S::fields, is_on: true, service: None, read }
     }
 
     /// For a module that the operator has to ask for.
     pub const fn off(mut self) -> Self {
         self.is_on = false;
+        self
+    }
+
+    /// For a module with a service at `label.domain`.
+    pub const fn serving(mut self, label: &'static str) -> Self {
+        self.service = Some(label);
         self
     }
 

@@ -1,5 +1,8 @@
 //! What the operator declares about the server, as clients are shown it.
 
+use waxwing_kernel::config::{Config, Source};
+use waxwing_modules::MODULES;
+
 use crate::world::World;
 
 const INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
@@ -45,4 +48,26 @@ async fn the_file_about_an_outage_says_where_it_belongs() {
     let early = [("beginning", "2026-02-01T03:00:00Z"), ("expected_end", "2026-02-01T03:00:00Z")];
     let refusal = world.order("server outage", &early).await.unwrap_err();
     assert_eq!(refusal.field, Some("expected_end"));
+}
+
+/// A component there would get what is for the service, and disco would go on naming the service.
+#[tokio::test]
+async fn no_component_is_declared_where_the_server_itself_answers() {
+    let sections: Vec<_> = MODULES.iter().map(|mount| &mount.section).collect();
+    let read = |text: &str| Config::read(Source { name: "test", text }, &sections);
+    let items = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
+    let items = World::new().await.bind("romeo@localhost/orchard").await.ask("get", items).await;
+    let mut own: Vec<&str> = items.split("jid='").skip(1).collect();
+    own.iter_mut().for_each(|item| *item = item.split('\'').next().unwrap());
+    assert_eq!(own, ["push.localhost", "upload.localhost"]);
+    for domain in own {
+        let module = domain.split('.').next().unwrap();
+        let component = format!("[[component]]\ndomain = '{domain}'\nsecret = 'x'\n");
+        let errors = read(&component).unwrap_err();
+        assert_eq!((errors[0].place.line, errors[0].key.as_str()), (2, "component.domain"));
+        let hint = errors[0].hint.as_deref().unwrap();
+        assert!(hint.contains(&format!("[modules.{module}]")), "{hint}");
+        let off = format!("{component}[modules.{module}]\nenabled = false\n");
+        assert!(read(&off).is_ok(), "{:?}", read(&off).err());
+    }
 }
