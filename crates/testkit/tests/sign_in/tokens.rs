@@ -279,7 +279,7 @@ async fn asked_elsewhere(limits: waxwing_kernel::Limits) -> (World, String) {
 
 #[tokio::test]
 async fn who_is_removed_elsewhere_cannot_fill_the_queue_that_is_asked() {
-    let (world, held) = asked_elsewhere(waxwing_kernel::Limits::default()).await;
+    let (world, held) = Box::pin(asked_elsewhere(waxwing_kernel::Limits::default())).await;
     let desk = Attempt::default();
     desk.with(&world, &held).await.unwrap();
     // A helper writes to names that nobody has heard of, more than can be asked about at a time.
@@ -298,6 +298,8 @@ async fn who_is_removed_elsewhere_cannot_fill_the_queue_that_is_asked() {
         helpers.push(helper);
     }
     world.settle().await.unwrap();
+    let error = helpers.last_mut().unwrap().next().await.unwrap().unwrap();
+    assert_eq!(error.attribute("type"), Some("error"), "there is no room: {error}");
     world.outside().answer(StatusCode::OK, r#"{"ok":false}"#);
     refused(desk.with(&world, &held).await);
     // While the program is out of order, people go on working.
@@ -308,7 +310,7 @@ async fn who_is_removed_elsewhere_cannot_fill_the_queue_that_is_asked() {
 #[tokio::test]
 async fn when_too_many_wait_to_be_looked_up_a_token_has_to_wait_as_well() {
     let room = waxwing_kernel::Limits { password_waiting: 2, ..Default::default() };
-    let (world, held) = asked_elsewhere(room).await;
+    let (world, held) = Box::pin(asked_elsewhere(room)).await;
     let desk = Attempt::default();
     world.outside().hang();
     let mut waiting = Vec::new();
