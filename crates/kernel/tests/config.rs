@@ -142,11 +142,9 @@ fn a_component_does_not_stand_in_front_of_a_service() {
     let told = read(text).expect_err("it is taken");
     assert_eq!(
         told,
-        [
-            "waxwing.toml:4:10: component.domain: the server's own module `register` answers at this \
-          domain\n  |\n4 | domain = \"Files.example.org\"\n  |          ^^^^^^^^^^^^^^^^^^^ choose \
-          another domain, or write `enabled = false` below [modules.register]"
-        ]
+        ["waxwing.toml:4:10: component.domain: the server's own module `register` answers at \
+          this domain\n  |\n4 | domain = \"Files.example.org\"\n  |          ^^^^^^^^^^^^^^^^^^^ \
+          choose another domain, or write `enabled = false` below [modules.register]"]
     );
     for fine in [
         text.replace("Files.", "my-files."),
