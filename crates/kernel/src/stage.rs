@@ -149,6 +149,8 @@ pub struct Effects {
     /// For archives. They are appended like the others where somebody is owed that; where nobody
     /// is, nobody waits for them.
     pub(crate) records: Vec<Statement>,
+    /// What nobody waits for, and nothing hangs on.
+    pub(crate) asides: Vec<Statement>,
     /// The numbers of the records, until those are with the store.
     pub(crate) tickets: SmallVec<[Ticket; 2]>,
     /// What the sender's archive made of a message to the sender itself.
@@ -169,6 +171,12 @@ impl Effects {
     /// Writes `statement` along with what is filed in archives.
     pub fn record(&mut self, statement: Statement) {
         self.records.push(statement);
+    }
+
+    /// Writes `statement` if it can be written. Nobody waits for it, and nothing hangs on it: a
+    /// stanza passes also while the store fails.
+    pub fn remember(&mut self, statement: Statement) {
+        self.asides.push(statement);
     }
 
     /// Hands `stanza` to the session behind `mailbox`.

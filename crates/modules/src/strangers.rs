@@ -131,8 +131,7 @@ impl Strangers {
         if matches!(kind, Kind::Message(_)) && !is_contact && !account.is_guest() {
             let now = transit.hub.clock().wall_millis().cast_signed();
             for write in known.meet(account.jid(), peer, now) {
-                // Nobody was promised that it is remembered, so nobody waits for it.
-                transit.effects.record(write);
+                transit.effects.remember(write);
             }
         } else {
             known.visit(peer);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use waxwing_jid::Jid;
 use waxwing_stanza::{IqType, Kind, MessageType, Stanza};
-use waxwing_store::StoreError;
+use waxwing_store::{Statement, StoreError};
 use waxwing_stream::Tag;
 
 use crate::directory::Resource;
@@ -20,7 +20,8 @@ impl Hub {
     /// Performs `effects` on behalf of nobody in particular, and waits until it is done.
     /// What could not be stored is logged and not delivered.
     pub async fn perform(&self, effects: Effects) {
-        let Effects { mut appends, records, deliveries, spooled, tickets, .. } = effects;
+        let Effects { mut appends, records, asides, deliveries, spooled, tickets, .. } = effects;
+        self.write_aside(asides);
         appends.extend(records);
         if !appends.is_empty()
             && let Err(error) = self.db().batch(appends).await
@@ -31,6 +32,13 @@ impl Hub {
         drop(tickets);
         self.hand_over(deliveries).await;
         self.look_again(spooled).await;
+    }
+
+    /// Queues what nothing hangs on. Whether it was written is asked by nobody.
+    pub(crate) fn write_aside(&self, asides: Vec<Statement>) {
+        if !asides.is_empty() {
+            drop(self.db().submit(asides));
+        }
     }
 
     /// What was kept because nobody was there is durable now. A session that has become available

@@ -56,6 +56,7 @@ impl Pending {
 /// Gives the store what a stanza leaves there, in one batch. Archives alone are not waited for when
 /// we owe the sender nothing, unless the store falls behind: nobody writes faster than it.
 pub(super) fn store(hub: &Hub, is_owed: bool, effects: &mut Effects) -> Decision {
+    hub.write_aside(std::mem::take(&mut effects.asides));
     let mut rows = std::mem::take(&mut effects.appends);
     let is_archive_alone = rows.is_empty();
     rows.append(&mut effects.records);
