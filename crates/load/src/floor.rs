@@ -90,20 +90,27 @@ impl Relay {
                 Err(rustix::io::Errno::INTR) => continue,
                 waited => waited?,
             };
-            for event in &events {
-                match event.data.u64() {
-                    LISTENER => self.accept()?,
-                    id => {
-                        if self.serve(id, event.flags, &mut buffer).is_err() {
-                            self.forget(id);
-                        }
-                    }
+            // Whoever comes joins its group before anybody says a word to it.
+            let (members, comers): (Vec<_>, Vec<_>) = events
+                .iter()
+                .map(|event| (event.data.u64(), event.flags))
+                .partition(|(id, _)| self.peers.get(id).is_some_and(|peer| peer.group.is_some()));
+            for (id, flags) in comers.into_iter().chain(members) {
+                match id {
+                    LISTENER => self.accept(&mut buffer)?,
+                    id => self.attend(id, flags, &mut buffer),
                 }
             }
         }
     }
 
-    fn accept(&mut self) -> io::Result<()> {
+    fn attend(&mut self, id: u64, flags: EventFlags, buffer: &mut [u8]) {
+        if self.serve(id, flags, buffer).is_err() {
+            self.forget(id);
+        }
+    }
+
+    fn accept(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         loop {
             let socket = match self.listener.accept() {
                 Ok((socket, _)) => socket,
@@ -125,6 +132,7 @@ impl Relay {
             };
             let (head, waiting) = (Vec::new(), Vec::new());
             self.peers.insert(self.last, Peer { side, socket, group: None, head, waiting });
+            self.attend(self.last, EventFlags::IN, buffer);
         }
     }
 
