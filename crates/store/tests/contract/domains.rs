@@ -39,7 +39,7 @@ fn spooled(id: i64, owner: &str) -> Spooled {
 
 /// `EXPLAIN` prepares a statement without running it.
 async fn is_understood(db: &Db, sql: &str) -> Result<(), StoreError> {
-    let places = (1..20).take_while(|place| sql.contains(&format!("?{place}"))).count();
+    let places = (1..100).take_while(|place| sql.contains(&format!("?{place}"))).count();
     let explain = Statement::new(format!("EXPLAIN {sql}").leak());
     let explain = (0..places).fold(explain, |statement, _| statement.with(None::<i64>));
     db.query(explain).await.map(drop)
