@@ -6,8 +6,10 @@ import contextlib
 import shutil
 import tempfile
 
-from servers import Waxwing
+from peer import Peer
+from servers import DOMAIN, Waxwing
 from wire import CLIENT, SASL, Wire
+from world import PASSWORD
 
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
@@ -36,6 +38,24 @@ async def own_server(top="", host=""):
     finally:
         await server.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def people(server):
+    """A way to make accounts on it that are signed in with slixmpp, until the end."""
+    peers = []
+
+    async def signed_in(name):
+        server.add_account(name, PASSWORD)
+        peer = Peer(f"{name}@{DOMAIN}/desk", PASSWORD, server.certificate)
+        peers.append(peer)
+        return await peer.sign_in(server.host, server.tcp_port)
+
+    try:
+        yield signed_in
+    finally:
+        for peer in peers:
+            await peer.sign_out()
 
 
 class Stranger(Wire):

@@ -8,11 +8,9 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 from gateway import Gateway
-from own import own_server
-from peer import Peer
+from own import own_server, people
 from registry import ours
 from servers import DOMAIN, SECRET
-from world import PASSWORD
 
 PUBSUB = f"pubsub.{DOMAIN}"
 DELEGATION = "urn:xmpp:delegation:2"
@@ -70,15 +68,7 @@ def question(peer, kind, to=None, text=None):
 
 @contextlib.asynccontextmanager
 async def delegated():
-    async with own_server(top=SETTINGS) as server:
-        peers = []
-
-        async def signed_in(name):
-            server.add_account(name, PASSWORD)
-            peer = Peer(f"{name}@{DOMAIN}/desk", PASSWORD, server.certificate)
-            peers.append(peer)
-            return await peer.sign_in(server.host, server.tcp_port)
-
+    async with own_server(top=SETTINGS) as server, people(server) as signed_in:
         moods = Moods()
         try:
             await moods.attach(server)
@@ -86,8 +76,6 @@ async def delegated():
             yield moods, signed_in
         finally:
             await moods.leave()
-            for peer in peers:
-                await peer.sign_out()
 
 
 @ours("slixmpp component with a delegation: answers for people and for the server", seconds=40)

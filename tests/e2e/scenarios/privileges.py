@@ -6,11 +6,9 @@ import signal
 from slixmpp.exceptions import IqError
 
 from gateway import Gateway, condition
-from own import own_server
-from peer import Peer
+from own import own_server, people
 from registry import ours
 from servers import DOMAIN, SECRET
-from world import PASSWORD
 
 GATE = f"gate.{DOMAIN}"
 GRANTED = f"""
@@ -33,15 +31,7 @@ presence = "managed_entity"
 @contextlib.asynccontextmanager
 async def gate(top):
     """A server of its own with a component that may do what `top` says, and a way to sign in."""
-    async with own_server(top=top) as server:
-        peers = []
-
-        async def signed_in(name):
-            server.add_account(name, PASSWORD)
-            peer = Peer(f"{name}@{DOMAIN}/desk", PASSWORD, server.certificate)
-            peers.append(peer)
-            return await peer.sign_in(server.host, server.tcp_port)
-
+    async with own_server(top=top) as server, people(server) as signed_in:
         component = Gateway(GATE, SECRET, ["xep_0356"])
         try:
             await component.attach(server)
@@ -50,8 +40,6 @@ async def gate(top):
             yield component, signed_in
         finally:
             await component.leave()
-            for peer in peers:
-                await peer.sign_out()
 
 
 @ours("slixmpp component with privileges: puts its contacts into a roster", seconds=40)
