@@ -21,10 +21,12 @@
 mod address;
 mod ascii;
 mod bare;
+mod domain;
 mod error;
 mod prepare;
 
 pub use address::Jid;
 pub use bare::BareJid;
+pub use domain::is_subdomain;
 pub use error::{JidError, Part, Reason};
 pub use prepare::{prepare_domain, prepare_local, prepare_password, prepare_resource};

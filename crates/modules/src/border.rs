@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, OnceCell};
-use waxwing_jid::{BareJid, Jid};
+use waxwing_jid::{BareJid, Jid, is_subdomain};
 use waxwing_kernel::command::Command;
 use waxwing_kernel::component::{Intercepted, Later};
 use waxwing_kernel::config::NoConfig;
@@ -121,7 +121,6 @@ impl Border {
     /// The domain itself, and the services below it that are no accounts.
     fn is_inside(&self, peer: &Jid) -> bool {
         let (domain, own) = (peer.domain(), self.domain.domain());
-        let is_below = || domain.strip_suffix(own).is_some_and(|label| label.ends_with('.'));
-        domain == own || peer.local().is_none() && is_below()
+        domain == own || peer.local().is_none() && is_subdomain(domain, own)
     }
 }

@@ -6,7 +6,7 @@ mod preference;
 
 use std::sync::Arc;
 
-use waxwing_jid::{BareJid, Jid};
+use waxwing_jid::{BareJid, Jid, is_subdomain};
 use waxwing_kernel::account::{Account, Slot};
 use waxwing_kernel::command::Command;
 use waxwing_kernel::config::Bytes;
@@ -223,8 +223,7 @@ impl Strangers {
     /// The server itself with its services, and what the operator trusts.
     fn is_trusted(&self, from: &Jid) -> bool {
         let (domain, own) = (from.domain(), self.domain.domain());
-        let is_below = || domain.strip_suffix(own).is_some_and(|label| label.ends_with('.'));
-        from.local().is_none() && (domain == own || is_below())
+        from.local().is_none() && (domain == own || is_subdomain(domain, own))
             || self.config.trusted.iter().any(|trusted| trusted == domain)
     }
 }

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use waxwing_jid::BareJid;
+use waxwing_jid::{BareJid, is_subdomain};
 use waxwing_stanza::payload::disco::Item;
 use waxwing_stream::{Closing, StreamError};
 use zeroize::Zeroizing;
@@ -104,8 +104,7 @@ impl Component {
 
     /// Whether its domain lies below `domain`.
     pub fn is_below(&self, domain: &str) -> bool {
-        let above = self.domain().strip_suffix(domain);
-        above.is_some_and(|label| label.len() > 1 && label.ends_with('.'))
+        is_subdomain(self.domain(), domain)
     }
 
     /// Whether it may connect from `peer`.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use toml::de::DeValue;
+use waxwing_jid::is_subdomain;
 
 use super::http::Network;
 use crate::config::host::DomainName;
@@ -148,8 +149,7 @@ impl ComponentConfig {
         if !self.hosts.is_empty() {
             return self.hosts.iter().any(|host| host.as_str() == domain);
         }
-        let above = self.domain.as_str().strip_suffix(domain);
-        above.is_some_and(|label| label.len() > 1 && label.ends_with('.'))
+        is_subdomain(self.domain.as_str(), domain)
     }
 
     /// XEP-0356 §7.4: "The server MUST reject the permission if the privileged entity doesn't have
