@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use waxwing_jid::{BareJid, Jid};
 use waxwing_stanza::Stanza;
 
+use crate::crowd::Mailboxes;
 use crate::mailbox::Mailbox;
 use crate::site::Site;
 use crate::wire::Transport;
@@ -176,6 +177,14 @@ impl Directory {
         let shard = self.shard(hash).read();
         let held = shard.find(hash, of(account)).into_iter().flatten();
         held.filter(|resource| wanted(resource)).cloned().collect()
+    }
+
+    /// The letter boxes of those sessions of an account, given as prepared text, that are `wanted`.
+    pub(crate) fn mailboxes(&self, account: &str, wanted: impl Fn(&Resource) -> bool) -> Mailboxes {
+        let hash = self.hash(account);
+        let shard = self.shard(hash).read();
+        let held = shard.find(hash, of(account)).into_iter().flatten();
+        held.filter(|session| wanted(session)).map(|session| session.mailbox.clone()).collect()
     }
 
     /// Whether an account has any session at all.

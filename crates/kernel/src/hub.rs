@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use waxwing_jid::{BareJid, Jid};
@@ -134,6 +134,11 @@ impl Hub {
     /// The virtual hosts.
     pub fn sites(&self) -> Arc<Sites> {
         self.0.sites.load_full()
+    }
+
+    /// The same for a moment; not to be held across an await.
+    pub(crate) fn guard_sites(&self) -> Guard<Arc<Sites>> {
+        self.0.sites.load()
     }
 
     /// The virtual host of `domain`.

@@ -13,6 +13,7 @@ pub mod command;
 pub mod component;
 pub mod config;
 pub mod connection;
+pub mod crowd;
 pub mod directory;
 pub mod disco;
 mod door;
@@ -50,6 +51,7 @@ mod site;
 mod sites;
 pub mod stage;
 pub mod trace;
+pub mod visit;
 pub mod wire;
 
 pub use ending::Ending;

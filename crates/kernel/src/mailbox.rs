@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -49,7 +50,14 @@ pub struct Handover {
 
 /// A session's letter box: cheap to clone, bounded, and never waits.
 #[derive(Clone)]
-pub struct Mailbox(Arc<Mutex<Inbox>>);
+pub struct Mailbox(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    inbox: Mutex<Inbox>,
+    /// Whether its session waits for its client to come back.
+    is_asleep: AtomicBool,
+}
 
 #[derive(Default)]
 struct Inbox {
@@ -70,7 +78,8 @@ impl Mailbox {
     /// A mailbox that holds at most `room` letters. Letters that steer the session (resume,
     /// close) are always taken: there are few of them, and they are what empties the box.
     pub fn new(room: usize) -> Self {
-        Self(Arc::new(Mutex::new(Inbox { room, ..Inbox::default() })))
+        let inbox = Mutex::new(Inbox { room, ..Inbox::default() });
+        Self(Arc::new(Shared { inbox, ..Shared::default() }))
     }
 
     /// Puts a letter in. A box that overflows belongs to a client that does not read: its session
@@ -79,7 +88,7 @@ impl Mailbox {
     /// # Errors
     /// The letter itself.
     pub fn send(&self, mail: Mail) -> Result<(), Mail> {
-        let mut inbox = self.0.lock();
+        let mut inbox = self.0.inbox.lock();
         if inbox.is_closed {
             return Err(mail);
         }
@@ -97,22 +106,42 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Puts a delivery in, as [`Mailbox::send`].
+    ///
+    /// # Errors
+    /// The delivery itself.
+    pub fn deliver(&self, delivery: Delivery) -> Result<(), Delivery> {
+        match self.send(Mail::Deliver(delivery)) {
+            Err(Mail::Deliver(delivery)) => Err(delivery),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether its session waits for its client to come back (XEP-0198 §5).
+    pub fn is_asleep(&self) -> bool {
+        self.0.is_asleep.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn show_asleep(&self, is_asleep: bool) {
+        self.0.is_asleep.store(is_asleep, Ordering::Relaxed);
+    }
+
     /// Deliveries that it would still take before it overflows.
     pub fn room(&self) -> usize {
-        let inbox = self.0.lock();
+        let inbox = self.0.inbox.lock();
         inbox.room.saturating_sub(inbox.queue.len())
     }
 
     /// Whether it takes deliveries, as far as can be known without trying.
     pub fn is_open(&self) -> bool {
-        let inbox = self.0.lock();
+        let inbox = self.0.inbox.lock();
         !inbox.is_closed && !inbox.is_overrun
     }
 
     /// Polls for the next letter; when deliveries are not welcome now, for the next of those that
     /// steer the session, which must not wait behind a client that does not read.
     pub fn poll_next(&self, cx: &mut Context<'_>, deliveries: bool) -> Poll<Mail> {
-        let mut inbox = self.0.lock();
+        let mut inbox = self.0.inbox.lock();
         let is_wanted = |mail: &Mail| deliveries || !matches!(mail, Mail::Deliver(_));
         let place = inbox.queue.iter().position(is_wanted);
         if let Some(mail) = place.and_then(|place| inbox.queue.remove(place)) {
@@ -130,7 +159,7 @@ impl Mailbox {
 
     /// Takes the next letter if it is a delivery; letters that steer the session stay in turn.
     pub fn try_next_delivery(&self) -> Option<Delivery> {
-        let mut inbox = self.0.lock();
+        let mut inbox = self.0.inbox.lock();
         match inbox.queue.pop_front()? {
             Mail::Deliver(delivery) => Some(delivery),
             steering => {
@@ -142,14 +171,14 @@ impl Mailbox {
 
     /// Refuses further letters and gives back those that were not read.
     pub fn close(&self) -> Vec<Mail> {
-        let mut inbox = self.0.lock();
+        let mut inbox = self.0.inbox.lock();
         inbox.is_closed = true;
         inbox.queue.drain(..).collect()
     }
 
     /// Its session has told everybody that it is gone; whoever has taken its place may speak.
     pub(crate) fn finish(&self) {
-        let mut inbox = self.0.lock();
+        let mut inbox = self.0.inbox.lock();
         inbox.is_over = true;
         let heir = inbox.heir.take();
         drop(inbox);
@@ -161,7 +190,7 @@ impl Mailbox {
     /// Waits for that; one at a time.
     pub(crate) async fn finished(&self) {
         poll_fn(|cx| {
-            let mut inbox = self.0.lock();
+            let mut inbox = self.0.inbox.lock();
             if inbox.is_over {
                 return Poll::Ready(());
             }
@@ -173,7 +202,7 @@ impl Mailbox {
 
     /// Whether nothing lies in it.
     pub fn is_empty(&self) -> bool {
-        self.0.lock().queue.is_empty()
+        self.0.inbox.lock().queue.is_empty()
     }
 
     /// Whether both are the same box.

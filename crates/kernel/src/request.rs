@@ -35,6 +35,9 @@ pub enum Scope {
     /// Anybody asks the service of the module with this name, at an address of its own below the
     /// domain.
     Service(&'static str),
+    /// Anybody asks an address at a service of ours, or such a service where its module has no
+    /// answer of its own.
+    Inner,
     /// Somebody who has not signed in asks the server, in order to register (XEP-0077 §3.1).
     Early,
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use waxwing_jid::Jid;
 use waxwing_stanza::Stanza;
 use waxwing_stanza::payload::dataform::DataForm;
 use waxwing_stanza::payload::disco::Identity;
@@ -31,10 +32,12 @@ use crate::rounds::RoundRoute;
 use crate::routes::Ask;
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
+use crate::visit::VisitRoute;
 
 pub(crate) type FilterRoute = Box<dyn Fn(&mut Transit<'_>) -> Verdict + Send + Sync>;
 pub(crate) type DeedRoute = Box<dyn Fn(Deed) -> Answer<'static, ()> + Send + Sync>;
 pub(crate) type PresenceRoute = Box<dyn Fn(&Account, &mut Stanza) + Send + Sync>;
+pub(crate) type WelcomeRoute = Box<dyn Fn(&Account, &Jid) -> bool + Send + Sync>;
 pub(crate) type FeatureRoute = Box<dyn Fn(&Site) -> Option<String> + Send + Sync>;
 
 /// Routes by the namespace and name of an element, with the module that claimed each.
@@ -185,6 +188,9 @@ pub struct Table {
     pub(crate) early_features: Vec<Arc<str>>,
     pub(crate) commands: Vec<(&'static str, Command)>,
     pub(crate) services: Vec<Service>,
+    /// What takes visits at the service of each module.
+    pub(crate) visits: HashMap<&'static str, VisitRoute>,
+    pub(crate) welcomes: Vec<(&'static str, WelcomeRoute)>,
     pub(crate) https: Vec<(&'static str, HttpRoute)>,
     pub(crate) events: Vec<(&'static str, &'static EventAbout)>,
     pub(crate) conflicts: Vec<StartError>,
@@ -248,6 +254,15 @@ impl Router {
 
     pub(crate) fn iq(&self, scope: Scope, ask: Ask, child: Child<'_>) -> Option<&IqRoute> {
         self.0.iqs.get(&(scope, ask))?.find(child.name(), child.namespace())
+    }
+
+    pub(crate) fn visit(&self, module: &str) -> Option<&VisitRoute> {
+        self.0.visits.get(module)
+    }
+
+    /// Whether an account wants to hear from `from` what many hear.
+    pub(crate) fn welcomes(&self, account: &Account, from: &Jid) -> bool {
+        self.0.welcomes.iter().all(|(_, check)| check(account, from))
     }
 
     pub(crate) fn nonza(&self, name: &str, ns: &str) -> Option<&NonzaRoute> {
@@ -345,6 +360,8 @@ impl Router {
         lines.extend(
             self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)),
         );
+        lines.extend(self.0.visits.keys().map(|module| format!("visits · {module}")));
+        lines.extend(self.0.welcomes.iter().map(|(module, _)| format!("welcome · {module}")));
         lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
         lines.extend(
             self.0.events.iter().map(|(module, about)| format!("event {} · {module}", about.name)),

@@ -2,6 +2,7 @@
 
 mod backends;
 mod components;
+mod crowds;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 use waxwing_jid::Jid;
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_store::Statement;
@@ -160,7 +161,12 @@ pub struct Effects {
     pub(crate) spooled: Vec<Delivery>,
     /// Whether the sender's session may have what is kept for its account.
     pub(crate) reads_spool: bool,
+    /// Those of whoever sees to the stanza elsewhere.
+    pub(crate) receipts: Receipts,
 }
+
+/// Each is over when its other half is.
+pub(crate) type Receipts = SmallVec<[oneshot::Receiver<()>; 1]>;
 
 impl Effects {
     /// Writes `statement` before anything is delivered and before the sender is told.
@@ -194,6 +200,21 @@ impl Effects {
         self.reads_spool = true;
     }
 
+    /// The stanza counts when the other half of `receipt` is used or dropped, and not before:
+    /// somebody else sees to it, in a task of its own.
+    pub fn until(&mut self, receipt: oneshot::Receiver<()>) {
+        self.receipts.push(receipt);
+    }
+
+    /// Whether nothing is to be done.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.appends.is_empty()
+            && self.records.is_empty()
+            && self.asides.is_empty()
+            && self.deliveries.is_empty()
+            && self.spooled.is_empty()
+    }
+
     /// What an archive has made of a stanza before its recipient's is asked. XEP-0313 §6.1: the
     /// server "MUST store such a stanza within a given archive only once", also one to oneself.
     pub(crate) fn filed_for(&mut self, from: &Party, to: &Party) -> Filed {
@@ -210,6 +231,8 @@ impl Effects {
     pub fn merge(&mut self, other: Self) {
         self.appends.extend(other.appends);
         self.records.extend(other.records);
+        self.asides.extend(other.asides);
+        self.receipts.extend(other.receipts);
         self.tickets.extend(other.tickets);
         self.deliveries.extend(other.deliveries);
         self.spooled.extend(other.spooled);

@@ -83,6 +83,7 @@ impl Module for Blocking {
         on.owner().get(Self::list).set(Self::block).set(Self::unblock);
         on.inbound(Stage::Check, Self::screen);
         on.outbound(Stage::Check, Self::hold_back);
+        on.welcome(Self::hears);
         on.event(&report::REPORT_FILED);
         on.command(|blocking| Command::new(&report::LIST_REPORTS, blocking, Self::list_reports));
         on.command(|blocking| Command::new(&report::REMOVE_REPORT, blocking, Self::remove_report));
@@ -217,6 +218,11 @@ impl Blocking {
             // <service-unavailable/>", and likewise for requests.
             Kind::Message(_) | Kind::Iq(_) => Verdict::Refuse(StanzaError::service_unavailable()),
         }
+    }
+
+    /// The same as [`Blocking::screen`] where many are told the same.
+    fn hears(&self, account: &Account, from: &Jid) -> bool {
+        !account.fact(self.lists).blocks(from, account.jid())
     }
 
     /// §3.3: "If the user attempts to send an outbound stanza to the JID, the user's server MUST

@@ -84,7 +84,7 @@ impl Hub {
             }
         };
         if let Some(child) = stanza.body.children().next()
-            && !matches!(scope, Scope::Service(_))
+            && !matches!(scope, Scope::Service(_) | Scope::Inner)
         {
             let (account, stanza) = (account.as_ref(), &stanza);
             let asked = Intercepted { hub: self, site, scope, ask, from, account, stanza, child };
@@ -151,7 +151,11 @@ async fn call_route(scope: Scope, ask: Ask, call: Call) -> Result<Option<String>
             && call.hub.acts_as_owner(&call.from, &call.site, ask, child)?;
         let own =
             (is_owner || is_like_owner).then(|| site.router.iq(Scope::Owner, ask, child)).flatten();
-        match own.or_else(|| site.router.iq(scope, ask, child)) {
+        let inner = || {
+            let scope = matches!(scope, Scope::Service(_)).then_some(Scope::Inner)?;
+            site.router.iq(scope, ask, child)
+        };
+        match own.or_else(|| site.router.iq(scope, ask, child)).or_else(inner) {
             Some(route) => route(call, child),
             // Strangers get the same for an account, for a resource and for nobody: RFC 6121
             // §8.5.1 wants that they cannot tell who exists.

@@ -137,13 +137,8 @@ impl Hub {
                 return self.to_component(found, from, stanza, effects);
             }
             if let Some((site, service)) = self.service(to.domain()) {
-                return match to.local() {
-                    None => {
-                        let scope = Scope::Service(service);
-                        self.to_server(&site, scope, from, stanza, effects).await;
-                    }
-                    Some(_) => self.to_nobody(&site, from, &to, stanza, effects).await,
-                };
+                let place = (&site, service);
+                return Box::pin(self.to_service(place, from, to, stanza, effects)).await;
             }
             // RFC 6120 §10.4: there is no way to another server yet.
             let error = StanzaError::remote_server_not_found()
@@ -202,7 +197,7 @@ impl Hub {
     }
 
     /// RFC 6121 §8.5.1: "If the user account identified by the 'to' attribute does not exist …".
-    async fn to_nobody(
+    pub(crate) async fn to_nobody(
         &self,
         site: &Arc<Site>,
         from: &Party,

@@ -38,8 +38,8 @@ impl Session {
         mut effects: Effects,
     ) {
         let state = store(&self.hub, self.is_acknowledged, &mut effects);
-        let Effects { mut deliveries, spooled, reads_spool, .. } = effects;
-        let is_decided = matches!(state, Decision::Made(Ok(())));
+        let Effects { mut deliveries, spooled, reads_spool, receipts, .. } = effects;
+        let is_decided = matches!(state, Decision::Made(Ok(()))) && receipts.is_empty();
         if is_decided && self.pending.is_empty() && spooled.is_empty() {
             deliveries = self.hand_out(stream, deliveries);
             if deliveries.is_empty() {
@@ -49,7 +49,8 @@ impl Session {
             // What somebody did not take finds another way when this is settled.
         }
         let since = self.hub.clock().now();
-        let pending = Pending { seq, since, state, head, deliveries, spooled, reads_spool };
+        let pending =
+            Pending { seq, since, state, receipts, head, deliveries, spooled, reads_spool };
         self.pending.push_back(pending);
     }
 

@@ -34,7 +34,7 @@ use crate::rate::Pace;
 use crate::request::Leaving;
 use crate::session::line::Line;
 use crate::site::{Site, Slots};
-use crate::stage::Party;
+use crate::stage::{Party, Receipts};
 use crate::wire::{Transport, Wire};
 
 pub(crate) use turn::{Alarm, Listen, Woke, expire, size};
@@ -44,6 +44,8 @@ pub(crate) struct Pending {
     seq: u64,
     since: Instant,
     state: Decision,
+    /// Of those who see to it elsewhere.
+    receipts: Receipts,
     /// For telling its sender that it could not be stored.
     head: Head,
     deliveries: Vec<(Mailbox, Delivery)>,
@@ -57,8 +59,14 @@ enum Decision {
 }
 
 impl Pending {
-    /// Ready once it is known whether the stanza is durable.
+    /// Ready once it is known whether the stanza is durable, and everybody who sees to it has done
+    /// so.
     fn poll_decided(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(receipt) = self.receipts.last_mut() {
+            // It is the same whether it was used or dropped.
+            let _ = ready!(Pin::new(receipt).poll(cx));
+            self.receipts.pop();
+        }
         if let Decision::Waits(commit) = &mut self.state {
             let outcome = ready!(Pin::new(commit).poll(cx));
             self.state = Decision::Made(outcome);
@@ -214,6 +222,7 @@ impl Session {
     }
 
     fn show_live(&self, is_live: bool, transport: Transport) {
+        self.mailbox.show_asleep(!is_live);
         self.hub.directory().update(&self.jid, &self.mailbox, |resource| {
             resource.is_live = is_live;
             resource.transport = transport;

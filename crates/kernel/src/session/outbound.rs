@@ -81,7 +81,7 @@ impl Session {
     /// The oldest commit is decided: its stanza counts, or is refused. Then go on with those
     /// behind it that are decided as well.
     pub(super) async fn settle(&mut self, stream: &mut Stream) {
-        while let Some(Pending { state: Decision::Made(_), .. }) = self.pending.front() {
+        while self.pending.front().is_some_and(Pending::is_decided) {
             let Some(pending) = self.pending.pop_front() else { return };
             let Decision::Made(outcome) = pending.state else { return };
             self.hub.metrics().committed(self.hub.clock().now() - pending.since);
@@ -106,10 +106,8 @@ impl Session {
     /// was stored counts when the session is resumed; what was not was never acknowledged.
     pub(super) async fn settle_all(&mut self, stream: &mut Stream) {
         for mut pending in std::mem::take(&mut self.pending) {
-            let outcome = match &mut pending.state {
-                Decision::Waits(commit) => commit.await,
-                Decision::Made(outcome) => std::mem::replace(outcome, Ok(())),
-            };
+            pending.decide().await;
+            let Decision::Made(outcome) = pending.state else { continue };
             match outcome {
                 Ok(()) => {
                     // What came out of the spool for this client waits for its return.

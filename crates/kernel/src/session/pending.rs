@@ -1,5 +1,6 @@
 //! What a stanza leaves in the store, and what waits behind it.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -17,21 +18,18 @@ impl Pending {
     pub(crate) fn of(hub: &Hub, head: Head, mut effects: Effects) -> Self {
         let state = store(hub, false, &mut effects);
         let since = hub.clock().now();
-        let Effects { deliveries, spooled, .. } = effects;
-        Self { seq: 0, since, state, head, deliveries, spooled, reads_spool: false }
+        let Effects { deliveries, spooled, receipts, .. } = effects;
+        Self { seq: 0, since, state, receipts, head, deliveries, spooled, reads_spool: false }
     }
 
     /// Whether it is known whether the stanza is durable.
     pub(crate) fn is_decided(&self) -> bool {
-        matches!(self.state, Decision::Made(_))
+        self.receipts.is_empty() && matches!(self.state, Decision::Made(_))
     }
 
     /// Waits until it is known.
     pub(crate) async fn decide(&mut self) {
-        if let Decision::Waits(commit) = &mut self.state {
-            let outcome = commit.await;
-            self.state = Decision::Made(outcome);
-        }
+        poll_fn(|cx| self.poll_decided(cx)).await;
     }
 
     /// Delivers what waited for the decision. Gives what the sender hears when the stanza could not

@@ -1,0 +1,46 @@
+//! How a module says that it serves addresses of its own, and many at once.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use waxwing_jid::Jid;
+
+use super::{At, Routes};
+use crate::account::Account;
+use crate::module::Module;
+use crate::request::Scope;
+use crate::stage::Effects;
+use crate::visit::Visit;
+
+impl<'a, M: Module> Routes<'a, M> {
+    /// Everything that is sent to an address at the module's service ([`Routes::service`]), and
+    /// messages and presences to the service itself. Requests to the service have handlers of their
+    /// own.
+    ///
+    /// The handler must not wait for a turn at the place that the stanza is for: it hands the
+    /// stanza over and gives back a receipt ([`Effects::until`]).
+    pub fn visits<F>(&mut self, handler: fn(Arc<M>, Visit) -> F)
+    where
+        F: Future<Output = Effects> + Send + 'static,
+    {
+        let module = Arc::clone(&self.module);
+        let run = Box::new(move |visit| Box::pin(handler(Arc::clone(&module), visit)) as _);
+        if self.table.visits.insert(M::ABOUT.name, run).is_some() {
+            self.conflict("it takes visits twice".into());
+        }
+    }
+
+    /// Requests of anybody to any address at a service of ours, the service itself included where
+    /// it does not answer by itself.
+    pub fn inner(&mut self) -> At<'_, 'a, M> {
+        At { on: self, scope: Scope::Inner }
+    }
+
+    /// Says whether an account wants to hear anything from an address, when it would get what many
+    /// get: from a room, from a node. Asked for every receiver, so it must be quick.
+    pub fn welcome(&mut self, check: fn(&M, &Account, &Jid) -> bool) {
+        let module = Arc::clone(&self.module);
+        let run = Box::new(move |account: &Account, from: &Jid| check(&module, account, from));
+        self.table.welcomes.push((M::ABOUT.name, run));
+    }
+}
