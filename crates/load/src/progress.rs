@@ -31,6 +31,11 @@ impl Progress {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// So many steps are done.
+    pub(crate) fn set(&self, done: u64) {
+        self.done.store(done, Ordering::Relaxed);
+    }
+
     /// One more operation.
     pub(crate) fn count(&self) {
         self.counted.fetch_add(1, Ordering::Relaxed);

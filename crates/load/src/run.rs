@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::target::Target;
 
 /// Clients that sign in at the same time.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 /// How often a pause looks at itself.
 const STEP: Duration = Duration::from_millis(100);
 /// What a shell expects of a program that was interrupted.

@@ -99,6 +99,21 @@ fn every_contact_hears_every_change() {
 }
 
 #[test]
+fn everybody_hears_what_one_says() {
+    let floor = Floor::start("");
+    let open = "room --auth floor --occupants 6 --talkers 2 --rate 100 --warm-up 0 --seconds 1";
+    let result = json(&load(floor.1, &format!("{open} --json")));
+    // Five hear each message.
+    let latencies = result["latency_micros"]["count"].as_u64().expect("a number");
+    assert!((475..=525).contains(&latencies), "{result}");
+    for closed in ["room --occupants 6 --talkers 2 --window 2", "pubsub --subscribers 5"] {
+        let line = format!("{closed} --auth floor --warm-up 0 --seconds 1 --json");
+        let result = json(&load(floor.1, &line));
+        assert!(result["count"].as_u64().is_some_and(|count| count > 50), "{result}");
+    }
+}
+
+#[test]
 fn an_interrupted_run_prints_what_it_has() {
     let (tell, told) = mpsc::channel();
     let relay = relay(move |text| {
@@ -183,6 +198,24 @@ fn what_is_lost_doubled_or_out_of_order_is_noticed() {
 }
 
 #[test]
+fn what_some_of_many_do_not_hear_is_noticed() {
+    for (line, mark) in
+        [("room --occupants 2 --talkers 1", "-0-3'"), ("pubsub --subscribers 1", "-3'")]
+    {
+        let line = format!("{line} --auth floor --warm-up 0 --seconds 1 --patience 1");
+        let run = |meddle: fn(String, &str) -> String| {
+            reason(&load(relay(move |text| meddle(text, mark)), &line))
+        };
+        let changed = run(|text, mark| text.replace(mark, &mark.replace('3', "4")));
+        assert!(changed.contains("message 3 of speaker 0 was due at listener"), "{changed}");
+        let doubled = run(|text, mark| text.repeat(1 + usize::from(text.contains(mark))));
+        assert!(doubled.contains("message 4 of speaker 0 was due at listener"), "{doubled}");
+        let lost = run(|text, mark| if text.contains(mark) { String::new() } else { text });
+        assert!(lost.contains("message 3 of speaker 0 has reached 0 of 1"), "{lost}");
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there_is_told_with_its_remedy() {
     let output = load(free(), "login");
     assert!(!output.status.success());
@@ -229,6 +262,12 @@ fn what_cannot_fit_is_refused_before_anything_is_done() {
     assert!(reason(&output).contains("--users 4"), "{}", reason(&output));
     let output = load(free(), "roster --auth floor");
     assert!(reason(&output).contains("knows no contact lists"), "{}", reason(&output));
+    let output = load(free(), "room --occupants 2 --talkers 3");
+    assert!(reason(&output).contains("--occupants 3"), "{}", reason(&output));
+    for line in ["soak --auth floor", "room-join --auth floor"] {
+        let output = load(free(), line);
+        assert!(reason(&output).contains("knows no rooms"), "{}", reason(&output));
+    }
     let output = load(free(), "fairness --auth floor");
     assert!(reason(&output).contains("takes whatever comes"), "{}", reason(&output));
     let output = load(free(), "fairness --flooders 0 --deaf 0");

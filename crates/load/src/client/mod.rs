@@ -1,6 +1,7 @@
 //! One client: connects, signs in, sends, and reads element by element.
 
 mod cutter;
+mod managed;
 mod sign_in;
 mod socket;
 mod websocket;
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use self::cutter::Cutter;
 pub(crate) use self::cutter::{attribute, text};
+pub(crate) use self::managed::Managed;
 pub(crate) use self::sign_in::is_result;
 use self::socket::Socket;
 use self::websocket::{Frames, Heard};
@@ -34,6 +36,8 @@ pub(crate) struct Client {
     /// What is to be sent, and how much of it has been.
     out: Vec<u8>,
     sent: usize,
+    /// What is needed to go on with the session after a lost connection, where that was agreed.
+    managed: Option<Box<Managed>>,
 }
 
 enum Framing {
@@ -50,7 +54,14 @@ impl Client {
             true => Framing::WebSocket(Frames::default()),
             false => Framing::Tcp(Cutter::default()),
         };
-        Ok(Self { socket, framing, heard: VecDeque::new(), out: Vec::new(), sent: 0 })
+        Ok(Self {
+            socket,
+            framing,
+            heard: VecDeque::new(),
+            out: Vec::new(),
+            sent: 0,
+            managed: None,
+        })
     }
 
     /// A stanza's start tag, with the namespace where the framing asks for it, and its rest.
@@ -63,6 +74,13 @@ impl Client {
 
     /// Puts one element in the row of what is sent next.
     pub(crate) fn push(&mut self, element: &str) {
+        self.write(element);
+        if self.managed.as_deref_mut().is_some_and(|managed| managed.sent(element)) {
+            self.write(managed::REQUEST);
+        }
+    }
+
+    fn write(&mut self, element: &str) {
         match self.framing {
             Framing::Tcp(_) => self.out.extend_from_slice(element.as_bytes()),
             Framing::WebSocket(_) => websocket::message(element.as_bytes(), &mut self.out),
@@ -112,6 +130,16 @@ impl Client {
         while let Some(element) = self.heard.pop_front() {
             if is_end(&element) {
                 return Err(format!("the server ends the stream: {element}"));
+            }
+            if let Some(managed) = &mut self.managed {
+                match managed.heard(&element)? {
+                    Some(reply) if reply.is_empty() => continue,
+                    Some(reply) => {
+                        self.write(&reply);
+                        continue;
+                    }
+                    None => {}
+                }
             }
             if !element.starts_with("<iq") || !is_request(&element) {
                 return Ok(Some(element));

@@ -53,6 +53,23 @@ impl Client {
     }
 
     async fn sign_in(&mut self, target: &Target, number: usize) -> Outcome<()> {
+        self.authenticate(target, number).await?;
+        let user = target.accounts.name(number);
+        let bind = format!(
+            "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{RESOURCE}</resource></bind>"
+        );
+        let answer = self.ask("set", "bind", "", &bind).await?;
+        let address = target.full_address(number);
+        match is_result(&answer) && answer.contains(&escape(&address)) {
+            true => Ok(()),
+            false => {
+                Err(format!("the server does not give {user} the address {address}: {answer}"))
+            }
+        }
+    }
+
+    /// Up to the stream that knows who this is.
+    pub(super) async fn authenticate(&mut self, target: &Target, number: usize) -> Outcome<()> {
         let features = self.open(&target.domain).await?;
         refuse_tls(&features)?;
         let (user, password) = (target.accounts.name(number), target.accounts.password(number));
@@ -77,18 +94,7 @@ impl Client {
                 }
             }
         }
-        self.open(&target.domain).await?;
-        let bind = format!(
-            "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{RESOURCE}</resource></bind>"
-        );
-        let answer = self.ask("set", "bind", "", &bind).await?;
-        let address = target.full_address(number);
-        match is_result(&answer) && answer.contains(&escape(&address)) {
-            true => Ok(()),
-            false => {
-                Err(format!("the server does not give {user} the address {address}: {answer}"))
-            }
-        }
+        self.open(&target.domain).await.map(drop)
     }
 
     /// Shows presence, and returns when the server has dealt with it.
@@ -161,7 +167,7 @@ impl Client {
     }
 
     /// Reads up to the element that begins so. A refusal ends the wait.
-    async fn expect(&mut self, start: &str, user: &str) -> Outcome<String> {
+    pub(super) async fn expect(&mut self, start: &str, user: &str) -> Outcome<String> {
         loop {
             let element = self.next().await?;
             if element.starts_with(start) {

@@ -39,7 +39,7 @@ pub(crate) async fn run(run: &Run, chat: &Chat) -> Outcome<Report> {
     let (measured, heard) = run.measure("chat", pace, &mut talks).await?;
     let heard = Heard::all(heard);
     let report = match rate {
-        Some(_) => heard.punctuality(chat.report(run, measured)),
+        Some(_) => pair::punctuality(&heard.lateness, chat.report(run, measured)),
         None => chat.report(run, measured),
     };
     let [latencies, _] = heard.latencies;

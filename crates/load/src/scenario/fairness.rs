@@ -170,7 +170,7 @@ impl Fairness {
                 "every message of the pairs came once and in order".into(),
                 ("checked", true.into()),
             );
-        let report = heard.punctuality(report);
+        let report = pair::punctuality(&heard.lateness, report);
         if run.pid.is_none() {
             return report;
         }

@@ -1,15 +1,22 @@
 //! What clients do, one file each. A new scenario is its file, a `mod` line, and its line in the
 //! list; docs/load.md says what it finds there.
 
+mod audience;
 mod chat;
 mod fairness;
 mod flood;
+mod forum;
 mod idle;
 mod login;
 mod pair;
 mod presence;
+mod pubsub;
 mod register;
+mod rhythm;
+mod room;
+mod room_join;
 mod roster;
+mod soak;
 
 use tokio::task::JoinSet;
 
@@ -51,6 +58,14 @@ scenarios! {
     fairness::Fairness,
     /// One client's presence goes to its contacts: processor time and latency of a delivery.
     presence::Presence,
+    /// A room in which some talk: processor time and latency of a delivery.
+    room::Room,
+    /// Newcomers enter a full room and leave it: processor time per stanza that is sent for it.
+    room_join::RoomJoin,
+    /// Occupants come, talk, go, are thrown out and lose connections at random: is it all there?
+    soak::Soak,
+    /// One publishes to a node with subscribers: processor time and latency of a delivery.
+    pubsub::Pubsub,
     /// Clients fetch their contact lists: processor time and latency of a list.
     roster::Roster,
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::Outcome;
 use crate::client::{Client, attribute};
@@ -16,12 +15,10 @@ use crate::latency::Latencies;
 use crate::progress::Progress;
 use crate::report::{Report, duration};
 use crate::run::{Run, Window};
-use crate::timer::Timer;
+use crate::scenario::rhythm::{BREATH, Rhythm, ticks};
 
 /// How long a listener waits behind the last message for one too many.
 const STRAY: Duration = Duration::from_millis(300);
-/// How often a pair that hears nothing looks at the clock.
-const TICK: Duration = Duration::from_millis(100);
 /// What may wait for the socket before no more is written, in bytes. It stays due meanwhile.
 const BACKLOG_BYTES: usize = 1 << 18;
 
@@ -29,8 +26,6 @@ const BACKLOG_BYTES: usize = 1 << 18;
 const PARTS: usize = 2;
 /// A generator that is so much behind its own schedule is the bottleneck, in microseconds.
 const LATE_MICROS: f64 = 2_000.0;
-/// Time between the last sign-in and the first word in open loop.
-const BREATH: Duration = Duration::from_millis(50);
 
 /// How many, how much, how fast.
 pub(super) struct Manner {
@@ -56,11 +51,7 @@ pub(super) fn talk(
         let (Some(speaker), Some(listener)) = (clients.next(), clients.next()) else { break };
         let rhythm = match manner.rate {
             None => Rhythm::Closed { window: manner.window },
-            Some(rate) => {
-                let interval = Duration::from_secs(manner.pairs).div_f64(rate as f64);
-                let offset = interval.mul_f64(number as f64 / manner.pairs as f64);
-                Rhythm::open(start + offset, interval)?
-            }
+            Some(rate) => Rhythm::turn(start, rate, (number, manner.pairs))?,
         };
         let pair = Pair {
             speaker,
@@ -78,37 +69,6 @@ pub(super) fn talk(
         pairs.spawn(pair.talk());
     }
     Ok(pairs)
-}
-
-/// When the speaker speaks.
-enum Rhythm {
-    /// When fewer than so many messages are on their way.
-    Closed { window: u64 },
-    /// At fixed moments.
-    Open { first: Instant, interval: Duration, timer: Box<Timer> },
-}
-
-impl Rhythm {
-    fn open(first: Instant, interval: Duration) -> Outcome<Self> {
-        Ok(Self::Open { first, interval, timer: Box::new(Timer::new()?) })
-    }
-
-    /// When this message is due, where that was fixed.
-    fn due(&self, number: u64) -> Option<Instant> {
-        match self {
-            Self::Closed { .. } => None,
-            Self::Open { first, interval, .. } => Some(*first + interval.mul_f64(number as f64)),
-        }
-    }
-
-    /// Waits until it is.
-    async fn wait(&mut self, number: u64) -> Outcome<()> {
-        let due = self.due(number);
-        match (self, due) {
-            (Self::Open { timer, .. }, Some(due)) => timer.until(due).await,
-            _ => std::future::pending().await,
-        }
-    }
 }
 
 struct Pair {
@@ -141,16 +101,16 @@ impl Heard {
         }
         all
     }
+}
 
-    /// Says how well the generator kept its own schedule, which open loop has.
-    pub(super) fn punctuality(&self, report: Report) -> Report {
-        let late = self.lateness.micros(0.99);
-        let text = format!("99 % of all messages left within {} of their time", duration(late));
-        let warning = "the generator could not keep its own schedule: latencies contain its delay";
-        report
-            .line("schedule", text, ("generator_late_micros_p99", json!(late)))
-            .warning((late > LATE_MICROS).then(|| warning.to_owned()))
-    }
+/// Says how well the generator kept its own schedule, which open loop has.
+pub(super) fn punctuality(lateness: &Latencies, report: Report) -> Report {
+    let late = lateness.micros(0.99);
+    let text = format!("99 % of all messages left within {} of their time", duration(late));
+    let warning = "the generator could not keep its own schedule: latencies contain its delay";
+    report
+        .line("schedule", text, ("generator_late_micros_p99", json!(late)))
+        .warning((late > LATE_MICROS).then(|| warning.to_owned()))
 }
 
 impl Pair {
@@ -251,12 +211,6 @@ impl Pair {
     }
 }
 
-fn ticks() -> Interval {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
 /// The next message; presence and the like pass by.
 async fn first_message(client: &mut Client) -> Outcome<String> {
     loop {
@@ -346,13 +300,5 @@ mod tests {
         let mut text = Text::new("romeo@localhost/load", "ab", 400);
         text.write(5);
         assert_eq!(text.buffer.len() + "<message".len(), 400);
-    }
-
-    #[tokio::test]
-    async fn in_open_loop_the_schedule_does_not_wait_for_the_server() {
-        let first = now();
-        let rhythm = Rhythm::open(first, Duration::from_millis(2)).expect("a timer");
-        assert_eq!(rhythm.due(0), Some(first));
-        assert_eq!(rhythm.due(500), Some(first + Duration::from_secs(1)));
     }
 }
