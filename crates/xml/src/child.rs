@@ -1,5 +1,7 @@
 //! One child of an element, and on demand the children inside it.
 
+mod alone;
+
 use std::{borrow::Cow, fmt};
 
 use crate::{
