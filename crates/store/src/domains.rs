@@ -4,6 +4,8 @@ pub mod accounts;
 pub mod archive;
 pub mod clients;
 pub mod offline;
+pub mod pubsub;
+pub mod rooms;
 pub mod roster;
 pub mod secrets;
 
@@ -15,6 +17,8 @@ pub fn tables() -> Vec<&'static Table> {
         accounts::Accounts::TABLES,
         archive::Archive::TABLES,
         offline::Offline::TABLES,
+        pubsub::Pubsub::TABLES,
+        rooms::Rooms::TABLES,
         roster::Roster::TABLES,
         secrets::Secrets::TABLES,
     ];

@@ -1,0 +1,133 @@
+#![cfg_attr(not(doctest), doc = include_str!("rooms.md"))]
+
+pub mod affiliations;
+pub mod config;
+pub mod deliver;
+pub mod dress;
+pub mod enter;
+pub mod forged;
+pub mod history;
+pub mod ids;
+pub mod info;
+pub mod leave;
+pub mod letter;
+mod load;
+pub mod lobby;
+pub mod nick;
+pub mod notes;
+pub mod occupants;
+pub mod options;
+pub mod outcome;
+pub mod pace;
+pub mod presence;
+pub mod record;
+pub mod relay;
+pub mod role;
+pub mod room;
+pub mod service;
+pub mod settings;
+pub mod subject;
+pub mod table;
+pub mod talk;
+pub mod task;
+pub mod thin;
+pub mod whisper;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use waxwing_jid::BareJid;
+use waxwing_kernel::module::{About, Module, StartError, Xep};
+use waxwing_kernel::routes::Routes;
+use waxwing_kernel::stage::Effects;
+use waxwing_kernel::visit::Visit;
+use waxwing_kernel::{Hub, SiteBuilder};
+use waxwing_stanza::{Kind, StanzaError};
+use waxwing_store::domains::rooms::Rooms as Rows;
+
+use self::letter::Letter;
+use self::lobby::{Lobby, Mail};
+use self::room::Service;
+use self::settings::RoomsConfig;
+
+/// The name of the service for people.
+const NAME: &str = "Rooms";
+
+/// The part of the address in front of the domain.
+const LABEL: &str = "rooms";
+
+/// How often rooms are looked for that ended with an earlier run of the server.
+const SWEEP: Duration = Duration::from_secs(300);
+
+/// Rooms where people talk.
+pub struct Rooms {
+    hub: Hub,
+    service: Arc<Service>,
+    rows: Rows,
+    lobby: Arc<Lobby>,
+}
+
+impl Module for Rooms {
+    const ABOUT: &'static About = &About {
+        name: "rooms",
+        summary: "Rooms where many people talk with each other.",
+        is_on: true,
+        xeps: &[Xep(45, "1.35.5")],
+        server_features: &[],
+        account_features: &[],
+        manual: include_str!("rooms.md"),
+    };
+    type Config = RoomsConfig;
+
+    fn start(site: &mut SiteBuilder<'_>, settings: RoomsConfig) -> Result<Self, StartError> {
+        let hub = site.hub();
+        let address = format!("{LABEL}.{}", site.jid().domain());
+        let jid = BareJid::new(&address).map_err(|error| StartError {
+            module: Self::ABOUT.name,
+            reason: format!("{address} is no address: {error}"),
+        })?;
+        let lobby = hub.lasting::<Lobby>(site.jid().domain());
+        let run = lobby.run(&hub);
+        let service = Arc::new(Service { jid: jid.to_jid(), settings, run });
+        let rows = Rows::new(hub.db().clone());
+        Ok(Self { hub, service, rows, lobby })
+    }
+
+    fn routes(on: &mut Routes<'_, Self>) {
+        on.service(LABEL, NAME).get(Self::describe).get(Self::list);
+        on.visits(Self::visit);
+        on.every(SWEEP, Self::sweep);
+    }
+}
+
+impl Rooms {
+    /// A stanza for a room, or for somebody in one.
+    async fn visit(self: Arc<Self>, visit: Visit) -> Effects {
+        let Visit { hub, site, from, to, stanza } = visit;
+        let mut effects = Effects::default();
+        if to.local().is_none() {
+            if matches!(stanza.head.kind, Kind::Message(_)) {
+                let error = StanzaError::service_unavailable();
+                let error = error.text("Nobody reads messages to the service of rooms itself.");
+                hub.refuse(&from, &stanza, &error, &mut effects);
+            }
+            return effects;
+        }
+        let is_operator = from.account.is_some() && site.is_admin(&from.jid.bare());
+        let head = waxwing_stanza::Stanza { head: stanza.head.clone(), body: Arc::default() };
+        let party = from.clone();
+        let nick = to.resource().map(str::to_owned);
+        let letter = Letter { from, nick, stanza, is_operator, may_create: Ok(()) };
+        let (receipt, done) = oneshot::channel();
+        match self.post(&to.bare(), Mail::Letter(Box::new(letter), receipt)).await {
+            Ok(()) => effects.until(done),
+            Err(error) => {
+                if let Some(reply) = head.error_reply(&error) {
+                    hub.reply(&party, reply, &mut effects);
+                }
+            }
+        }
+        effects
+    }
+}

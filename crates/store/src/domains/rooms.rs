@@ -1,0 +1,428 @@
+//! Rooms: their configuration, who stands how in them, and what else they keep. What is said in
+//! them is in the archive under the address of the room.
+//!
+//! A room is read when somebody comes to it, and never before.
+
+use crate::domains::archive::Archive;
+use crate::{Db, Row, Statement, StoreError, Table};
+
+/// The rooms. Changes are statements, so that several can share a batch.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    db: Db,
+}
+
+/// What is kept of a room itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomRow {
+    /// Its address.
+    pub room: String,
+    /// The address of the service it belongs to.
+    pub service: String,
+    /// Its name for people, a copy of what is in `config`.
+    pub name: String,
+    /// Whether it may be listed, likewise.
+    pub is_public: bool,
+    /// Whether it stays when nobody is in it, likewise.
+    pub is_persistent: bool,
+    /// The run of the server in which it was written: a room that does not persist ends with it.
+    pub run: i64,
+    /// Its configuration as text.
+    pub config: String,
+    /// What is being talked about; `None` before anybody has said.
+    pub subject: Option<String>,
+    /// The nick of whoever said so.
+    pub subject_by: String,
+    /// When, in Unix milliseconds.
+    pub subject_at: i64,
+    /// What keeps its pseudonyms apart from those of other rooms.
+    pub salt: String,
+    /// How often the list of affiliations was changed.
+    pub version: i64,
+    /// When it was made, in Unix milliseconds.
+    pub made: i64,
+    /// The bare address of whoever made it.
+    pub maker: String,
+}
+
+/// How somebody stands in a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StandingRow {
+    /// The bare address, or a domain.
+    pub jid: String,
+    /// The number of the affiliation.
+    pub affiliation: i64,
+    /// The nick that nobody else may use.
+    pub nick: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who said so.
+    pub maker: Option<String>,
+    /// When, in Unix milliseconds.
+    pub at: i64,
+    /// The version of the list that brought it.
+    pub version: i64,
+}
+
+/// Something else that a room keeps: one value of one kind under one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NoteRow {
+    /// What it is about.
+    pub kind: String,
+    /// Which of those it is; empty where there is one only.
+    pub key: String,
+    /// What it says.
+    pub value: String,
+}
+
+/// A room with all that belongs to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The room itself.
+    pub room: RoomRow,
+    /// Everybody's standing, ordered by address.
+    pub standings: Vec<StandingRow>,
+    /// What else it keeps, ordered by kind and key.
+    pub notes: Vec<NoteRow>,
+}
+
+const ROOM: Table = Table {
+    name: "room",
+    owner: None,
+    steps: &["CREATE TABLE room (room {text} PRIMARY KEY, service {text} NOT NULL, \
+                name {text} NOT NULL, is_public {int} NOT NULL, is_persistent {int} NOT NULL, \
+                run {int} NOT NULL, config {text} NOT NULL, subject {text}, \
+                subject_by {text} NOT NULL, subject_at {instant} NOT NULL, salt {text} NOT NULL, \
+                version {int} NOT NULL, made {instant} NOT NULL, maker {text} NOT NULL); \
+              CREATE INDEX room_service ON room (service, is_public, room); \
+              CREATE INDEX room_run ON room (is_persistent, run)"],
+};
+
+const STANDING: Table = Table {
+    name: "room_standing",
+    owner: Some("jid"),
+    steps: &["CREATE TABLE room_standing (room {text} NOT NULL, jid {text} NOT NULL, \
+                affiliation {int} NOT NULL, nick {text}, reason {text}, maker {text}, \
+                at {instant} NOT NULL, version {int} NOT NULL, PRIMARY KEY (room, jid)); \
+              CREATE INDEX room_standing_jid ON room_standing (jid, affiliation)"],
+};
+
+const NOTE: Table = Table {
+    name: "room_note",
+    owner: None,
+    steps: &["CREATE TABLE room_note (room {text} NOT NULL, kind {text} NOT NULL, \
+                key {text} NOT NULL, value {text} NOT NULL, PRIMARY KEY (room, kind, key))"],
+};
+
+/// The card with the picture, which is read when somebody asks for it.
+const CARD: Table = Table {
+    name: "room_card",
+    owner: None,
+    steps: &["CREATE TABLE room_card (room {text} PRIMARY KEY, card {text} NOT NULL)"],
+};
+
+const LOAD: &str = "SELECT room, service, name, is_public, is_persistent, run, config, subject, \
+     subject_by, subject_at, salt, version, made, maker FROM room WHERE room = ?1";
+const STANDINGS: &str = "SELECT jid, affiliation, nick, reason, maker, at, version \
+     FROM room_standing WHERE room = ?1 ORDER BY jid";
+const NOTES: &str = "SELECT kind, key, value FROM room_note WHERE room = ?1 ORDER BY kind, key";
+const PUT: &str = "INSERT INTO room (room, service, name, is_public, is_persistent, run, config, \
+     subject, subject_by, subject_at, salt, version, made, maker) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+     ON CONFLICT (room) DO UPDATE SET service = excluded.service, name = excluded.name, \
+     is_public = excluded.is_public, is_persistent = excluded.is_persistent, run = excluded.run, \
+     config = excluded.config, subject = excluded.subject, subject_by = excluded.subject_by, \
+     subject_at = excluded.subject_at, salt = excluded.salt, version = excluded.version, \
+     made = excluded.made, maker = excluded.maker";
+const PUT_STANDING: &str = "INSERT INTO room_standing \
+     (room, jid, affiliation, nick, reason, maker, at, version) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (room, jid) DO UPDATE SET \
+     affiliation = excluded.affiliation, nick = excluded.nick, reason = excluded.reason, \
+     maker = excluded.maker, at = excluded.at, version = excluded.version";
+const DROP_STANDING: &str = "DELETE FROM room_standing WHERE room = ?1 AND jid = ?2";
+const PUT_NOTE: &str = "INSERT INTO room_note (room, kind, key, value) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT (room, kind, key) DO UPDATE SET value = excluded.value";
+const DROP_NOTE: &str = "DELETE FROM room_note WHERE room = ?1 AND kind = ?2 AND key = ?3";
+const GET_CARD: &str = "SELECT card FROM room_card WHERE room = ?1";
+const PUT_CARD: &str = "INSERT INTO room_card (room, card) VALUES (?1, ?2) \
+     ON CONFLICT (room) DO UPDATE SET card = excluded.card";
+const DROP_CARD: &str = "DELETE FROM room_card WHERE room = ?1";
+const DESTROY: &str = "DELETE FROM room WHERE room = ?1";
+const DESTROY_STANDINGS: &str = "DELETE FROM room_standing WHERE room = ?1";
+const DESTROY_NOTES: &str = "DELETE FROM room_note WHERE room = ?1";
+const PAGE: &str = "SELECT room, service, name, is_public, is_persistent, run, config, subject, \
+     subject_by, subject_at, salt, version, made, maker FROM room \
+     WHERE service = ?1 AND is_public = 1 AND room > ?2 ORDER BY room LIMIT ?3";
+const PAGE_BACK: &str = "SELECT room, service, name, is_public, is_persistent, run, config, \
+     subject, subject_by, subject_at, salt, version, made, maker FROM room \
+     WHERE service = ?1 AND is_public = 1 AND room < ?2 ORDER BY room DESC LIMIT ?3";
+const PAGE_LAST: &str = "SELECT room, service, name, is_public, is_persistent, run, config, \
+     subject, subject_by, subject_at, salt, version, made, maker FROM room \
+     WHERE service = ?1 AND is_public = 1 ORDER BY room DESC LIMIT ?2";
+const COUNT_PUBLIC: &str = "SELECT COUNT(*) FROM room WHERE service = ?1 AND is_public = 1";
+const BEFORE: &str = "SELECT COUNT(*) FROM room WHERE service = ?1 AND is_public = 1 AND room < ?2";
+const COUNT: &str = "SELECT COUNT(*) FROM room WHERE service = ?1";
+const ALL: &str = "SELECT room, service, name, is_public, is_persistent, run, config, subject, \
+     subject_by, subject_at, salt, version, made, maker FROM room \
+     WHERE service = ?1 AND room > ?2 ORDER BY room LIMIT ?3";
+const HELD: &str = "SELECT COUNT(*) FROM room_standing WHERE jid = ?1 AND affiliation = ?2";
+const LEFT_OVER: &str =
+    "SELECT room FROM room WHERE is_persistent = 0 AND run < ?1 ORDER BY run LIMIT ?2";
+
+impl Rooms {
+    /// The tables to migrate.
+    pub const TABLES: &'static [&'static Table] = &[&ROOM, &STANDING, &NOTE, &CARD];
+
+    /// Every statement used here, so that both engines can be asked whether they understand it.
+    pub const STATEMENTS: &'static [&'static str] = &[
+        LOAD,
+        STANDINGS,
+        NOTES,
+        PUT,
+        PUT_STANDING,
+        DROP_STANDING,
+        PUT_NOTE,
+        DROP_NOTE,
+        GET_CARD,
+        PUT_CARD,
+        DROP_CARD,
+        DESTROY,
+        DESTROY_STANDINGS,
+        DESTROY_NOTES,
+        PAGE,
+        PAGE_BACK,
+        PAGE_LAST,
+        COUNT_PUBLIC,
+        BEFORE,
+        COUNT,
+        ALL,
+        HELD,
+        LEFT_OVER,
+    ];
+
+    /// The rooms in `db`.
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// The room at this address with all that belongs to it; `None` when there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn load(&self, room: &str) -> Result<Option<Stored>, StoreError> {
+        let ask = [LOAD, STANDINGS, NOTES].map(|sql| Statement::new(sql).with(room));
+        let found = self.db.query_all(ask.to_vec()).await?;
+        let [rooms, standings, notes] = found.as_slice() else { return Ok(None) };
+        let Some(row) = rooms.first() else { return Ok(None) };
+        Ok(Some(Stored {
+            room: read_room(row)?,
+            standings: standings.iter().map(read_standing).collect::<Result<_, _>>()?,
+            notes: notes.iter().map(read_note).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// Makes a room, or replaces what is kept of it.
+    pub fn put(row: &RoomRow) -> Statement {
+        Statement::new(PUT)
+            .with(row.room.as_str())
+            .with(row.service.as_str())
+            .with(row.name.as_str())
+            .with(row.is_public)
+            .with(row.is_persistent)
+            .with(row.run)
+            .with(row.config.as_str())
+            .with(row.subject.as_deref())
+            .with(row.subject_by.as_str())
+            .with(row.subject_at)
+            .with(row.salt.as_str())
+            .with(row.version)
+            .with(row.made)
+            .with(row.maker.as_str())
+    }
+
+    /// Says how somebody stands in a room.
+    pub fn put_standing(room: &str, row: &StandingRow) -> Statement {
+        Statement::new(PUT_STANDING)
+            .with(room)
+            .with(row.jid.as_str())
+            .with(row.affiliation)
+            .with(row.nick.as_deref())
+            .with(row.reason.as_deref())
+            .with(row.maker.as_deref())
+            .with(row.at)
+            .with(row.version)
+    }
+
+    /// Somebody stands in no way in a room any more.
+    pub fn drop_standing(room: &str, jid: &str) -> Statement {
+        Statement::new(DROP_STANDING).with(room).with(jid)
+    }
+
+    /// Keeps something, in place of what was there.
+    pub fn put_note(room: &str, note: &NoteRow) -> Statement {
+        let NoteRow { kind, key, value } = note;
+        let put = Statement::new(PUT_NOTE).with(room).with(kind.as_str());
+        put.with(key.as_str()).with(value.as_str())
+    }
+
+    /// Keeps it no more.
+    pub fn drop_note(room: &str, kind: &str, key: &str) -> Statement {
+        Statement::new(DROP_NOTE).with(room).with(kind).with(key)
+    }
+
+    /// The card of a room (XEP-0486), if it has one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn card(&self, room: &str) -> Result<Option<String>, StoreError> {
+        let row = self.db.query_one(Statement::new(GET_CARD).with(room)).await?;
+        row.map(|row| row.text(0).map(str::to_owned)).transpose()
+    }
+
+    /// Keeps the card of a room.
+    pub fn put_card(room: &str, card: &str) -> Statement {
+        Statement::new(PUT_CARD).with(room).with(card)
+    }
+
+    /// Keeps it no more.
+    pub fn drop_card(room: &str) -> Statement {
+        Statement::new(DROP_CARD).with(room)
+    }
+
+    /// Removes a room with all that belongs to it, its archive included.
+    pub fn destroy(room: &str) -> Vec<Statement> {
+        let rows = [DESTROY, DESTROY_STANDINGS, DESTROY_NOTES, DROP_CARD];
+        let rows = rows.into_iter().map(|sql| Statement::new(sql).with(room));
+        rows.chain([Archive::expire(room, i64::MAX)]).collect()
+    }
+
+    /// The first `limit` public rooms of a service behind the address `after`, in order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn page(
+        &self,
+        service: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<RoomRow>, StoreError> {
+        let page = Statement::new(PAGE).with(service).with(after).with(limit);
+        self.db.query(page).await?.iter().map(read_room).collect()
+    }
+
+    /// The last `limit` of them before the address `before`, or of all, in order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn page_before(
+        &self,
+        service: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<RoomRow>, StoreError> {
+        let page = match before {
+            Some(before) => Statement::new(PAGE_BACK).with(service).with(before).with(limit),
+            None => Statement::new(PAGE_LAST).with(service).with(limit),
+        };
+        let rows = self.db.query(page).await?;
+        rows.iter().rev().map(read_room).collect()
+    }
+
+    /// How many public rooms a service has: all, and those before the address `first`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn count_public(&self, service: &str, first: &str) -> Result<(u64, u64), StoreError> {
+        let all = Statement::new(COUNT_PUBLIC).with(service);
+        let before = Statement::new(BEFORE).with(service).with(first);
+        let found = self.db.query_all(vec![all, before]).await?;
+        let mut counts = found.iter().map(|rows| count(rows.first()));
+        let (all, before) = (counts.next().transpose()?, counts.next().transpose()?);
+        Ok((all.unwrap_or(0), before.unwrap_or(0)))
+    }
+
+    /// How many rooms a service has, and in how many of all rooms `jid` has the affiliation of this
+    /// number.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn count(
+        &self,
+        service: &str,
+        jid: &str,
+        affiliation: i64,
+    ) -> Result<(u64, u64), StoreError> {
+        let all = Statement::new(COUNT).with(service);
+        let held = Statement::new(HELD).with(jid).with(affiliation);
+        let found = self.db.query_all(vec![all, held]).await?;
+        let mut counts = found.iter().map(|rows| count(rows.first()));
+        let (all, held) = (counts.next().transpose()?, counts.next().transpose()?);
+        Ok((all.unwrap_or(0), held.unwrap_or(0)))
+    }
+
+    /// The first `limit` rooms of a service behind `after`, hidden ones included, for operators.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn all(
+        &self,
+        service: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<RoomRow>, StoreError> {
+        let all = Statement::new(ALL).with(service).with(after).with(limit);
+        self.db.query(all).await?.iter().map(read_room).collect()
+    }
+
+    /// Rooms that ended with a run of the server before `run`, at most `limit`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn left_over(&self, run: i64, limit: u32) -> Result<Vec<String>, StoreError> {
+        let rows = self.db.query(Statement::new(LEFT_OVER).with(run).with(limit)).await?;
+        rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+    }
+}
+
+fn count(row: Option<&Row>) -> Result<u64, StoreError> {
+    row.map_or(Ok(0), |row| row.int(0)).map(i64::unsigned_abs)
+}
+
+fn read_room(row: &Row) -> Result<RoomRow, StoreError> {
+    Ok(RoomRow {
+        room: row.text(0)?.to_owned(),
+        service: row.text(1)?.to_owned(),
+        name: row.text(2)?.to_owned(),
+        is_public: row.flag(3)?,
+        is_persistent: row.flag(4)?,
+        run: row.int(5)?,
+        config: row.text(6)?.to_owned(),
+        subject: row.text_or_null(7)?.map(str::to_owned),
+        subject_by: row.text(8)?.to_owned(),
+        subject_at: row.int(9)?,
+        salt: row.text(10)?.to_owned(),
+        version: row.int(11)?,
+        made: row.int(12)?,
+        maker: row.text(13)?.to_owned(),
+    })
+}
+
+fn read_standing(row: &Row) -> Result<StandingRow, StoreError> {
+    Ok(StandingRow {
+        jid: row.text(0)?.to_owned(),
+        affiliation: row.int(1)?,
+        nick: row.text_or_null(2)?.map(str::to_owned),
+        reason: row.text_or_null(3)?.map(str::to_owned),
+        maker: row.text_or_null(4)?.map(str::to_owned),
+        at: row.int(5)?,
+        version: row.int(6)?,
+    })
+}
+
+fn read_note(row: &Row) -> Result<NoteRow, StoreError> {
+    Ok(NoteRow {
+        kind: row.text(0)?.to_owned(),
+        key: row.text(1)?.to_owned(),
+        value: row.text(2)?.to_owned(),
+    })
+}
