@@ -8,7 +8,7 @@ use arc_swap::Guard;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use waxwing_jid::Jid;
+use waxwing_jid::{BareJid, Jid};
 use waxwing_stanza::Stanza;
 
 use crate::account::Account;
@@ -16,6 +16,7 @@ use crate::directory::Resource;
 use crate::filing::Filed;
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mailbox};
+use crate::site::Site;
 use crate::sites::Sites;
 use crate::stage::{Effects, Party, Side, Stage, Targets, Transit};
 
@@ -77,6 +78,14 @@ impl Hub {
     }
 }
 
+impl Site {
+    /// Whether an account of this host wants to hear anything from `from`; and the other way round,
+    /// who is not wanted need not be told either.
+    pub fn welcomes(&self, account: &Account, from: &Jid) -> bool {
+        self.router.welcomes(account, from)
+    }
+}
+
 impl Crowd<'_> {
     /// Hands `stanza` to the session that took this seat, under the address that it took it.
     pub fn hand(&self, seat: &Seat, mut stanza: Stanza) -> Handed {
@@ -110,6 +119,27 @@ impl Crowd<'_> {
             }
         }
         handed
+    }
+
+    /// Hands `stanza` to those sessions of an account that are `wanted`, each under its full
+    /// address, and says how many there were.
+    pub fn tell(
+        &self,
+        account: &BareJid,
+        wanted: impl Fn(&Resource) -> bool,
+        stanza: &Stanza,
+    ) -> usize {
+        let doors = self.hub.directory().doors(account.as_str(), wanted);
+        // Whoever has a session is in memory.
+        let Some(account) = (!doors.is_empty()).then(|| self.hub.known(account.as_jid())).flatten()
+        else {
+            return 0;
+        };
+        let count = doors.len();
+        for (jid, mailbox) in doors {
+            let _ = self.give(&account, &mailbox, stanza.clone().to(jid));
+        }
+        count
     }
 
     fn give(&self, account: &Arc<Account>, mailbox: &Mailbox, stanza: Stanza) -> Handed {

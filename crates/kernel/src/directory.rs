@@ -4,6 +4,7 @@
 use std::fmt;
 use std::hash::BuildHasher;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -13,6 +14,7 @@ use waxwing_jid::{BareJid, Jid};
 use waxwing_stanza::Stanza;
 
 use crate::crowd::Mailboxes;
+use crate::interests::Interests;
 use crate::mailbox::Mailbox;
 use crate::site::Site;
 use crate::wire::Transport;
@@ -81,6 +83,8 @@ pub struct Resource {
     pub since_millis: u64,
     /// Which client it is, where that has told.
     pub client: Option<ClientId>,
+    /// What it wants to be told of unasked, once that is known; none while it is not available.
+    pub interests: Option<Arc<Interests>>,
 }
 
 impl Resource {
@@ -185,6 +189,19 @@ impl Directory {
         let shard = self.shard(hash).read();
         let held = shard.find(hash, of(account)).into_iter().flatten();
         held.filter(|session| wanted(session)).map(|session| session.mailbox.clone()).collect()
+    }
+
+    /// The same with their addresses.
+    pub(crate) fn doors(
+        &self,
+        account: &str,
+        wanted: impl Fn(&Resource) -> bool,
+    ) -> SmallVec<[(Jid, Mailbox); 2]> {
+        let hash = self.hash(account);
+        let shard = self.shard(hash).read();
+        let held = shard.find(hash, of(account)).into_iter().flatten();
+        let door = |session: &Resource| (session.jid.clone(), session.mailbox.clone());
+        held.filter(|session| wanted(session)).map(door).collect()
     }
 
     /// Whether an account has any session at all.

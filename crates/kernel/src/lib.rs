@@ -26,6 +26,7 @@ mod gate;
 pub mod http;
 mod hub;
 mod inquiry;
+pub mod interests;
 mod lapsed;
 pub mod ldap;
 mod limits;

@@ -114,11 +114,18 @@ pub enum Signal {
     Available,
     /// A session sent its initial presence, of whatever priority.
     Appeared,
+    /// A session told everybody its presence, for the first time or again.
+    Shown,
     /// An available session became unavailable.
     Unavailable,
     /// Somebody asks to see the presence of an account, which has not been told yet. The party is
     /// who asks, the presence the request.
     Asked,
+    /// An account lets somebody see its presence from now on. The party is who may see it.
+    Shared,
+    /// An account lets somebody see its presence no longer, or has put a contact into other groups.
+    /// The party is the contact.
+    Withheld,
     /// An account is about to be erased.
     Removed,
 }

@@ -22,6 +22,7 @@ use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
 use crate::events::{self, EventAbout};
 use crate::http::HttpRoute;
 use crate::hub::Hub;
+use crate::interests::InterestedRoute;
 use crate::mailbox::Delivery;
 use crate::module::{About, StartError};
 use crate::request::{
@@ -191,6 +192,7 @@ pub struct Table {
     /// What takes visits at the service of each module.
     pub(crate) visits: HashMap<&'static str, VisitRoute>,
     pub(crate) welcomes: Vec<(&'static str, WelcomeRoute)>,
+    pub(crate) interested: Vec<(&'static str, InterestedRoute)>,
     pub(crate) https: Vec<(&'static str, HttpRoute)>,
     pub(crate) events: Vec<(&'static str, &'static EventAbout)>,
     pub(crate) conflicts: Vec<StartError>,
@@ -362,6 +364,7 @@ impl Router {
         );
         lines.extend(self.0.visits.keys().map(|module| format!("visits · {module}")));
         lines.extend(self.0.welcomes.iter().map(|(module, _)| format!("welcome · {module}")));
+        lines.extend(self.0.interested.iter().map(|(module, _)| format!("interested · {module}")));
         lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
         lines.extend(
             self.0.events.iter().map(|(module, about)| format!("event {} · {module}", about.name)),

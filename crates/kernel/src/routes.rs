@@ -3,6 +3,7 @@
 mod backends;
 mod components;
 mod crowds;
+mod interests;
 
 use std::future::Future;
 use std::sync::Arc;

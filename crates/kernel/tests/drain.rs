@@ -27,6 +27,7 @@ fn session(number: usize, is_live: bool) -> Resource {
         transport: Transport::Memory,
         since_millis: 0,
         client: None,
+        interests: None,
     }
 }
 

@@ -26,6 +26,7 @@ fn sessions(words: &str) -> Resources {
             transport: Transport::Memory,
             since_millis: 0,
             client: None,
+            interests: None,
         }
     };
     words.split_whitespace().map(session).collect()

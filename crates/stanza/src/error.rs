@@ -22,6 +22,8 @@ pub struct StanzaError {
     pub app: Option<String>,
     /// Who detected the error.
     pub by: Option<Jid>,
+    /// What stands in front of the error in the stanza: one element with its own `xmlns`.
+    pub beside: Option<Box<str>>,
     /// The new address that goes with `gone` and `redirect` (RFC 6120 §8.3.3.5, §8.3.3.14).
     pub uri: Option<String>,
 }
@@ -30,7 +32,7 @@ impl StanzaError {
     /// An error with the type that RFC 6120 §8.3.3 gives to its condition.
     pub fn new(condition: Condition) -> StanzaError {
         let kind = condition.kind();
-        StanzaError { kind, condition, text: None, app: None, by: None, uri: None }
+        StanzaError { kind, condition, text: None, app: None, by: None, beside: None, uri: None }
     }
 
     /// Says in English what is wrong.
@@ -54,6 +56,13 @@ impl StanzaError {
     /// Says who detected the error.
     pub fn by(mut self, by: impl Into<Jid>) -> StanzaError {
         self.by = Some(by.into());
+        self
+    }
+
+    /// Puts an element in front of the error: what of a request was not done, where its answer is
+    /// to tell that.
+    pub fn beside(mut self, xml: impl Into<Box<str>>) -> StanzaError {
+        self.beside = Some(xml.into());
         self
     }
 

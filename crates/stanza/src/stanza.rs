@@ -95,7 +95,11 @@ impl Stanza {
         }
         let mut xml = String::with_capacity(160);
         error.write(&mut xml);
-        Some(self.reply(self.head.kind.error()).with(xml))
+        let reply = self.reply(self.head.kind.error());
+        Some(match &error.beside {
+            Some(beside) => reply.with(&**beside).with(xml),
+            None => reply.with(xml),
+        })
     }
 
     /// The answer to a request, from its addressee back to its sender.

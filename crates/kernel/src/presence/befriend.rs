@@ -9,7 +9,7 @@ use waxwing_stanza::{PresenceType, Stanza, StanzaError};
 use crate::account::Account;
 use crate::hub::Hub;
 use crate::presence::rules::Subscription;
-use crate::request::unstored;
+use crate::request::{Signal, unstored};
 use crate::roster::Contact;
 use crate::site::Site;
 use crate::stage::{Effects, Party};
@@ -39,6 +39,7 @@ impl Hub {
         let mut effects = Effects::default();
         for (account, contact) in &accounts {
             self.show_presence(account, contact, &mut effects).await;
+            self.signal_contact((site, account), Signal::Shared, contact, &mut effects).await;
         }
         self.perform(effects).await;
         Ok(())

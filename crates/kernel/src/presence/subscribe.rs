@@ -77,7 +77,7 @@ impl Hub {
             let sender = Party { jid: owner.to_jid(), ..from.clone() };
             self.arrive_boxed(&sender, stanza, effects).await;
         }
-        self.follow(account, &contact, &taken, effects).await;
+        self.follow((site, account), &contact, &taken, effects).await;
     }
 
     /// A subscription stanza that reaches an account (§3.1.3, §3.1.6, §3.2.3, §3.3.3).
@@ -121,7 +121,7 @@ impl Hub {
             let sender = Party::new(owner.to_jid(), Some(Arc::clone(account)));
             self.arrive_boxed(&sender, reply, effects).await;
         }
-        self.follow(account, &contact, &taken, effects).await;
+        self.follow((site, account), &contact, &taken, effects).await;
     }
 
     /// Takes one account's turn for one step. Nobody sees anything before it is durable; what its
@@ -198,7 +198,7 @@ impl Hub {
     /// What the contact sees of the account from now on.
     async fn follow(
         &self,
-        account: &Arc<Account>,
+        (site, account): (&Arc<Site>, &Arc<Account>),
         contact: &BareJid,
         taken: &Taken,
         effects: &mut Effects,
@@ -208,5 +208,29 @@ impl Hub {
         } else if taken.ceases_to_show() {
             self.hide_presence(account, contact, effects).await;
         }
+        if taken.begins_to_show() {
+            self.signal_contact((site, account), Signal::Shared, contact, effects).await;
+        } else if taken.ceases_to_show() {
+            self.signal_contact((site, account), Signal::Withheld, contact, effects).await;
+        }
+    }
+
+    /// Tells those who want to know that what stands between an account and a contact has changed:
+    /// [`Signal::Shared`] or [`Signal::Withheld`]. Call it when the change is shown.
+    pub async fn signal_contact(
+        &self,
+        (site, account): (&Arc<Site>, &Arc<Account>),
+        signal: Signal,
+        contact: &BareJid,
+        effects: &mut Effects,
+    ) {
+        let happening = || Happening {
+            hub: self.clone(),
+            site: Arc::clone(site),
+            party: Party::new(contact.to_jid(), None),
+            account: Arc::clone(account),
+            presence: None,
+        };
+        effects.merge(Box::pin(site.router.signal(signal, happening)).await);
     }
 }

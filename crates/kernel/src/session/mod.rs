@@ -173,6 +173,7 @@ impl Session {
             transport,
             since_millis: self.hub.clock().wall_millis(),
             client: None,
+            interests: None,
         }
     }
 

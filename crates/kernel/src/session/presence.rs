@@ -73,8 +73,9 @@ impl Session {
             self.signal(site, Signal::Appeared, presence.clone(), effects).await;
         }
         if priority >= 0 && before.is_none_or(|before| before < 0) {
-            self.signal(site, Signal::Available, presence, effects).await;
+            self.signal(site, Signal::Available, presence.clone(), effects).await;
         }
+        self.signal(site, Signal::Shown, presence, effects).await;
     }
 
     /// §4.5.2
@@ -89,6 +90,7 @@ impl Session {
             self.hub.directory().update(&self.jid, &self.mailbox, |resource| {
                 resource.presence = None;
                 resource.priority = 0;
+                resource.interests = None;
             });
             let roster = self.account.fact(site.roster);
             self.tell_own(&presence, effects);

@@ -209,6 +209,7 @@ mod tests {
             transport: Transport::Tcp,
             since_millis: 0,
             client: None,
+            interests: None,
         };
         assert_eq!(state(&session), "invisible");
         for (show, expected) in

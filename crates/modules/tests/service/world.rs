@@ -86,6 +86,7 @@ impl World {
             transport: Transport::Memory,
             since_millis: 0,
             client: None,
+            interests: None,
         };
         self.hub.directory().bind(resource, 10).unwrap();
         let party = Party { mailbox: Some(mailbox), ..Party::new(jid, account) };
