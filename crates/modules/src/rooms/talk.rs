@@ -27,9 +27,9 @@ impl Room {
             return Err(StanzaError::forbidden().text("You have no voice in this room."));
         }
         let hold_until = self.pace(letter.sender(), now);
+        let real = letter.sender().clone();
         let mut stanza = self.said(letter.take(), from, number, now);
-        let occupant = self.occupants.get(number);
-        let row = occupant.and_then(|occupant| record::row(self, &stanza, occupant, now));
+        let row = record::record(self, now, &stanza, &real);
         let is_kept = row.is_some();
         if is_kept {
             stanza = stanza.with(self.stanza_id(now));
