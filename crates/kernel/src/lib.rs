@@ -48,12 +48,14 @@ pub mod route;
 pub mod router;
 pub mod routes;
 mod session;
+pub mod shelf;
 mod site;
 mod sites;
 pub mod stage;
 pub mod trace;
 pub mod visit;
 pub mod wire;
+pub mod worth;
 
 pub use ending::Ending;
 pub use filing::Filed;

@@ -31,6 +31,7 @@ use crate::request::{
 };
 use crate::rounds::RoundRoute;
 use crate::routes::Ask;
+use crate::shelf::ShelfRoute;
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
 use crate::visit::VisitRoute;
@@ -192,6 +193,7 @@ pub struct Table {
     /// What takes visits at the service of each module.
     pub(crate) visits: HashMap<&'static str, VisitRoute>,
     pub(crate) welcomes: Vec<(&'static str, WelcomeRoute)>,
+    pub(crate) shelves: Vec<(&'static str, ShelfRoute)>,
     pub(crate) interested: Vec<(&'static str, InterestedRoute)>,
     pub(crate) https: Vec<(&'static str, HttpRoute)>,
     pub(crate) events: Vec<(&'static str, &'static EventAbout)>,
@@ -364,6 +366,7 @@ impl Router {
         );
         lines.extend(self.0.visits.keys().map(|module| format!("visits · {module}")));
         lines.extend(self.0.welcomes.iter().map(|(module, _)| format!("welcome · {module}")));
+        lines.extend(self.0.shelves.iter().map(|(module, _)| format!("shelves · {module}")));
         lines.extend(self.0.interested.iter().map(|(module, _)| format!("interested · {module}")));
         lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
         lines.extend(

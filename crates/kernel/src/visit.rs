@@ -46,7 +46,7 @@ impl Hub {
         }
         let scope = match (to.local(), stanza.head.kind) {
             (None, Kind::Iq(_)) => Some(Scope::Service(service)),
-            (Some(_), Kind::Iq(_)) if is_inner(site, &stanza) => Some(Scope::Inner),
+            (Some(_), Kind::Iq(_)) if to.is_bare() && is_inner(site, &stanza) => Some(Scope::Inner),
             _ => None,
         };
         if let Some(scope) = scope {
@@ -74,7 +74,7 @@ impl Hub {
     }
 }
 
-/// Whether this request is answered alike for every address at a service.
+/// Whether this request is answered alike for every bare address at a service.
 fn is_inner(site: &Site, stanza: &Stanza) -> bool {
     let ask = match stanza.head.kind {
         Kind::Iq(IqType::Get) => Ask::Get,

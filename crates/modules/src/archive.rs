@@ -2,11 +2,11 @@
 
 mod answer;
 mod filter;
+mod find;
 mod preferences;
 mod query;
 mod retention;
 mod retraction;
-mod rules;
 mod search;
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use waxwing_kernel::config::Bytes;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Stage, Transit, Verdict};
-use waxwing_kernel::{Filed, Hub, Roster, SiteBuilder, choice, section};
+use waxwing_kernel::{Filed, Hub, Roster, SiteBuilder, choice, section, worth};
 use waxwing_stanza::payload::sid;
 use waxwing_stanza::{CLIENT, Kind, Stanza, StanzaError};
 use waxwing_store::domains::archive::{Archive as Rows, Entry, Preset};
@@ -67,7 +67,7 @@ section! {
 pub struct Archive {
     wishes: Slot<Wishes>,
     roster: Slot<Roster>,
-    indexing: Slot<Indexing>,
+    indexing: Indexing,
     waiting: Waiting,
     config: ArchiveConfig,
 }
@@ -98,20 +98,20 @@ impl Module for Archive {
     type Config = ArchiveConfig;
 
     fn start(site: &mut SiteBuilder<'_>, config: ArchiveConfig) -> Result<Self, StartError> {
-        let (wishes, indexing, roster) = (site.fact(), site.fact(), site.roster());
-        Ok(Self { wishes, roster, indexing, waiting: Waiting::default(), config })
+        let (wishes, roster) = (site.fact(), site.roster());
+        let (indexing, waiting) = (Indexing::default(), Waiting::default());
+        Ok(Self { wishes, roster, indexing, waiting, config })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.outbound(Stage::Record, Self::record_sent);
         on.inbound(Stage::Record, Self::record_received);
-        on.owner().get(Self::fields).set(Self::query).get(Self::metadata);
+        on.owner().get(Self::own_fields).set(Self::own_query).get(Self::own_metadata);
         on.owner().get(Self::wishes).set(Self::wish);
-        on.account().get(Self::refuse_query).set(Self::refuse_query);
-        on.account().get(Self::refuse_metadata);
+        on.account().get(Self::fields).set(Self::query).get(Self::metadata);
         on.account().get(Self::refuse_wishes).set(Self::refuse_wishes);
-        on.nobody().get(Self::refuse_query).set(Self::refuse_query);
-        on.nobody().get(Self::refuse_metadata);
+        on.nobody().get(Self::fields).set(Self::query).get(Self::metadata);
+        on.inner().get(Self::fields).set(Self::query).get(Self::metadata);
         on.nobody().get(Self::refuse_wishes).set(Self::refuse_wishes);
         on.bound(Self::bound);
         on.every(ROUND, Self::sweep);
@@ -142,7 +142,7 @@ impl Archive {
     /// Files what goes past in the archive of `account`, if it belongs there.
     fn record(&self, transit: &mut Transit<'_>, account: &Arc<Account>, peer: &Jid) {
         let Kind::Message(_) = transit.stanza.head.kind else { return };
-        if account.is_guest() || !rules::is_lasting(transit.stanza) || !self.wants(account, peer) {
+        if account.is_guest() || !worth::is_lasting(transit.stanza) || !self.wants(account, peer) {
             *transit.filed = Filed::Left;
             return;
         }

@@ -9,6 +9,7 @@ use super::{At, Routes};
 use crate::account::Account;
 use crate::module::Module;
 use crate::request::Scope;
+use crate::shelf::{ShelfAnswer, ShelfAsk};
 use crate::stage::Effects;
 use crate::visit::Visit;
 
@@ -30,10 +31,21 @@ impl<'a, M: Module> Routes<'a, M> {
         }
     }
 
-    /// Requests of anybody to any address at a service of ours, the service itself included where
-    /// it does not answer by itself.
+    /// Requests of anybody to any bare address at a service of ours, the service itself included
+    /// where it does not answer by itself. What is for a full address is for somebody there.
     pub fn inner(&mut self) -> At<'_, 'a, M> {
         At { on: self, scope: Scope::Inner }
+    }
+
+    /// Opens archives that this module keeps for those who may read them: of addresses at its
+    /// service, or of nodes. The handler is asked for every archive but those of accounts.
+    pub fn shelves<F>(&mut self, handler: fn(Arc<M>, ShelfAsk) -> F)
+    where
+        F: Future<Output = ShelfAnswer> + Send + 'static,
+    {
+        let module = Arc::clone(&self.module);
+        let run = Box::new(move |ask| Box::pin(handler(Arc::clone(&module), ask)) as _);
+        self.table.shelves.push((M::ABOUT.name, run));
     }
 
     /// Says whether an account wants to hear anything from an address, when it would get what many

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use waxwing_jid::Jid;
 use waxwing_kernel::Names;
+use waxwing_kernel::shelf::{Peers, Shelf};
 use waxwing_stanza::StanzaError;
 use waxwing_stanza::payload::dataform::Field;
 use waxwing_store::domains::archive::{Entry, With, Words};
@@ -53,17 +54,22 @@ pub(super) fn number(names: &Names, id: &str) -> Result<i64, StanzaError> {
 
 /// What a client hears that asks for an id that is not there.
 pub(super) fn not_found() -> StanzaError {
-    StanzaError::item_not_found().text("There is no message with this id in your archive.")
+    StanzaError::item_not_found().text("There is no message with this id in the archive.")
 }
 
 impl Filter {
-    /// Reads a form that may name so many messages.
-    pub(super) fn read(form: &Form<'_>, names: &Names, most: usize) -> Result<Self, StanzaError> {
+    /// Reads a form, in which a reader of this archive may name so many messages.
+    pub(super) fn read(
+        form: &Form<'_>,
+        names: &Names,
+        shelf: &Shelf,
+        most: usize,
+    ) -> Result<Self, StanzaError> {
         let mut filter = Self::default();
         for (name, field) in form.fields() {
             match name {
                 "FORM_TYPE" => {}
-                "with" => filter.with = Some(address(only(name, field)?)?),
+                "with" => filter.with = peer(address(only(name, field)?)?, shelf)?,
                 "start" => filter.rise(first_of(instant(name, field)?.0) - 1),
                 "end" => filter.sink(first_of(instant(name, field)?.1)),
                 "after-id" => {
@@ -77,8 +83,8 @@ impl Filter {
                     filter.sink(number);
                 }
                 "ids" => filter.numbers = Some(listed(field, names, most)?),
-                search::FIELD => filter.words = words(only(name, field)?)?,
-                // §4.1.4: there are no messages of rooms here, wanted or not.
+                search::FIELD if shelf.is_indexed => filter.words = words(only(name, field)?)?,
+                // §4.1.4: an account's archive has no messages of rooms, wanted or not.
                 "include-groupchat" => flag(name, field)?,
                 // §4.1.5: "If a client includes a form field that the server does not recognise,
                 // the server MUST respond with a 'feature-not-implemented' error."
@@ -156,6 +162,23 @@ fn address(text: &str) -> Result<Jid, StanzaError> {
     Jid::new(text).map_err(|error| {
         StanzaError::bad_request().text(format!("The field with holds no address: {error}"))
     })
+}
+
+/// Whose messages are meant, as far as the reader of this archive may choose.
+fn peer(jid: Jid, shelf: &Shelf) -> Result<Option<Jid>, StanzaError> {
+    let is_here = jid.bare_str() == shelf.jid.as_str();
+    match shelf.peers {
+        Peers::Partners => Ok(Some(jid)),
+        Peers::Publishers | Peers::Hidden if is_here && jid.resource().is_none() => Ok(None),
+        Peers::Publishers if is_here => {
+            let text = "Messages are found here by the real address of who sent them.";
+            Err(StanzaError::feature_not_implemented().text(text))
+        }
+        Peers::Publishers => Ok(Some(jid)),
+        Peers::Hidden => {
+            Err(StanzaError::forbidden().text("Who sent what is not told to you here."))
+        }
+    }
 }
 
 /// A moment as the milliseconds from which on it has been reached, and from which on it has passed:

@@ -15,8 +15,9 @@ pub(super) struct Query {
     /// What the client calls its question.
     #[xml(attribute(default, name = "queryid"))]
     pub(super) queryid: Option<String>,
+    /// The node whose items are wanted, where it is not a whole address.
     #[xml(attribute(default))]
-    node: Option<String>,
+    pub(super) node: Option<String>,
     #[xml(child(default))]
     form: Option<DataForm>,
     #[xml(child(default))]
@@ -28,24 +29,22 @@ pub(super) struct Query {
 waxwing_stanza::payload!(Query, "query", NS);
 
 /// `<metadata/>`
-pub(super) struct Metadata;
+pub(super) struct Metadata {
+    pub(super) node: Option<String>,
+}
 
 impl Payload for Metadata {
     const NAME: &'static str = "metadata";
     const NS: &'static str = NS;
 
-    fn read(_: Child<'_>) -> Result<Self, StanzaError> {
-        Ok(Self)
+    fn read(child: Child<'_>) -> Result<Self, StanzaError> {
+        Ok(Self { node: child.attribute("node").map(|node| node.into_owned()) })
     }
 }
 
 impl Query {
     /// The form, if it is one that is understood here.
     pub(super) fn form(&self) -> Result<Form<'_>, StanzaError> {
-        if self.node.is_some() {
-            // §6.1.3: 'node' is for "use with pubsub archives".
-            return Err(StanzaError::item_not_found().text("An account's archive has no nodes."));
-        }
         let Some(form) = &self.form else { return Ok(Form(&[])) };
         if form.kind != FormType::Submit {
             return Err(StanzaError::bad_request().text("The form must be of type submit."));

@@ -1,21 +1,20 @@
 //! Finding messages by their words (XEP-0431, version 0.2.0).
 //!
-//! The words of an archive are indexed when its owner first asks for some, from the youngest
+//! The words of an archive are indexed when a reader first asks for some, from the youngest
 //! message on. One question does a part of that; the rest is done behind it, and until then the
 //! answer says that it is not stable (XEP-0313 §4.3.2).
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::Mutex;
-use waxwing_jid::BareJid;
-use waxwing_kernel::Hub;
-use waxwing_kernel::account::{Account, Fact};
+use waxwing_kernel::{Hub, worth};
 use waxwing_stanza::{CLIENT, Stanza};
+use waxwing_store::StoreError;
 use waxwing_store::domains::archive::{Archive as Rows, Entry, Order, Selection, With, Words};
-use waxwing_store::{Db, StoreError};
 
-use super::{Archive, rules};
+use super::Archive;
 
 /// The field of a question.
 pub(super) const FIELD: &str = "{urn:xmpp:fulltext:0}fulltext";
@@ -30,9 +29,10 @@ const CHUNK: u32 = 250;
 /// Commits that a question waits for.
 const PATIENCE: usize = 8;
 
-/// Who brings the index of an account up to date, one at a time.
+/// Who brings the index of an archive up to date, one at a time. There is an entry while somebody
+/// does.
 #[derive(Default)]
-pub(super) struct Indexing(Arc<State>);
+pub(super) struct Indexing(parking_lot::Mutex<HashMap<String, Weak<State>>>);
 
 #[derive(Default)]
 struct State {
@@ -41,9 +41,16 @@ struct State {
     is_followed: AtomicBool,
 }
 
-impl Fact for Indexing {
-    async fn load(_: &Db, _: &BareJid) -> Result<Self, StoreError> {
-        Ok(Self::default())
+impl Indexing {
+    fn of(&self, owner: &str) -> Arc<State> {
+        let mut all = self.0.lock();
+        if let Some(state) = all.get(owner).and_then(Weak::upgrade) {
+            return state;
+        }
+        all.retain(|_, state| state.strong_count() > 0);
+        let state = Arc::<State>::default();
+        all.insert(owner.to_owned(), Arc::downgrade(&state));
+        state
     }
 }
 
@@ -51,7 +58,7 @@ impl Fact for Indexing {
 /// that cannot read it.
 pub(super) fn words_of(entry: &Entry) -> Words {
     let Ok(stanza) = Stanza::parse(&entry.stanza) else { return Words::default() };
-    if rules::is_encrypted(&stanza) {
+    if worth::is_encrypted(&stanza) {
         return Words::default();
     }
     let texts = stanza.body.children().filter(|child| {
@@ -67,18 +74,18 @@ impl Archive {
     pub(super) async fn index(
         &self,
         hub: &Hub,
-        account: &Arc<Account>,
+        owner: &str,
         line: i64,
     ) -> Result<bool, StoreError> {
-        let state = Arc::clone(&account.fact(self.indexing).0);
+        let state = self.indexing.of(owner);
         let rows = Self::rows(hub);
         for _ in 0..PATIENCE {
-            if advance(&rows, hub, &state, account.jid(), line).await? {
+            if advance(&rows, hub, &state, owner, line).await? {
                 return Ok(true);
             }
         }
         if !state.is_followed.swap(true, Ordering::AcqRel) {
-            let (hub, owner) = (hub.clone(), account.jid().clone());
+            let (hub, owner) = (hub.clone(), owner.to_owned());
             hub.clone().clock().spawn(async move {
                 let outcome = loop {
                     match advance(&rows, &hub, &state, &owner, line).await {
@@ -102,11 +109,10 @@ async fn advance(
     rows: &Rows,
     hub: &Hub,
     state: &State,
-    owner: &BareJid,
+    owner: &str,
     line: i64,
 ) -> Result<bool, StoreError> {
     let _turn = state.turn.lock().await;
-    let owner = owner.as_str();
     let (low, high) = rows.indexed(owner).await?.unwrap_or((line, line));
     if low == 0 && high >= line {
         return Ok(true);

@@ -1,6 +1,6 @@
-//! Which messages are worth keeping.
+//! Which messages are worth keeping, in whatever archive.
 
-use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza};
+use waxwing_stanza::{Body, CLIENT, Kind, MessageType, Stanza};
 
 const HINTS: &str = "urn:xmpp:hints";
 const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
@@ -55,7 +55,7 @@ const ENCRYPTED: &[&str] = &[
 ];
 
 /// Whether a message is for the eyes of its recipient only.
-pub(super) fn is_encrypted(stanza: &Stanza) -> bool {
+pub fn is_encrypted(stanza: &Stanza) -> bool {
     stanza.body.children().any(|child| ENCRYPTED.contains(&child.namespace()))
 }
 
@@ -63,12 +63,16 @@ pub(super) fn is_encrypted(stanza: &Stanza) -> bool {
 ///
 /// XEP-0313 §6.1.1 names types `normal` and `chat`; headlines are "not generally suggested", rooms
 /// have archives of their own, and errors answer a client that waits for them.
-pub(super) fn is_lasting(stanza: &Stanza) -> bool {
-    let Kind::Message(MessageType::Normal | MessageType::Chat) = stanza.head.kind else {
-        return false;
-    };
+pub fn is_lasting(stanza: &Stanza) -> bool {
+    let is_kind =
+        matches!(stanza.head.kind, Kind::Message(MessageType::Normal | MessageType::Chat));
+    is_kind && says_something(&stanza.body)
+}
+
+/// Whether what a message carries is a part of a conversation, and not of this moment only.
+pub fn says_something(body: &Body) -> bool {
     let mut is_lasting = false;
-    for child in stanza.body.children() {
+    for child in body.children() {
         let (name, ns) = (child.name(), child.namespace());
         // XEP-0334 §4.1, §4.2: entities "shouldn't store the message in any permanent or
         // semi-permanent … archive".
