@@ -75,6 +75,8 @@ async def second(world):
     for socket in told["sockets"]:
         assert socket["protocol"] == "xmpp" and "<open " in socket["data"], told
         assert socket["extensions"].startswith("permessage-deflate"), told
-    assert connections(port) == before + 1, (before, connections(port))
+    # Chromium may have a second connection ready that it found no use for; without sharing there
+    # would be four.
+    assert before < connections(port) <= before + 2, (before, connections(port))
     page.do("close")
     await page.wait("closed", seconds=20)
