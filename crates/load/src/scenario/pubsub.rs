@@ -124,6 +124,7 @@ impl Node {
         for (name, value) in [
             ("access_model", "open"),
             ("send_last_published_item", "never"),
+            ("notify_retract", "0"),
             ("persist_items", &persists),
             ("max_items", &most),
         ] {

@@ -58,7 +58,15 @@ pub(crate) async fn run(run: &Run, join: &RoomJoin) -> Outcome<Report> {
     for (number, client) in clients.into_iter().enumerate() {
         let (ear, progress) = (Ear::new(&audience, number), Arc::clone(&run.progress));
         let audience = Arc::clone(&audience);
-        let occupant = Occupant { client, forum: forum.clone(), first, thinned, ear, progress };
+        let occupant = Occupant {
+            client,
+            forum: forum.clone(),
+            first,
+            thinned,
+            is_over: false,
+            ear,
+            progress,
+        };
         tasks.spawn(occupant.stay(audience));
     }
     for (voice, client) in comers.into_iter().enumerate() {
@@ -97,6 +105,8 @@ struct Occupant {
     /// The number of the first newcomer.
     first: usize,
     thinned: bool,
+    /// The run ends: other occupants may go.
+    is_over: bool,
     ear: Ear,
     progress: Arc<Progress>,
 }
@@ -106,7 +116,7 @@ impl Occupant {
         tokio::select! {
             biased;
             failed = self.watch() => return Err(failed),
-            () = audience.over() => {}
+            () = audience.over() => self.is_over = true,
         }
         match tokio::time::timeout(STRAY, self.watch()).await {
             Ok(failed) => Err(failed),
@@ -131,7 +141,10 @@ impl Occupant {
         self.forum.refused(element)?;
         let Some(number) = number(&self.forum, element) else { return Ok(()) };
         let Some(voice) = number.checked_sub(self.first) else {
-            return Err(format!("nobody else moves, and this came: {element}"));
+            return match self.is_over {
+                true => Ok(()),
+                false => Err(format!("nobody else moves, and this came: {element}")),
+            };
         };
         self.progress.count();
         if self.thinned {
