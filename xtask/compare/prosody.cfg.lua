@@ -34,3 +34,6 @@ limits = { c2s = { rate = "800kb/s", burst = "1s" } } -- (limited)
 default_archive_policy = true -- (archived)
 modules_disabled = { "s2s" }
 VirtualHost "localhost"
+Component "rooms.localhost" "muc" -- (served)
+Component "pubsub.localhost" "pubsub" -- (served)
+	admins = { "load0@localhost" } -- (served)

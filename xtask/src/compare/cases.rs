@@ -23,6 +23,10 @@ pub(super) struct Case {
     pub(super) is_limited: bool,
     /// Whether servers keep everything that is said.
     pub(super) is_archived: bool,
+    /// Whether servers have rooms and nodes.
+    pub(super) has_services: bool,
+    /// Accounts that it needs, besides those of idle sessions.
+    accounts: usize,
     /// Whether it is about as many idle sessions as the machine may have.
     pub(super) has_many: bool,
     is_quick: bool,
@@ -76,6 +80,8 @@ const fn case(
         is_once: false,
         is_limited: false,
         is_archived: false,
+        has_services: false,
+        accounts: ACCOUNTS,
         has_many: false,
         is_quick: false,
     }
@@ -91,6 +97,16 @@ const fn idle(name: &'static str, title: &'static str, transport: &'static str) 
 const fn many(name: &'static str, title: &'static str, transport: &'static str) -> Case {
     let case = idle(name, title, transport);
     Case { others: Others::Never, has_floor: false, is_once: true, has_many: true, ..case }
+}
+
+/// Rooms and nodes: what one says, many hear.
+const fn crowd(
+    name: &'static str,
+    title: &'static str,
+    transport: &'static str,
+    arguments: &'static [&'static str],
+) -> Case {
+    Case { has_services: true, ..case(name, title, transport, arguments, Figure::Cpu) }
 }
 
 impl Case {
@@ -117,10 +133,15 @@ impl Case {
         Self { is_archived: true, ..self.without_floor() }
     }
 
+    /// Somebody speaks to a thousand.
+    const fn large(self) -> Self {
+        Self { accounts: LARGE, ..self }
+    }
+
     /// How this case has servers started.
     pub(super) fn mode(&self) -> Mode {
-        let Self { transport, is_limited, is_archived, .. } = *self;
-        Mode { transport, is_limited, is_archived }
+        let Self { transport, is_limited, is_archived, has_services, .. } = *self;
+        Mode { transport, is_limited, is_archived, has_services }
     }
 
     /// The title for a run with so many sessions where they are many.
@@ -152,7 +173,7 @@ impl Case {
             Figure::Start => options.sessions + FIRST_SESSIONS,
             Figure::Memory if self.has_many => options.many + FIRST_SESSIONS,
             Figure::Memory => options.sessions + FIRST_SESSIONS,
-            _ => ACCOUNTS,
+            _ => self.accounts,
         }
     }
 
@@ -182,8 +203,9 @@ impl Case {
     }
 }
 
-/// Accounts besides those of idle sessions: what the largest other case needs.
+/// Accounts besides those of idle sessions, in most cases and where one speaks to a thousand.
 const ACCOUNTS: usize = 501;
+const LARGE: usize = 1_001;
 /// Idle sessions that do not count, which warm a server up.
 const FIRST_SESSIONS: usize = 20;
 /// What is said with an archive, and without one: the difference is what archiving costs.
@@ -191,6 +213,10 @@ pub(super) const ARCHIVED: &str = "archive-tcp-1";
 pub(super) const PLAIN: &str = "chat-tcp-1";
 const ONE: &[&str] = &["chat", "--pairs", "100", "--window", "1"];
 const SIXTEEN: &[&str] = &["chat", "--pairs", "100", "--window", "16"];
+const ROOM: &[&str] = &["room", "--occupants", "100", "--talkers", "10"];
+const HALL: &[&str] = &["room", "--occupants", "1000", "--talkers", "10"];
+const NODE: &[&str] = &["pubsub", "--subscribers", "1000"];
+const KEPT: &[&str] = &["pubsub", "--subscribers", "1000", "--kept", "10"];
 const LOGIN: &[&str] = &["login", "--users", "200", "--at-once", "8"];
 
 pub(super) const CASES: &[Case] = &[
@@ -229,6 +255,25 @@ pub(super) const CASES: &[Case] = &[
         &["presence", "--contacts", "500"],
         Figure::Cpu,
     ),
+    crowd("room-100-tcp", "room of 100, 10 talk, TCP, a delivery", "tcp", ROOM).quick(),
+    crowd("room-100-tls", "room of 100, 10 talk, TLS, a delivery", "tls", ROOM).once_for_others(),
+    crowd("room-100-ws", "room of 100, 10 talk, WebSocket, a delivery", "ws", ROOM)
+        .without_floor()
+        .once_for_others(),
+    crowd("room-1000-tcp", "room of 1,000, 10 talk, a delivery", "tcp", HALL)
+        .large()
+        .once_for_others(),
+    crowd(
+        "room-join-1000",
+        "entering and leaving a room of 1,000, a stanza sent",
+        "tcp",
+        &["room-join", "--occupants", "1000"],
+    )
+    .large()
+    .without_floor()
+    .once_for_others(),
+    crowd("pubsub-1000", "publishing to 1,000, a delivery", "tcp", NODE).large().quick(),
+    crowd("pubsub-1000-kept", "publishing to 1,000, items kept, a delivery", "tcp", KEPT).large(),
     case("login-tcp", "sign-in, SCRAM-SHA-1, TCP", "tcp", LOGIN, Figure::Cpu)
         .without_floor()
         .quick(),

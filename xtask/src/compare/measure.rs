@@ -173,7 +173,8 @@ fn make_accounts(options: &Options, peer: &Peer, place: &Place) -> Result<(), St
         return Ok(());
     }
     eprintln!("{}: {users} accounts", peer.name);
-    let mode = Mode { transport: "tcp", is_limited: false, is_archived: false };
+    let (is_limited, is_archived, has_services) = (false, false, false);
+    let mode = Mode { transport: "tcp", is_limited, is_archived, has_services };
     let running = Running::start(peer, place, mode)?;
     let words = vec!["register".to_owned(), "--users".to_owned(), users.to_string()];
     load(peer, place, &running, ("tcp", words)).map(drop)

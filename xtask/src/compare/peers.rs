@@ -52,6 +52,8 @@ pub(super) struct Mode {
     pub(super) is_limited: bool,
     /// With an archive of everything that is said.
     pub(super) is_archived: bool,
+    /// With rooms and nodes.
+    pub(super) has_services: bool,
 }
 
 impl Mode {
@@ -59,7 +61,9 @@ impl Mode {
     fn choose(self, template: &str) -> String {
         let limits = if self.is_limited { UNLIMITED } else { LIMITED };
         let archive = if self.is_archived { UNARCHIVED } else { ARCHIVED };
-        let is_unwanted = |line: &str| line.ends_with(limits) || line.ends_with(archive);
+        let services = if self.has_services { UNSERVED } else { SERVED };
+        let unwanted = [limits, archive, services];
+        let is_unwanted = |line: &str| unwanted.iter().any(|end| line.ends_with(end));
         let lines = template.lines().filter(|line| !is_unwanted(line));
         lines.flat_map(|line| [line, "\n"]).collect()
     }
@@ -71,6 +75,9 @@ const UNLIMITED: &str = "(unlimited)";
 /// The same for an archive.
 const ARCHIVED: &str = "(archived)";
 const UNARCHIVED: &str = "(unarchived)";
+/// The same for rooms and publish-subscribe.
+const SERVED: &str = "(served)";
+const UNSERVED: &str = "(unserved)";
 
 pub(super) const PEERS: [Peer; 4] = [
     Peer {
@@ -218,13 +225,20 @@ mod tests {
     #[test]
     fn configurations_have_limits_and_archives_or_none() {
         for peer in PEERS.iter().filter(|peer| !peer.is_floor()) {
-            let config = |is_limited, is_archived| {
-                Mode { transport: "tcp", is_limited, is_archived }.choose(peer.config.0)
+            let config = |is_limited, is_archived, has_services| {
+                Mode { transport: "tcp", is_limited, is_archived, has_services }
+                    .choose(peer.config.0)
             };
-            let (none, limits, archive) =
-                (config(false, false), config(true, false), config(false, true));
+            let (none, limits, archive) = (
+                config(false, false, false),
+                config(true, false, false),
+                config(false, true, false),
+            );
             assert!(none != limits && none != archive && limits != archive, "{}", peer.name);
             assert!(!limits.contains(UNLIMITED) && !none.contains(LIMITED));
+            let served = config(false, false, true);
+            assert!(served != none || peer.is_own(), "{}", peer.name);
+            assert!(!served.contains(UNSERVED) && !none.contains(SERVED));
             assert!(!archive.contains(UNARCHIVED) && !none.contains(ARCHIVED));
         }
     }
