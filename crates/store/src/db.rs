@@ -109,6 +109,7 @@ pub struct Db {
     /// Every migrated table, for erasure and export.
     tables: Arc<Mutex<Vec<Table>>>,
     asked: Arc<AtomicU64>,
+    found: Arc<AtomicU64>,
 }
 
 impl Db {
@@ -124,7 +125,7 @@ impl Db {
             }
         };
         let engine = Arc::new(engine);
-        Ok(Self { engine, tables: Arc::default(), asked: Arc::default() })
+        Ok(Self { engine, tables: Arc::default(), asked: Arc::default(), found: Arc::default() })
     }
 
     /// Brings `tables` to the versions known here, each in one transaction. Give every table of
@@ -175,6 +176,8 @@ impl Db {
     pub async fn query_all(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StoreError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let found = self.engine.read(statements).await?;
+        let rows: usize = found.iter().map(|rows| rows.rows.len()).sum();
+        self.found.fetch_add(rows as u64, Ordering::Relaxed);
         Ok(found.into_iter().map(|rows| rows.rows).collect())
     }
 
@@ -278,6 +281,12 @@ impl Db {
     /// How many reads and batches were asked for so far.
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// How many rows all reads have found so far. What is read must not depend on how much is
+    /// stored.
+    pub fn found(&self) -> u64 {
+        self.found.load(Ordering::Relaxed)
     }
 
     fn owned(&self) -> Vec<(&'static str, &'static str)> {

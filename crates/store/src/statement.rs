@@ -10,7 +10,7 @@ use crate::{StoreError, Value};
 /// Placeholders are `?1`, `?2`, … and may repeat; `ON CONFLICT` is available, `RETURNING` is not:
 /// a write reports how many rows it changed. A sum is written `CAST(SUM(x) AS BIGINT)`, because
 /// PostgreSQL widens it to a type that is not read here. Text compares by its UTF-8 bytes on both
-/// engines.
+/// engines. `INSTR(text, part)` finds a part, and ` ROWID ` is the key of `archive_word`.
 #[derive(Clone)]
 pub struct Statement {
     pub(crate) sql: Cow<'static, str>,

@@ -145,9 +145,14 @@ impl Roster {
     }
 }
 
+/// The groups of a contact as they are kept.
+pub(super) fn read_groups(text: &str) -> Result<Vec<String>, StoreError> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Corrupt(format!("the groups of a contact: {error}")))
+}
+
 fn read(row: &Row) -> Result<Item, StoreError> {
-    let groups = serde_json::from_str(row.text(5)?)
-        .map_err(|error| StoreError::Corrupt(format!("the groups of a contact: {error}")))?;
+    let groups = read_groups(row.text(5)?)?;
     Ok(Item {
         jid: row.text(0)?.to_owned(),
         name: row.text_or_null(1)?.map(str::to_owned),

@@ -14,9 +14,11 @@ use crate::{StoreError, Value};
 pub(super) const SPELLING: Spelling =
     Spelling { is_postgres: true, int: "BIGINT", text: "TEXT COLLATE \"C\"", blob: "BYTEA" };
 
-/// Turns `?1` into `$1`, except inside quotes.
+/// Turns `?1` into `$1`, except inside quotes, and the two words that SQLite has for what goes by
+/// other names here.
 pub(super) fn placeholders(sql: &str) -> String {
     let mut quote = None;
+    let sql = sql.replace("INSTR(", "strpos(").replace(" ROWID ", " id ");
     sql.chars()
         .map(|c| {
             match quote {
