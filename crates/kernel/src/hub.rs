@@ -1,5 +1,7 @@
 //! The running server: what every session, module and listener shares.
 
+mod restore;
+
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -11,9 +13,6 @@ use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use waxwing_jid::{BareJid, Jid};
-use waxwing_store::domains::archive::Archive;
-use waxwing_store::domains::offline::Offline;
-use waxwing_store::domains::secrets::Secrets;
 use waxwing_store::{Db, StoreError};
 use waxwing_stream::Entropy;
 
@@ -27,10 +26,11 @@ use crate::events::Events;
 use crate::gate::Gate;
 use crate::inquiry::Inquiries;
 use crate::lapsed::Lapsed;
+use crate::lasting::Lasting;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
-use crate::names::{KEY_BYTES, Names};
+use crate::names::Names;
 use crate::notes::Notes;
 use crate::outside::Outside;
 use crate::site::Site;
@@ -57,6 +57,7 @@ struct Core {
     components: Components,
     resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
     lapsed: Lapsed,
+    lasting: Lasting,
     inquiries: Inquiries,
     gate: Gate,
     locked: AtomicU64,
@@ -99,6 +100,7 @@ impl Hub {
             components: Components::default(),
             resumable: Mutex::default(),
             lapsed: Lapsed::default(),
+            lasting: Lasting::default(),
             inquiries: Inquiries::default(),
             gate: Gate::new(limits.password_checks),
             locked: AtomicU64::new(0),
@@ -174,33 +176,6 @@ impl Hub {
     /// Time and randomness.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
-    }
-
-    /// Goes on where the last run ended: identifiers rise across restarts, even when the wall
-    /// clock was set back meanwhile, and have the same names.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn restore(&self) -> Result<(), StoreError> {
-        let spooled = Offline::new(self.0.db.clone()).last_id().await?;
-        let filed = Archive::new(self.0.db.clone()).last_number().await?;
-        self.0.ids.start_after(spooled.max(filed).cast_unsigned());
-        let secrets = Secrets::new(self.0.db.clone());
-        let key = secrets.obtain("names", &self.fresh_key()).await?;
-        self.0.names.get_or_init(|| Names::new(&key));
-        Ok(())
-    }
-
-    /// What identifiers are called by clients; under a key of this run alone where nothing was
-    /// restored.
-    pub fn names(&self) -> &Names {
-        self.0.names.get_or_init(|| Names::new(&self.fresh_key()))
-    }
-
-    fn fresh_key(&self) -> [u8; KEY_BYTES] {
-        let mut key = [0; KEY_BYTES];
-        self.0.clock.random(&mut key);
-        key
     }
 
     /// When the server started.
@@ -339,6 +314,11 @@ impl Hub {
     /// The sessions that nobody resumed in time.
     pub(crate) fn lapsed(&self) -> &Lapsed {
         &self.0.lapsed
+    }
+
+    /// What lasts while the settings change.
+    pub(crate) fn kept(&self) -> &Lasting {
+        &self.0.lasting
     }
 
     /// What the server and its services asked and got no answer to so far.

@@ -1,5 +1,7 @@
 //! The frozen table of routes: what a module declared is found here, in an order that is printed.
 
+mod describe;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,13 +20,15 @@ use crate::admission::{AdmissionRoute, BoundRoute, TokenRoute};
 use crate::backend::{Backend, Bearer, Lookups, PasswordRoute};
 use crate::command::{Command, Deed};
 use crate::component::{AttachedRoute, InterceptRoute, LetterRoute};
-use crate::disco::{DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
+use crate::disco::{AccountRoutes, DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
+use crate::drawer::DrawerRoute;
 use crate::events::{self, EventAbout};
 use crate::http::HttpRoute;
 use crate::hub::Hub;
 use crate::interests::InterestedRoute;
 use crate::mailbox::Delivery;
 use crate::module::{About, StartError};
+use crate::nodes::NodeRoutes;
 use crate::request::{
     Answer, AsleepRoute, EgressRoute, Happening, InlineRoute, IqRoute, NonzaRoute, Scope, Signal,
     SignalRoute,
@@ -74,6 +78,11 @@ impl<R> ByElement<R> {
 
     pub(crate) fn namespaces(&self) -> impl Iterator<Item = &'static str> {
         self.0.keys().copied()
+    }
+
+    /// The name and the namespace of each.
+    fn elements(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.iter().flat_map(|(ns, routes)| routes.iter().map(|(name, ..)| (*name, *ns)))
     }
 
     /// `<name xmlns='ns'/> · module` for each.
@@ -169,6 +178,7 @@ pub struct Table {
     pub(crate) signals: Vec<(Signal, &'static str, SignalRoute)>,
     pub(crate) nonzas: ByElement<NonzaRoute>,
     pub(crate) letters: ByElement<LetterRoute>,
+    pub(crate) drawers: ByElement<DrawerRoute>,
     pub(crate) attached: Vec<(&'static str, AttachedRoute)>,
     pub(crate) intercepts: Vec<(&'static str, InterceptRoute)>,
     pub(crate) inlines: ByElement<InlineRoute>,
@@ -195,6 +205,8 @@ pub struct Table {
     pub(crate) welcomes: Vec<(&'static str, WelcomeRoute)>,
     pub(crate) shelves: Vec<(&'static str, ShelfRoute)>,
     pub(crate) interested: Vec<(&'static str, InterestedRoute)>,
+    pub(crate) node_routes: NodeRoutes,
+    pub(crate) account_routes: AccountRoutes,
     pub(crate) https: Vec<(&'static str, HttpRoute)>,
     pub(crate) events: Vec<(&'static str, &'static EventAbout)>,
     pub(crate) conflicts: Vec<StartError>,
@@ -277,6 +289,16 @@ impl Router {
         self.0.letters.find(name, ns)
     }
 
+    /// Who keeps this piece of private storage in a way of its own, if anybody does.
+    pub fn drawer(&self, name: &str, ns: &str) -> Option<&DrawerRoute> {
+        self.0.drawers.find(name, ns)
+    }
+
+    /// The pieces of private storage that somebody keeps in a way of its own: name and namespace.
+    pub fn drawers(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.drawers.elements()
+    }
+
     pub(crate) fn inline(&self, name: &str, ns: &str) -> Option<&InlineRoute> {
         self.0.inlines.find(name, ns)
     }
@@ -338,64 +360,5 @@ impl Router {
     /// The forms of the server's disco#info.
     pub(crate) fn server_forms(&self) -> impl Iterator<Item = DataForm> {
         self.0.forms.iter().filter_map(|form| form())
-    }
-
-    /// The table in words, one line each, for `waxwing routes` and the golden file.
-    pub fn describe(&self) -> String {
-        let mut lines: Vec<String> = Vec::new();
-        for ((scope, ask), routes) in &self.0.iqs {
-            lines.extend(routes.describe().map(|route| format!("iq {scope:?} {ask:?} {route}")));
-        }
-        lines.extend(self.0.nonzas.describe().map(|route| format!("nonza {route}")));
-        lines.extend(self.0.letters.describe().map(|route| format!("letter {route}")));
-        lines.extend(self.0.attached.iter().map(|(module, _)| format!("attached · {module}")));
-        lines.extend(self.0.intercepts.iter().map(|(module, _)| format!("intercept · {module}")));
-        lines.extend(self.0.inlines.describe().map(|route| format!("inline {route}")));
-        let admissions = self.0.admissions.iter();
-        lines.extend(admissions.map(|(module, _)| format!("admission · {module}")));
-        lines.extend(self.0.bounds.iter().map(|(module, _)| format!("bound · {module}")));
-        lines.extend(self.0.passwords.iter().map(|it| format!("password · {}", it.module)));
-        lines.extend(self.0.bearer.iter().map(|it| format!("bearer · {}", it.backend.module)));
-        let lookups = self.0.lookups.backends.iter();
-        lines.extend(lookups.map(|(module, _)| format!("lookup · {module}")));
-        lines.extend(
-            self.0.signals.iter().map(|(of, module, _)| format!("signal {of:?} · {module}")),
-        );
-        lines.extend(
-            self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)),
-        );
-        lines.extend(self.0.visits.keys().map(|module| format!("visits · {module}")));
-        lines.extend(self.0.welcomes.iter().map(|(module, _)| format!("welcome · {module}")));
-        lines.extend(self.0.shelves.iter().map(|(module, _)| format!("shelves · {module}")));
-        lines.extend(self.0.interested.iter().map(|(module, _)| format!("interested · {module}")));
-        lines.extend(self.0.https.iter().map(|(module, _)| format!("http /{module}/ · {module}")));
-        lines.extend(
-            self.0.events.iter().map(|(module, about)| format!("event {} · {module}", about.name)),
-        );
-        lines.extend(self.0.deeds.iter().map(|(module, _)| format!("deed · {module}")));
-        lines.extend(self.0.presences.iter().map(|(module, _)| format!("presence · {module}")));
-        lines.extend(
-            self.0.rounds.iter().map(|(module, period, _)| {
-                format!("round every {} s · {module}", period.as_secs())
-            }),
-        );
-        lines.extend(self.0.egress.iter().map(|(module, _)| format!("egress · {module}")));
-        lines.extend(self.0.commands.iter().map(|(module, command)| {
-            let about = command.about();
-            format!("command {} {} · {module}", about.words.join(" "), about.node)
-        }));
-        lines.sort();
-        for side in [Side::Outbound, Side::Inbound] {
-            let stages = Stage::ALL.map(|stage| {
-                let of = |filter: &&Filter| filter.side == side && filter.stage == stage;
-                let names: Vec<_> = self.0.filters.iter().filter(of).map(|f| f.module).collect();
-                format!(
-                    "{stage:?} {}",
-                    if names.is_empty() { "–".into() } else { names.join(", ") }
-                )
-            });
-            lines.push(format!("{side:?}: {}", stages.join(" · ")));
-        }
-        lines.join("\n") + "\n"
     }
 }

@@ -3,7 +3,9 @@
 mod backends;
 mod components;
 mod crowds;
+mod drawers;
 mod interests;
+mod nodes;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use waxwing_kernel::disco::{DiscoAsk, DiscoNode};
+use waxwing_kernel::disco::{AccountDiscoAsk, AccountNode, DiscoAsk, DiscoNode};
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::Request;
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::{SiteBuilder, section};
-use waxwing_stanza::StanzaError;
 use waxwing_stanza::payload::disco::{INFO, ITEMS, Identity, Info, Item, Items};
+use waxwing_stanza::payload::rsm;
+use waxwing_stanza::{StanzaError, to_xml};
 
 section! {
     /// What the server tells about itself.
@@ -77,35 +78,48 @@ impl Disco {
     }
 
     /// §8: "the server MUST return a <service-unavailable/> error if … The requesting entity is
-    /// not authorized to receive presence from the target entity".
+    /// not authorized to receive presence from the target entity". Who may know of a node of the
+    /// account is for the module to say that keeps the nodes.
     async fn account_info(self: Arc<Self>, ask: Request<Info>) -> Result<Info, StanzaError> {
-        if !may_see(&ask) {
-            return Err(StanzaError::service_unavailable());
-        }
-        match ask.payload.node {
-            None => Ok(ask.site.account_info()),
-            Some(_) => Err(no_node()),
+        match ask.payload.node.clone() {
+            None if may_see(&ask) => Ok(ask.site.account_info()),
+            Some(node) => match account_node(&ask, Some(node.clone()), None).await? {
+                Some(found) => Ok(Info { node: Some(node), ..found.info.sorted() }),
+                None if may_see(&ask) => Err(no_node()),
+                None => Err(StanzaError::service_unavailable()),
+            },
+            None => Err(StanzaError::service_unavailable()),
         }
     }
 
     /// §4.1: "if access is not denied the server SHOULD return the associated items including
     /// connected or available resources".
-    async fn account_items(self: Arc<Self>, ask: Request<Items>) -> Result<Items, StanzaError> {
+    async fn account_items(self: Arc<Self>, ask: Request<Items>) -> Result<String, StanzaError> {
         let node = ask.payload.node.clone();
-        if node.is_some() && may_see(&ask) {
+        let query = ask.stanza.body.child("query", ITEMS);
+        let set = query.map(rsm::Request::inside).transpose()?.flatten();
+        let found = account_node(&ask, node.clone(), Some(set)).await?;
+        if node.is_some() && found.is_none() && may_see(&ask) {
             return Err(no_node());
         }
+        let AccountNode { mut items, page, .. } = found.unwrap_or_default();
         // §8: "the server MUST return an empty result set if … the only items are available
         // resources … and the requesting entity is not authorized".
-        if node.is_some() || !may_see(&ask) {
-            return Ok(Items { node, items: Vec::new() });
+        if node.is_none() && may_see(&ask) {
+            let sessions = ask.hub.directory().sessions(ask.account().jid());
+            let available = sessions.iter().filter(|session| session.is_available());
+            let item = |jid: String| Item { jid, node: None, name: None };
+            items.extend(available.map(|session| item(session.jid.to_string())));
+            items.sort();
         }
-        let sessions = ask.hub.directory().sessions(ask.account().jid());
-        let available = sessions.iter().filter(|session| session.is_available());
-        let item = |jid: String| Item { jid, node: None, name: None };
-        let mut items: Vec<Item> = available.map(|session| item(session.jid.to_string())).collect();
-        items.sort();
-        Ok(Items { node: None, items })
+        let answer = to_xml(&Items { node, items });
+        Ok(match page {
+            None => answer,
+            Some(page) => {
+                let inside = answer.strip_suffix("</query>");
+                inside.map_or(answer.clone(), |it| format!("{it}{}</query>", to_xml(&page)))
+            }
+        })
     }
 
     /// §8: "the server MUST return an empty result set if … The target entity does not exist".
@@ -119,6 +133,20 @@ impl Disco {
 
 fn may_see<P>(ask: &Request<P>) -> bool {
     ask.site.may_see(ask.account(), &ask.from.jid.bare())
+}
+
+/// What a module says of a node of an account, or of what belongs to it; `items` is which part of
+/// them is asked for.
+async fn account_node<P>(
+    ask: &Request<P>,
+    node: Option<String>,
+    items: Option<Option<rsm::Request>>,
+) -> Result<Option<AccountNode>, StanzaError> {
+    let (is_items, set) = (items.is_some(), items.flatten());
+    let (hub, site, from) = (ask.hub.clone(), Arc::clone(&ask.site), ask.from.clone());
+    let account = Arc::clone(ask.account());
+    let asked = AccountDiscoAsk { hub, site, from, account, node, is_items, set };
+    ask.site.router.account_disco(asked).await
 }
 
 fn at_node<P>(ask: &Request<P>, node: &str) -> Result<DiscoNode, StanzaError> {

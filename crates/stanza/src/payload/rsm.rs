@@ -51,6 +51,16 @@ pub struct First {
     pub id: String,
 }
 
+impl Request {
+    /// Which part the element `parent` asks for; none when it does not say.
+    ///
+    /// # Errors
+    /// `bad-request` with the reason as text.
+    pub fn inside(parent: super::Node<'_>) -> Result<Option<Request>, crate::StanzaError> {
+        parent.child("set", NS).map(super::read).transpose()
+    }
+}
+
 impl Page {
     /// A page without items, out of `count`.
     ///
