@@ -263,7 +263,8 @@ async fn publish(mut client: Client, text: Text, mut speaker: Speaker) -> Outcom
                 if !element.starts_with("<iq") {
                     continue;
                 }
-                if !is_result(&element) || attribute(&element, "id") != Some(&format!("p{granted}")) {
+                let is_due = attribute(&element, "id") == Some(&format!("p{granted}"));
+                if !is_due || !is_result(&element) {
                     return Err(format!("the answer to item {granted} was due: {element}"));
                 }
                 granted += 1;

@@ -117,7 +117,9 @@ impl Actor {
         loop {
             let element = tokio::select! {
                 element = client.next() => element?,
-                () = sleep_until(until.into()) => return Err(format!("{name} cannot enter in time")),
+                () = sleep_until(until.into()) => {
+                    return Err(format!("{name} cannot enter in time"));
+                }
             };
             let is_own = stage.forum.sender(&element) == Some(&*name);
             if is_own && element.starts_with("<presence") && has_status(&element, 110) {
