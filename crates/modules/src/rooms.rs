@@ -1,11 +1,15 @@
 #![cfg_attr(not(doctest), doc = include_str!("rooms.md"))]
 
+pub mod activity;
 pub mod affiliations;
+pub mod avatar;
 pub mod config;
 pub mod deliver;
 pub mod dress;
 pub mod enter;
+pub mod extras;
 pub mod forged;
+pub mod hats;
 pub mod history;
 pub mod ids;
 pub mod info;
@@ -22,10 +26,13 @@ pub mod pace;
 pub mod presence;
 pub mod record;
 pub mod relay;
+pub mod retract;
 pub mod role;
 pub mod room;
 pub mod service;
 pub mod settings;
+pub mod shelf;
+pub mod slow;
 pub mod subject;
 pub mod table;
 pub mod talk;
@@ -39,6 +46,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use waxwing_jid::BareJid;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
+use waxwing_kernel::request::Request;
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::Effects;
 use waxwing_kernel::visit::Visit;
@@ -97,11 +105,23 @@ impl Module for Rooms {
     fn routes(on: &mut Routes<'_, Self>) {
         on.service(LABEL, NAME).get(Self::describe).get(Self::list);
         on.visits(Self::visit);
+        on.shelves(Self::shelf);
+        on.inner().set(Self::moderate).set(Self::command).get(Self::card).set(Self::set_card);
         on.every(SWEEP, Self::sweep);
     }
 }
 
 impl Rooms {
+    /// The room that a request is for.
+    ///
+    /// # Errors
+    /// `service-unavailable` when it is for another service.
+    fn room_of<P>(&self, ask: &Request<P>) -> Result<BareJid, StanzaError> {
+        let to = ask.stanza.head.to.as_ref().map(|to| to.bare());
+        let to = to.filter(|to| !to.is_domain() && to.domain() == self.service.jid.domain());
+        to.ok_or_else(StanzaError::service_unavailable)
+    }
+
     /// A stanza for a room, or for somebody in one.
     async fn visit(self: Arc<Self>, visit: Visit) -> Effects {
         let Visit { hub, site, from, to, stanza } = visit;

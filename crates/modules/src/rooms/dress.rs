@@ -2,11 +2,14 @@
 
 use super::occupants::Occupant;
 use super::room::Room;
-use super::ids;
+use super::{hats, ids};
 
 /// Appends what belongs into every available presence.
-pub fn extend(_: &Room, occupant: &Occupant, out: &mut String) {
+pub fn extend(room: &Room, occupant: &Occupant, out: &mut String) {
     identify(occupant, out);
+    if let Some(hats) = hats::of(room, &occupant.real) {
+        out.push_str(&hats);
+    }
 }
 
 /// Appends who it is, whatever its nick is: also when it leaves. XEP-0421 §4: it "MUST be attached

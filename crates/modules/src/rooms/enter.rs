@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use waxwing_jid::Jid;
+use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::crowd::Seat;
 use waxwing_stanza::{ErrorKind, Stanza, StanzaError};
+use waxwing_store::Statement;
 use waxwing_store::domains::rooms::Rooms as Rows;
 
 use super::affiliations::Standing;
@@ -18,7 +19,7 @@ use super::outcome::{Outcome, Post};
 use super::presence::{Item, Why, clean};
 use super::role::{Affiliation, Role};
 use super::room::{Life, Room};
-use super::{ids, thin};
+use super::{avatar, ids, thin};
 
 /// How many admins and owners fit into a full room (§7.2.9: "up to some reasonable number").
 const SPARE: usize = 20;
@@ -250,6 +251,7 @@ impl Room {
                 first.extend(stanzas);
             }
         }
+        first.extend(avatar::presence(self));
         first.extend(self.history.replay(wish, self.config.history, &self.jid));
         first.push(self.subject_stanza(now));
         posts.push(Post::Seat(seat.clone(), first));
@@ -284,6 +286,24 @@ impl Room {
         let owner = letter.bare();
         let jid = self.jid.with_resource(nick)?;
         let door = Door { nick: Arc::clone(nick), jid, is_renamed: false, beside: None };
+        let (fresh, mut rows) = self.fresh(&owner, now);
+        rows.push(fresh.put());
+        let mut moved = Letter {
+            from: letter.from.clone(),
+            nick: letter.nick.clone(),
+            stanza: letter.stanza.clone(),
+            is_operator: letter.is_operator,
+            may_create: Ok(()),
+        };
+        Ok(Outcome::after(rows, move |room, now| {
+            *room = fresh;
+            room.let_in(&mut moved, door, &[201], now)
+        }))
+    }
+
+    /// A new room in the place of this one, whose owner has not set it up, and what stores who owns
+    /// it; the room itself is for the caller to store.
+    pub fn fresh(&self, owner: &BareJid, now: &Now<'_>) -> (Self, Vec<Statement>) {
         let mut fresh = Self::absent(self.jid.clone(), Arc::clone(&self.service));
         fresh.life = Life::Locked;
         fresh.config = Config::fresh(&self.service.settings);
@@ -300,20 +320,9 @@ impl Room {
         };
         // Nothing of a room that once had this address is left.
         let mut rows = Rows::destroy(self.jid.as_str());
-        rows.push(fresh.put());
-        rows.push(fresh.put_standing(&owner, &standing));
-        fresh.affiliations.set(owner, standing);
-        let mut moved = Letter {
-            from: letter.from.clone(),
-            nick: letter.nick.clone(),
-            stanza: letter.stanza.clone(),
-            is_operator: letter.is_operator,
-            may_create: Ok(()),
-        };
-        Ok(Outcome::after(rows, move |room, now| {
-            *room = fresh;
-            room.let_in(&mut moved, door, &[201], now)
-        }))
+        rows.push(fresh.put_standing(owner, &standing));
+        fresh.affiliations.set(owner.clone(), standing);
+        (fresh, rows)
     }
 }
 

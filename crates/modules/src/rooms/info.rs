@@ -7,7 +7,7 @@ use waxwing_xml::Child;
 
 use super::forged::MUC;
 use super::letter::{Letter, Now};
-use super::options;
+use super::{extras, hats, options};
 use super::outcome::Outcome;
 use super::room::Room;
 
@@ -27,11 +27,11 @@ impl Room {
         &mut self,
         letter: &mut Letter,
         child: Child<'_>,
-        _: &Now<'_>,
+        now: &Now<'_>,
     ) -> Result<Outcome, StanzaError> {
         let node = Info::read(child)?.node;
         let info = match node.as_deref() {
-            None | Some("") => self.info(),
+            None | Some("") => self.info(now),
             Some(OWN_NICK) => self.own_nick(letter),
             // §17.5.2: "If a service does not discard any namespaces, it MUST return a
             // <service-unavailable/> error".
@@ -44,19 +44,20 @@ impl Room {
         Ok(Outcome::answer(letter, Info { node, ..info }.into_xml()))
     }
 
-    fn info(&self) -> Info {
+    fn info(&self, now: &Now<'_>) -> Info {
         let features = options::features(&self.config);
         let info = Info {
             identities: vec![Identity::new("conference", "text", Some(self.name()))],
-            forms: vec![self.info_form()],
+            forms: vec![self.info_form(now)],
             ..Info::default()
         };
-        info.with(FEATURES.iter().copied().chain(features)).sorted()
+        info.with(FEATURES.iter().copied().chain(features).chain(extras::features(self))).sorted()
     }
 
-    fn info_form(&self) -> DataForm {
+    fn info_form(&self, now: &Now<'_>) -> DataForm {
         let mut form = DataForm::new(FormType::Result).about(ROOM_INFO);
         form.fields.extend(options::info_fields(&self.config));
+        form.fields.extend(extras::fields(self, now));
         let text = waxwing_stanza::payload::dataform::FieldType::TextSingle;
         if let Some(subject) = self.subject_text() {
             let field = Field::new(text, "muc#roominfo_subject").label("Subject");
@@ -91,6 +92,10 @@ impl Room {
         _: &Now<'_>,
     ) -> Result<Outcome, StanzaError> {
         let node = Items::read(child)?.node;
+        if node.as_deref() == Some(extras::COMMANDS) {
+            let items = hats::items(self);
+            return Ok(Outcome::answer(letter, Items { node, items }.into_xml()));
+        }
         if node.as_deref().is_some_and(|node| !node.is_empty()) {
             return Err(StanzaError::item_not_found().text("There is no such node."));
         }

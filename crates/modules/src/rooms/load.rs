@@ -15,6 +15,7 @@ use super::Rooms;
 use super::letter::Letter;
 use super::role::Affiliation;
 use super::room::Room;
+use super::table::USER;
 use super::task::restricted;
 
 /// The lower bits of a number, which are no time.
@@ -52,10 +53,12 @@ impl Rooms {
     }
 
     fn recall(&self, room: &mut Room, entry: &Entry) {
-        let Ok(stanza) = Stanza::parse(&entry.stanza) else { return };
+        let Ok(mut stanza) = Stanza::parse(&entry.stanza) else { return };
         if !stanza.body.has("body", CLIENT) {
             return;
         }
+        // Who may see that is another matter than who could when it was said.
+        stanza.body_mut().remove("x", USER);
         let number = entry.number.cast_unsigned();
         let stanza = match sid::find(&stanza.body, &room.jid) {
             Some(_) => stanza,

@@ -9,38 +9,19 @@ use waxwing_xml::write::attribute;
 
 use super::config::Whois;
 use super::letter::Now;
-use super::occupants::Occupant;
 use super::room::Room;
 use super::table::USER;
 
-/// The row of a message of an occupant, as everybody gets it. `None` when nothing is kept here, or
-/// it is not worth it.
+/// The row of a message as everybody gets it, which `from`, a real address, has sent; or the room
+/// itself. `None` when nothing is kept here, or it is not worth it.
 ///
 /// "A MUC archive MUST store each message only once", and "the archiving entity MUST strip any
 /// pre-existing <x> element from MUC messages", which was done before.
-pub fn row(room: &Room, stanza: &Stanza, occupant: &Occupant, now: &Now<'_>) -> Option<Statement> {
-    says_something(&stanza.body).then(|| entry(room, stanza, Some(occupant.full()), now)).flatten()
-}
-
-/// The row of a change of the subject.
-pub fn subject_row(
-    room: &Room,
-    stanza: &Stanza,
-    occupant: &Occupant,
-    now: &Now<'_>,
-) -> Option<Statement> {
-    entry(room, stanza, Some(occupant.full()), now)
-}
-
-/// The row of what the room itself says.
-pub fn own_row(room: &Room, stanza: &Stanza, now: &Now<'_>) -> Option<Statement> {
-    entry(room, stanza, None, now)
-}
-
-fn entry(room: &Room, stanza: &Stanza, real: Option<&Jid>, now: &Now<'_>) -> Option<Statement> {
-    if !room.config.is_archived {
+pub fn record(room: &Room, now: &Now<'_>, stanza: &Stanza, from: &Jid) -> Option<Statement> {
+    if !room.config.is_archived || !says_something(&stanza.body) {
         return None;
     }
+    let real = (from.bare_str() != room.jid.as_str()).then_some(from);
     // What everybody was shown when it was said may be shown to everybody later; what only
     // moderators were shown stands beside the text.
     let is_open = room.config.whois == Whois::Anyone;

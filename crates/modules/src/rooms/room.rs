@@ -9,6 +9,7 @@ use waxwing_store::Statement;
 use waxwing_store::domains::rooms::{RoomRow, Rooms as Rows, Stored};
 use waxwing_xml::Child;
 
+use super::activity::Activity;
 use super::affiliations::{Affiliations, Standing};
 use super::config::{Config, Whois};
 use super::history::History;
@@ -20,6 +21,7 @@ use super::pace::Paces;
 use super::relay::Relay;
 use super::role::{Affiliation, Role};
 use super::settings::RoomsConfig;
+use super::slow::Slow;
 use super::table;
 
 /// Whether a room exists.
@@ -86,6 +88,10 @@ pub struct Room {
     pub relay: Relay,
     /// How fast everybody talks.
     pub paces: Paces,
+    /// When everybody said something last, where that is to be slow.
+    pub slow: Slow,
+    /// How much is said.
+    pub activity: Activity,
     /// Sessions that could not be reached, and when they are given up.
     pub ghosts: Vec<(Instant, Jid)>,
 }
@@ -112,6 +118,8 @@ impl Room {
             history,
             relay,
             paces: Paces::default(),
+            slow: Slow::default(),
+            activity: Activity::default(),
             ghosts: Vec::new(),
         }
     }
@@ -133,6 +141,7 @@ impl Room {
         room.made = row.made;
         row.maker.clone_into(&mut room.maker);
         room.notes = Notes::restore(&stored.notes);
+        room.activity = Activity::restore(&room.notes);
         room
     }
 
@@ -148,7 +157,7 @@ impl Room {
             Kind::Message(MessageType::Error) | Kind::Iq(IqType::Error) if self.is_lost(letter) => {
                 return self.lose(letter, now);
             }
-            Kind::Message(MessageType::Error) => return Outcome::nothing(),
+            Kind::Message(MessageType::Error) => return self.bounced(letter, now),
             Kind::Message(kind) => self.on_message(letter, kind, now),
             Kind::Iq(IqType::Get | IqType::Set) => self.on_request(letter, now),
             Kind::Iq(_) => Ok(self.pass_answer(letter)),

@@ -1,5 +1,6 @@
 //! What the operator decides about rooms: bounds, and what a new room begins with.
 
+use waxwing_kernel::config::Bytes;
 use waxwing_kernel::section;
 
 section! {
@@ -53,5 +54,13 @@ section! {
         pub members_only: bool = false,
         /// Whether what is said in a new room is kept, unless its owner says otherwise.
         pub archive: bool = true,
+        /// Days that what is said in rooms is kept; 0 for as long as there is room.
+        pub archive_days: u32 = 0 in 0..=36_500,
+        /// Messages kept of one room; the oldest go when there are more.
+        pub archive_messages: u32 = 1_000_000 in 1..=1_000_000_000,
+        /// Hats of one room (XEP-0317).
+        pub hats: u32 = 50 in 0..=1000,
+        /// The largest card of a room, with its picture.
+        pub vcard_size: Bytes = "128 KiB" in "1 KiB"..="4 MiB",
     }
 }

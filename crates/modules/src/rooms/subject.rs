@@ -47,8 +47,7 @@ impl Room {
         }
         stanza = if added.is_empty() { stanza } else { stanza.with(added) };
         let mut rows = vec![Rows::put(&self.row_with(&self.config, Some(&subject)))];
-        let row =
-            self.occupants.get(number).and_then(|own| record::subject_row(self, &stanza, own, now));
+        let row = record::record(self, now, &stanza, letter.sender());
         if let Some(row) = row {
             rows.push(row);
             stanza = stanza.with(self.stanza_id(now));

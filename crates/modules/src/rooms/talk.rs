@@ -8,7 +8,7 @@ use super::letter::{Letter, Now};
 use super::occupants::Sight;
 use super::outcome::{Crowd, Outcome, Post};
 use super::room::Room;
-use super::{dress, forged, record};
+use super::{activity, dress, forged, record, retract, slow};
 
 /// Bytes of randomness in the id of a message that came without one.
 const ID_BYTES: usize = 8;
@@ -26,6 +26,7 @@ impl Room {
             // "If the sender is a visitor …, the service MUST return a <forbidden/> error".
             return Err(StanzaError::forbidden().text("You have no voice in this room."));
         }
+        slow::check(self, letter, now)?;
         let hold_until = self.pace(letter.sender(), now);
         let real = letter.sender().clone();
         let mut stanza = self.said(letter.take(), from, number, now);
@@ -38,8 +39,11 @@ impl Room {
         if is_told_later {
             self.history.push(now.number, now.millis, stanza.clone());
         }
+        let mut rows: Vec<_> = row.into_iter().collect();
+        rows.extend(retract::take_back(self, &stanza, number, now));
+        rows.extend(activity::count(self, &stanza, now));
         Ok(Outcome {
-            rows: row.into_iter().collect(),
+            rows,
             posts: vec![Post::Crowd(self.everybody(), stanza)],
             undo: is_told_later.then_some(now.number),
             hold_until,

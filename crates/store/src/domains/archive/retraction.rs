@@ -44,7 +44,17 @@ macro_rules! likely {
 const LIKELY: [&str; 2] = [likely!(sqlite), likely!(postgres)];
 const REPLACE: &str = "UPDATE archive SET stanza = ?3 WHERE id = ?2 AND owner = ?1";
 
-pub(super) const STATEMENTS: &[&str] = &[NOTE, WAITING, DONE, LIKELY[1], REPLACE];
+/// What was said in a room, by its number and, where that is not empty, whose it is. No `>` stands
+/// there before the end of the start tag. Retractions are kept.
+const ENTOMB: &str = "UPDATE archive SET stanza = substr(stanza, 1, INSTR(stanza, '>')) || ?3 \
+     WHERE id = ?2 AND owner = ?1 AND (peer = ?4 OR ?4 = '') AND stanza NOT LIKE '%<retract %' \
+     AND stanza NOT LIKE '%<retracted %'";
+const UNINDEX: &str = "DELETE FROM archive_word WHERE ROWID IN \
+     (SELECT id FROM archive WHERE id = ?2 AND owner = ?1 AND (peer = ?3 OR ?3 = '') \
+     AND stanza NOT LIKE '%<retract %')";
+
+pub(super) const STATEMENTS: &[&str] =
+    &[NOTE, WAITING, DONE, LIKELY[1], REPLACE, ENTOMB, UNINDEX];
 
 impl Archive {
     /// Notes that a message is to be taken back.
@@ -94,6 +104,15 @@ impl Archive {
             .with(pattern)
             .with(latest);
         self.db.query(ask).await?.iter().map(read).collect()
+    }
+
+    /// Puts `grave`, which ends with the end tag, in the place of what a message says, and keeps its
+    /// start tag: for messages whose start tag has no `>` inside. Nothing happens when it was not
+    /// sent by `peer`, where one is named, and when it is a retraction or a tombstone itself.
+    pub fn entomb(owner: &str, number: i64, peer: Option<&str>, grave: &str) -> [Statement; 2] {
+        let peer = peer.unwrap_or_default();
+        let at = |sql| Statement::new(sql).with(owner).with(number);
+        [at(UNINDEX).with(peer), at(ENTOMB).with(grave).with(peer)]
     }
 
     /// Puts something else in the place of a message.
