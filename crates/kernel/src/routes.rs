@@ -6,6 +6,7 @@ mod crowds;
 mod drawers;
 mod interests;
 mod nodes;
+mod tones;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -60,6 +61,11 @@ impl<'a, M: Module> Routes<'a, M> {
     /// The module itself, where its settings decide about routes.
     pub fn module(&self) -> &M {
         &self.module
+    }
+
+    /// The same to keep, for a module whose filters start tasks.
+    pub fn shared(&self) -> Arc<M> {
+        Arc::clone(&self.module)
     }
 
     /// Requests of a session to its own account.
