@@ -55,6 +55,7 @@ pub mod shelf;
 mod site;
 mod sites;
 pub mod stage;
+pub mod tone;
 pub mod trace;
 pub mod visit;
 pub mod wire;

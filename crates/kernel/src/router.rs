@@ -38,6 +38,7 @@ use crate::routes::Ask;
 use crate::shelf::ShelfRoute;
 use crate::site::Site;
 use crate::stage::{Effects, Side, Stage, Transit, Verdict};
+use crate::tone::ToneRoute;
 use crate::visit::VisitRoute;
 
 pub(crate) type FilterRoute = Box<dyn Fn(&mut Transit<'_>) -> Verdict + Send + Sync>;
@@ -203,6 +204,7 @@ pub struct Table {
     /// What takes visits at the service of each module.
     pub(crate) visits: HashMap<&'static str, VisitRoute>,
     pub(crate) welcomes: Vec<(&'static str, WelcomeRoute)>,
+    pub(crate) tones: Vec<(&'static str, ToneRoute)>,
     pub(crate) shelves: Vec<(&'static str, ShelfRoute)>,
     pub(crate) interested: Vec<(&'static str, InterestedRoute)>,
     pub(crate) node_routes: NodeRoutes,

@@ -31,6 +31,7 @@ impl Router {
         );
         lines.extend(self.0.visits.keys().map(|module| format!("visits · {module}")));
         lines.extend(self.0.welcomes.iter().map(|(module, _)| format!("welcome · {module}")));
+        lines.extend(self.0.tones.iter().map(|(module, _)| format!("tone · {module}")));
         lines.extend(self.0.shelves.iter().map(|(module, _)| format!("shelves · {module}")));
         lines.extend(self.0.interested.iter().map(|(module, _)| format!("interested · {module}")));
         lines.extend(self.0.node_routes.describe());
