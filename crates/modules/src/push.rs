@@ -27,9 +27,11 @@ use waxwing_kernel::request::{Asleep, Happening, Signal};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Effects, Stage, Transit, Verdict};
 use waxwing_kernel::{Filed, Hub, SiteBuilder, section};
+use waxwing_stanza::Stanza;
 use waxwing_store::Table;
 
 use self::endpoint::Endpoints;
+use self::matter::News;
 use self::registry::{Registration, Registrations};
 use self::share::Shares;
 use self::unified::Meter;
@@ -153,7 +155,7 @@ impl Push {
         if enabled.0.is_empty() {
             return Verdict::Pass;
         }
-        let Some(news) = matter::news(transit.stanza, account.jid()) else { return Verdict::Pass };
+        let Some(news) = self.news(account, transit.stanza) else { return Verdict::Pass };
         // Whoever is woken must find it: in the spool, in the archive, or with its session.
         let is_kept = transit.kept.is_some() || matches!(transit.filed, Filed::Kept(_));
         for registration in &enabled.0 {
@@ -166,6 +168,14 @@ impl Push {
         Verdict::Pass
     }
 
+    /// What matters of a stanza, unless its recipient wants not to be told (XEP-0492).
+    fn news(&self, account: &Account, stanza: &Stanza) -> Option<News> {
+        let news = matter::news(stanza, account.jid())?;
+        let site = self.hub.site(account.jid().domain())?;
+        let tone = news.sender.as_ref().and_then(|sender| site.router.tone(account, sender));
+        tone.is_none_or(|tone| news.is_wanted(&tone)).then_some(news)
+    }
+
     /// A client is lost: what it has not confirmed, it may never have got.
     fn fall_asleep(&self, asleep: &Asleep<'_>) {
         let enabled = asleep.account.fact(self.enabled);
@@ -176,7 +186,7 @@ impl Push {
             }
             registration.pulse.recount();
             for stanza in asleep.unconfirmed {
-                if let Some(news) = matter::news(stanza, asleep.account.jid()) {
+                if let Some(news) = self.news(asleep.account, stanza) {
                     self.tell(asleep.account, registration, |pulse| pulse.message(news.clone()));
                 }
             }

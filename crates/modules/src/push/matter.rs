@@ -1,6 +1,7 @@
 //! What is worth waking a phone for.
 
 use waxwing_jid::{BareJid, Jid};
+use waxwing_kernel::tone::Tone;
 use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza};
 use waxwing_xml::Child;
 
@@ -30,6 +31,36 @@ pub(super) struct News {
     pub(super) body: Option<String>,
     /// Tells one message from others as well as its sender does.
     pub(super) id: Option<String>,
+    /// Whether only the client can read what is said.
+    is_sealed: bool,
+}
+
+impl News {
+    /// Whether somebody is to be told who wants this conversation to be so loud.
+    ///
+    /// XEP-0492 §5: a mention "MAY rely on the user's nickname being spelled out in an incoming
+    /// message in a group chat". What cannot be read may be one.
+    pub(super) fn is_wanted(&self, tone: &Tone) -> bool {
+        match tone {
+            Tone::Always => true,
+            Tone::Never => false,
+            Tone::Mentions(nick) => {
+                let spells = |nick: &str| self.body.as_ref().is_some_and(|body| spells(body, nick));
+                self.weight > Weight::Normal
+                    || self.is_sealed
+                    || nick.as_deref().is_some_and(spells)
+            }
+        }
+    }
+}
+
+/// Whether a name stands in a text as a word.
+fn spells(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    text.match_indices(&name).any(|(at, _)| {
+        is_apart(text[..at].chars().next_back()) && is_apart(text[at + name.len()..].chars().next())
+    })
 }
 
 /// What `stanza` means to `owner`; None when it can wait until the client comes by itself:
@@ -61,13 +92,14 @@ fn read<'a>(
         return None;
     }
     let (mut weight, mut body) = (None, None);
-    let (mut is_correction, mut is_mention) = (false, false);
+    let (mut is_correction, mut is_mention, mut is_sealed) = (false, false, false);
     for child in children {
         weight = weight.max(weigh(child)?);
         match (child.name(), child.namespace()) {
             ("body", CLIENT) => body = Some(child.text().into_owned()),
             ("replace", "urn:xmpp:message-correct:0") => is_correction = true,
             ("delay", "urn:xmpp:delay") if kind == MessageType::Groupchat => return None,
+            ("encrypted" | "openpgp", _) | ("x", "jabber:x:encrypted") => is_sealed = true,
             ("reference", REFERENCE) => is_mention |= mentions(child, owner),
             _ => {}
         }
@@ -77,7 +109,7 @@ fn read<'a>(
         Weight::High if is_correction || is_talk => Weight::Normal,
         weight => weight,
     };
-    Some(News { weight, sender, body, id })
+    Some(News { weight, sender, body, id, is_sealed })
 }
 
 /// How much one element of a message matters; the outer None when it takes all meaning from the
@@ -197,6 +229,35 @@ mod tests {
         assert_eq!(room(mention), Some(Weight::High));
         assert_eq!(room(&mention.replace("xmpp:romeo", "xmpp:paris")), Some(Weight::Normal));
         assert_eq!(room("<body>old</body><delay xmlns='urn:xmpp:delay' stamp='x'/>"), None);
+    }
+
+    #[test]
+    fn who_wants_to_hear_of_mentions_hears_of_no_talk() {
+        let wanted = |inside: &str, tone: &Tone| {
+            let xml = format!(
+                "<message xmlns='jabber:client' from='capulets@rooms.localhost/juliet' \
+                 type='groupchat'>{inside}</message>"
+            );
+            let owner = BareJid::new("romeo@localhost").expect("an address");
+            news(&Stanza::parse(&xml).expect("a stanza"), &owner).unwrap().is_wanted(tone)
+        };
+        let mentions = Tone::Mentions(Some("Rome".into()));
+        let reference = "<reference xmlns='urn:xmpp:reference:0' type='mention' \
+                         uri='xmpp:romeo@localhost'/>";
+        for (inside, is_wanted) in [
+            ("<body>Hi all</body>", false),
+            ("<body>romeo?</body>", false),
+            ("<body>Hi, rome!</body>", true),
+            (&*format!("<body>you</body>{reference}"), true),
+            (
+                "<body>sealed</body><encrypted xmlns='urn:xmpp:omemo:2'><payload>x</payload>\
+                 </encrypted>",
+                true,
+            ),
+        ] {
+            assert_eq!(wanted(inside, &mentions), is_wanted, "{inside}");
+            assert!(wanted(inside, &Tone::Always) && !wanted(inside, &Tone::Never));
+        }
     }
 
     #[test]
