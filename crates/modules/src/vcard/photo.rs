@@ -39,22 +39,60 @@ impl Photo {
     /// Of the picture in a vcard-temp. XEP-0153 §3.1: "the SHA1 hash of the avatar image data
     /// itself (not the base64-encoded version)".
     pub(super) fn of(card: &str) -> Self {
-        let tree = Tree::read(card);
-        let photo = tree.root("vCard", NS).and_then(|card| card.child("PHOTO", NS));
-        let data = photo.and_then(|photo| parts(photo, "BINVAL").into_iter().next());
-        Self(data.and_then(|data| hash(&data)).unwrap_or_default())
+        Self::from(Picture::of(card).as_ref())
     }
 }
 
-fn hash(data: &str) -> Option<Box<str>> {
-    let config =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    // XEP-0153 §4.6: "any whitespace characters (e.g., '\r' and '\n') MUST be ignored".
-    let data: String = data.split_whitespace().collect();
-    let image = GeneralPurpose::new(&STANDARD, config).decode(data).ok()?;
-    let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, &image);
-    let digits: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    (!image.is_empty()).then(|| digits.into())
+impl From<Option<&Picture>> for Photo {
+    fn from(picture: Option<&Picture>) -> Self {
+        Self(picture.map(|picture| picture.hash.clone()).unwrap_or_default())
+    }
+}
+
+/// A picture of a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Picture {
+    /// Its media type.
+    pub(super) kind: String,
+    /// Base64 without white space.
+    pub(super) data: String,
+    /// SHA-1 of the picture, in hexadecimal.
+    pub(super) hash: Box<str>,
+    pub(super) bytes: usize,
+}
+
+impl Picture {
+    /// Reads Base64, with white space or without. Where nobody says what it is, the picture does.
+    pub(super) fn read(data: &str, kind: Option<&str>) -> Option<Self> {
+        let config =
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        // XEP-0153 §4.6: "any whitespace characters (e.g., '\r' and '\n') MUST be ignored".
+        let data: String = data.split_whitespace().collect();
+        let image = GeneralPurpose::new(&STANDARD, config).decode(&data).ok()?;
+        let digest = digest(&SHA1_FOR_LEGACY_USE_ONLY, &image);
+        let hash: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let kind = kind.filter(|kind| kind.contains('/')).unwrap_or_else(|| kind_of(&image));
+        let picture = Self { kind: kind.to_owned(), data, hash: hash.into(), bytes: image.len() };
+        (!image.is_empty()).then_some(picture)
+    }
+
+    /// The picture in a vcard-temp.
+    pub(super) fn of(card: &str) -> Option<Self> {
+        let tree = Tree::read(card);
+        let photo = tree.root("vCard", NS)?.child("PHOTO", NS)?;
+        let first = |name| parts(photo, name).into_iter().next();
+        Self::read(&first("BINVAL")?, first("TYPE").as_deref())
+    }
+}
+
+/// By the first bytes. XEP-0084 §4.1 knows one type for pictures of which nothing else is said.
+fn kind_of(image: &[u8]) -> &'static str {
+    match image {
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [b'G', b'I', b'F', b'8', ..] => "image/gif",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        _ => "image/png",
+    }
 }
 
 impl Vcard {

@@ -1,5 +1,6 @@
 use super::four::four;
-use super::photo::Photo;
+use super::kept::Kept;
+use super::photo::{Photo, Picture};
 use super::temp::temp;
 
 const TEMP: &str = "<vCard xmlns='vcard-temp'><FN>Peter</FN><N><FAMILY>Saint-Andre</FAMILY>\
@@ -59,4 +60,43 @@ fn the_hash_is_that_of_the_picture() {
     assert_eq!(&*Photo::of("<vCard xmlns='vcard-temp'/>").0, "");
     let odd = "<vCard xmlns='vcard-temp'><PHOTO><BINVAL>!</BINVAL></PHOTO></vCard>";
     assert_eq!(&*Photo::of(odd).0, "");
+}
+
+#[test]
+fn a_picture_is_taken_out_of_a_card_and_put_into_it() {
+    let picture = Picture::read("aGVs bG8", Some("image/gif")).unwrap();
+    assert_eq!((picture.bytes, &*picture.data), (5, "aGVsbG8"));
+    for (card, is_four, with) in [
+        (
+            "<vCard xmlns='vcard-temp' version='2.0'><PHOTO><BINVAL>eA==</BINVAL></PHOTO><FN>R</FN>\
+             </vCard>",
+            false,
+            "<vCard xmlns='vcard-temp'><FN>R</FN><PHOTO><TYPE>image/gif</TYPE>\
+             <BINVAL>aGVsbG8</BINVAL></PHOTO></vCard>",
+        ),
+        (
+            "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'><fn><text>R</text></fn>\
+             <x xmlns='urn:x'><fn xmlns='urn:ietf:params:xml:ns:vcard-4.0'/></x></vcard>",
+            true,
+            "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'><fn><text>R</text></fn>\
+             <x xmlns='urn:x'><fn xmlns='urn:ietf:params:xml:ns:vcard-4.0'/></x>\
+             <photo><uri>data:image/gif;base64,aGVsbG8</uri></photo></vcard>",
+        ),
+    ] {
+        let kept = Kept::new(card.to_owned(), is_four).with_picture(Some(&picture));
+        assert_eq!(kept.card, with);
+        assert_eq!(kept.picture().as_ref(), Some(&picture));
+        assert!(kept.clone().only_picture().with_picture(None).is_empty());
+        assert_eq!(kept.with_picture(None).picture(), None);
+    }
+}
+
+#[test]
+fn a_picture_tells_what_it_is_where_nobody_else_does() {
+    for (data, kind) in
+        [("/9j/", "image/jpeg"), ("R0lGODlh", "image/gif"), ("iVBORw==", "image/png")]
+    {
+        assert_eq!(Picture::read(data, None).unwrap().kind, kind);
+        assert_eq!(Picture::read(data, Some("nonsense")).unwrap().kind, kind);
+    }
 }

@@ -28,6 +28,35 @@ impl Tree {
     }
 }
 
+/// A card with those of its children that are kept, and with more behind them.
+pub(super) fn rewrite(
+    card: &str,
+    (name, ns): (&str, &str),
+    keep: impl Fn(&Child<'_>) -> bool,
+    more: &str,
+) -> String {
+    let tree = Tree::read(card);
+    let declared = format!(" xmlns='{ns}'");
+    let mut out = format!("<{name}{declared}>");
+    let children = tree.root(name, ns).into_iter().flat_map(|root| root.children());
+    for child in children.filter(keep) {
+        let xml = child.alone();
+        // What the card declares need not be said again.
+        match xml.strip_prefix(&format!("<{}{declared}", child.name())) {
+            Some(rest) => out.extend(["<", child.name(), rest]),
+            None => out.push_str(&xml),
+        }
+    }
+    out.push_str(more);
+    out.push_str(&format!("</{name}>"));
+    out
+}
+
+/// Whether nothing is in a card.
+pub(super) fn is_empty(card: &str, (name, ns): (&str, &str)) -> bool {
+    Tree::read(card).root(name, ns).is_none_or(|root| root.children().next().is_none())
+}
+
 /// The texts of all children of this name in the namespace of their parent, without the space
 /// around them; empty ones are left out.
 pub(super) fn parts(child: Child<'_>, name: &str) -> Vec<String> {
