@@ -209,16 +209,17 @@ impl Room {
                     sittings: [sitting].into_iter().collect(),
                     shown: Shown::default(),
                     is_shown: false,
+                    told: 0,
                 };
                 let sees = self.may_see_real(&occupant);
                 self.occupants.insert(occupant, sees);
+                thin::enter(self, number);
                 number
             }
         };
         let mut own = self.entry_codes();
         own.extend(door.is_renamed.then_some(210));
         own.extend(codes);
-        own.sort_unstable();
         let why = Why { own, id, ..Why::default() };
         self.welcome(number, &seat, &why, &wish, now)
     }

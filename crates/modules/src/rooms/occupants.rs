@@ -32,6 +32,8 @@ pub struct Occupant {
     pub shown: Shown,
     /// Whether others have it at all.
     pub is_shown: bool,
+    /// The highest number of those who were told of it.
+    pub told: u64,
     /// Its pseudonym, the same at every visit and under every nick (XEP-0421).
     pub id: Arc<str>,
 }
@@ -102,6 +104,11 @@ impl Occupants {
     /// The number for the next one.
     pub fn next_number(&mut self) -> u64 {
         self.next += 1;
+        self.next
+    }
+
+    /// The number of whoever came last.
+    pub fn last_number(&self) -> u64 {
         self.next
     }
 

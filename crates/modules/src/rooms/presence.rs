@@ -14,7 +14,7 @@ use super::outcome::{Outcome, Post};
 use super::role::{Affiliation, Role};
 use super::room::Room;
 use super::table::USER;
-use super::{dress, forged};
+use super::{dress, forged, thin};
 
 /// Why a presence is told, for those who get it.
 #[derive(Clone, Debug, Default)]
@@ -152,7 +152,7 @@ impl Room {
     pub fn tell_others(&mut self, number: u64, why: &Why) -> Vec<Post> {
         self.dress(number);
         let Some(occupant) = self.occupants.get(number) else { return Vec::new() };
-        let is_told = self.is_told(occupant.role);
+        let is_told = self.is_told(occupant.role) && thin::is_told(self, occupant);
         let was_shown = occupant.is_shown;
         let posts = match (is_told, was_shown) {
             (true, _) if why.codes.is_empty() && why.actor.is_none() && why.reason.is_none() => {
@@ -166,14 +166,19 @@ impl Room {
         if let Some(occupant) = self.occupants.get_mut(number) {
             occupant.is_shown = is_told;
         }
+        if is_told {
+            thin::told(self, number);
+        }
         posts
     }
 
     /// Tells the occupant itself, with status 110. Its own address is no secret to it.
     pub fn tell_self(&self, number: u64, why: &Why) -> Vec<Post> {
         let Some(occupant) = self.occupants.get(number) else { return Vec::new() };
-        let codes = [110].into_iter().chain(why.codes.iter().chain(&why.own).copied());
-        let mut stanza = self.seen(occupant, &occupant.sitting().presence, (true, why), codes);
+        let mut codes = [&[110], &*why.codes, &*why.own].concat();
+        codes.sort_unstable();
+        let (presence, codes) = (&occupant.sitting().presence, codes.into_iter());
+        let mut stanza = self.seen(occupant, presence, (true, why), codes);
         stanza.head.id.clone_from(&why.id);
         let seats = occupant.sittings.iter().map(|sitting| sitting.seat.clone());
         seats.map(|seat| Post::Seat(seat, vec![stanza.clone()])).collect()
@@ -181,9 +186,8 @@ impl Room {
 
     /// Both versions to those whom they are for.
     pub fn spread(&self, occupant: &Occupant, shown: Shown) -> Vec<Post> {
-        let number = Some(occupant.number);
-        let seeing = self.occupants.crowd(Sight::Seeing, number);
-        let blind = self.occupants.crowd(Sight::Blind, number);
+        let seeing = thin::audience(self, occupant, Sight::Seeing);
+        let blind = thin::audience(self, occupant, Sight::Blind);
         let both = [(seeing, shown.open), (blind, shown.closed)];
         let both = both.into_iter().filter(|(crowd, _)| !crowd.is_empty());
         both.map(|(crowd, stanza)| Post::Crowd(crowd, stanza)).collect()

@@ -88,6 +88,11 @@ impl Room {
         let to = to.ok_or_else(|| {
             StanzaError::item_not_found().text("Nobody in the room has this nick.")
         })?;
+        if to.jid == from && letter.stanza.body.has("ping", "urn:xmpp:ping") {
+            // XEP-0410 §3.3: "a MUC service supporting this protocol may directly respond to a
+            // occupant's Ping request to the occupant's own nickname".
+            return Ok(Outcome::answer(letter, None));
+        }
         let (nick, seat, real) = (to.jid.clone(), to.sitting().seat.clone(), to.real.clone());
         let mut stanza = letter.take();
         let asker = Seat::of(&letter.from);

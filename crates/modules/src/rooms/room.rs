@@ -23,6 +23,7 @@ use super::role::{Affiliation, Role};
 use super::settings::RoomsConfig;
 use super::slow::Slow;
 use super::table;
+use super::thin::Thin;
 
 /// Whether a room exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub struct Room {
     pub slow: Slow,
     /// How much is said.
     pub activity: Activity,
+    /// Who has whose presence.
+    pub thin: Thin,
     /// Sessions that could not be reached, and when they are given up.
     pub ghosts: Vec<(Instant, Jid)>,
 }
@@ -120,6 +123,7 @@ impl Room {
             paces: Paces::default(),
             slow: Slow::default(),
             activity: Activity::default(),
+            thin: Thin::default(),
             ghosts: Vec::new(),
         }
     }

@@ -58,6 +58,9 @@ section! {
         pub archive_days: u32 = 0 in 0..=36_500,
         /// Messages kept of one room; the oldest go when there are more.
         pub archive_messages: u32 = 1_000_000 in 1..=1_000_000_000,
+        /// So many in a room are all shown to each other. In a larger one newcomers are shown the
+        /// moderators, and each other occupant when it speaks.
+        pub all_shown: u32 = 1000 in 2..=100_000,
         /// Hats of one room (XEP-0317).
         pub hats: u32 = 50 in 0..=1000,
         /// The largest card of a room, with its picture.

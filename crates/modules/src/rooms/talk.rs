@@ -8,7 +8,7 @@ use super::letter::{Letter, Now};
 use super::occupants::Sight;
 use super::outcome::{Crowd, Outcome, Post};
 use super::room::Room;
-use super::{activity, dress, forged, record, retract, slow};
+use super::{activity, dress, forged, record, retract, slow, thin};
 
 /// Bytes of randomness in the id of a message that came without one.
 const ID_BYTES: usize = 8;
@@ -42,9 +42,11 @@ impl Room {
         let mut rows: Vec<_> = row.into_iter().collect();
         rows.extend(retract::take_back(self, &stanza, number, now));
         rows.extend(activity::count(self, &stanza, now));
+        let mut posts = thin::introduce(self, number);
+        posts.push(Post::Crowd(self.everybody(), stanza));
         Ok(Outcome {
             rows,
-            posts: vec![Post::Crowd(self.everybody(), stanza)],
+            posts,
             undo: is_told_later.then_some(now.number),
             hold_until,
             ..Outcome::nothing()

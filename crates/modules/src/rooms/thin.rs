@@ -1,15 +1,137 @@
-//! Which occupants those who come in are shown.
+//! Whose presence is told to whom: to everybody, as a rule; in large rooms to those who need it.
+//!
+//! XEP-0045 §7.2.2 and §7.2.3 have everybody told of everybody, which costs the square of those who
+//! come. A room that has grown large tells less: whoever comes gets the presences of the moderators
+//! and its own; of the others it gets one when they speak for the first time since, just before the
+//! message. Whoever has got a presence gets the changes and the end of it as well. So clients know
+//! everybody they hear of, and those who only listen cost nothing. Such a room stays so until it is
+//! empty.
+//!
+//! Occupants have rising numbers, so what was told to whom is one number for each of them: the
+//! highest of those who have its presence.
+
+use std::sync::Arc;
 
 use waxwing_stanza::Stanza;
 
-use super::occupants::Occupant;
+use super::occupants::{Occupant, Sight};
+use super::outcome::{Crowd, Post};
+use super::role::Role;
 use super::room::Room;
 
-/// The presences of all others for somebody who comes in, in the order in which they came.
+/// What a room knows of who has whose presence.
+#[derive(Debug, Default)]
+pub struct Thin {
+    /// Whether it has grown large.
+    is_on: bool,
+    /// Those up to this number have the presences of all others up to it.
+    all: u64,
+    /// The numbers of those whom everybody is shown, and perhaps of some who have left.
+    heads: Vec<u64>,
+}
+
+/// Somebody has come in, and nobody was told so far.
+pub fn enter(room: &mut Room, number: u64) {
+    let most = room.service.settings.all_shown as usize;
+    if room.occupants.len() <= 1 {
+        room.thin = Thin::default();
+    } else if !room.thin.is_on && room.occupants.len() > most {
+        room.thin.is_on = true;
+        let all = room.occupants.iter().filter(|it| is_head(it)).map(|it| it.number);
+        room.thin.heads = all.collect();
+    }
+    if !room.thin.is_on {
+        room.thin.all = number;
+        return;
+    }
+    let mut heads = std::mem::take(&mut room.thin.heads);
+    heads.retain(|head| room.occupants.get(*head).is_some_and(is_head));
+    for head in &heads {
+        if let Some(head) = room.occupants.get_mut(*head) {
+            head.told = head.told.max(number);
+        }
+    }
+    room.thin.heads = heads;
+}
+
+/// Whom everybody is shown also in a large room.
+fn is_head(occupant: &Occupant) -> bool {
+    occupant.role == Role::Moderator
+}
+
+/// Whether something new of an occupant is told at all: not of those who were never heard of.
+pub fn is_told(room: &Room, occupant: &Occupant) -> bool {
+    !room.thin.is_on || occupant.is_shown || is_head(occupant)
+}
+
+/// Notes that a presence was told, to everybody or to those who had one before.
+pub fn told(room: &mut Room, number: u64) {
+    let (last, is_on) = (room.occupants.last_number(), room.thin.is_on);
+    let Some(occupant) = room.occupants.get_mut(number) else { return };
+    if !is_on || is_head(occupant) {
+        occupant.told = last;
+    }
+    if is_on && is_head(occupant) && !room.thin.heads.contains(&number) {
+        room.thin.heads.push(number);
+    }
+}
+
+/// The highest number of those who have the presence of an occupant.
+fn reach(room: &Room, occupant: &Occupant) -> u64 {
+    if occupant.number <= room.thin.all { occupant.told.max(room.thin.all) } else { occupant.told }
+}
+
+/// Those who are told of an occupant.
+pub fn audience(room: &Room, occupant: &Occupant, sight: Sight) -> Crowd {
+    let crowd = room.occupants.crowd(sight, Some(occupant.number));
+    if !room.thin.is_on || is_head(occupant) {
+        return crowd;
+    }
+    let reach = reach(room, occupant);
+    among(crowd, |other| other <= reach)
+}
+
+fn among(crowd: Crowd, is_meant: impl Fn(u64) -> bool) -> Crowd {
+    let meant = crowd.iter().filter(|place| is_meant(place.occupant)).cloned();
+    let list = Arc::new(meant.collect::<Vec<_>>());
+    Crowd { lists: [list].into_iter().collect(), but: None }
+}
+
+/// The presences that somebody gets who comes in, or who sees real addresses from now on: of all
+/// whose presence it has, or is to have.
 pub fn roster(room: &Room, own: &Occupant) -> Vec<Stanza> {
     let sees = room.may_see_real(own);
-    let others = room.occupants.iter();
-    let others = others.filter(|other| other.number != own.number && other.is_shown);
-    let shown = others.map(|other| if sees { &other.shown.open } else { &other.shown.closed });
-    shown.cloned().collect()
+    let shown = |other: &Occupant| {
+        if sees { other.shown.open.clone() } else { other.shown.closed.clone() }
+    };
+    let is_other = |other: &&Occupant| other.number != own.number && other.is_shown;
+    // Whoever came last has not heard of anybody else.
+    if room.thin.is_on && own.number == room.occupants.last_number() {
+        let heads = room.thin.heads.iter().filter_map(|head| room.occupants.get(*head));
+        return heads.filter(is_other).map(shown).collect();
+    }
+    let others = room.occupants.iter().filter(is_other);
+    others.filter(|other| own.number <= reach(room, other)).map(shown).collect()
+}
+
+/// Somebody speaks: those who do not know it yet are told who it is.
+pub fn introduce(room: &mut Room, number: u64) -> Vec<Post> {
+    let last = room.occupants.last_number();
+    let Some(occupant) = room.occupants.get(number) else { return Vec::new() };
+    let reach = if occupant.is_shown { reach(room, occupant) } else { 0 };
+    if !room.thin.is_on || !room.is_told(occupant.role) || reach >= last {
+        return Vec::new();
+    }
+    let both = [
+        (Sight::Seeing, occupant.shown.open.clone()),
+        (Sight::Blind, occupant.shown.closed.clone()),
+    ];
+    let crowd = |sight| room.occupants.crowd(sight, Some(number));
+    let both = both.map(|(sight, stanza)| (among(crowd(sight), |other| other > reach), stanza));
+    let both = both.into_iter().filter(|(crowd, _)| !crowd.is_empty());
+    let posts = both.map(|(crowd, stanza)| Post::Crowd(crowd, stanza)).collect();
+    if let Some(occupant) = room.occupants.get_mut(number) {
+        (occupant.is_shown, occupant.told) = (true, last);
+    }
+    posts
 }
