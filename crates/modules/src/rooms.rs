@@ -1,10 +1,14 @@
 #![cfg_attr(not(doctest), doc = include_str!("rooms.md"))]
 
 pub mod activity;
+pub mod admin;
 pub mod affiliations;
+pub mod appoint;
 pub mod avatar;
+mod commands;
 pub mod config;
 pub mod deliver;
+pub mod destroy;
 pub mod dress;
 pub mod enter;
 pub mod extras;
@@ -13,6 +17,7 @@ pub mod hats;
 pub mod history;
 pub mod ids;
 pub mod info;
+pub mod invite;
 pub mod leave;
 pub mod letter;
 mod load;
@@ -22,9 +27,12 @@ pub mod notes;
 pub mod occupants;
 pub mod options;
 pub mod outcome;
+pub mod owner;
 pub mod pace;
 pub mod presence;
+pub mod privilege;
 pub mod record;
+pub mod register;
 pub mod relay;
 pub mod retract;
 pub mod role;
@@ -37,7 +45,10 @@ pub mod subject;
 pub mod table;
 pub mod talk;
 pub mod task;
+#[cfg(test)]
+mod tests;
 pub mod thin;
+pub mod voice;
 pub mod whisper;
 
 use std::sync::Arc;
@@ -105,6 +116,7 @@ impl Module for Rooms {
     fn routes(on: &mut Routes<'_, Self>) {
         on.service(LABEL, NAME).get(Self::describe).get(Self::list);
         on.visits(Self::visit);
+        commands::declare(on);
         on.shelves(Self::shelf);
         on.inner().set(Self::moderate).set(Self::command).get(Self::card).set(Self::set_card);
         on.every(SWEEP, Self::sweep);
