@@ -91,9 +91,9 @@ const DOWN: &str = "SELECT number, owner, node, id, publisher, published, expire
 const OLDEST: &str = "SELECT id FROM pubsub_item WHERE node = ?1 ORDER BY number LIMIT ?2";
 const IDS_OF: &str = "SELECT id FROM pubsub_item WHERE node = ?1 AND publisher = ?2 \
      ORDER BY number LIMIT ?3";
-const DUE: &str = "SELECT node, id FROM pubsub_item WHERE expires <= ?1 ORDER BY expires LIMIT ?2";
+const DUE: &str = "SELECT node, id FROM pubsub_item WHERE expires <= ?1 ORDER BY expires LIMIT ?2 OFFSET ?3";
 const LEFT: &str = "SELECT node, id FROM pubsub_item WHERE leaves = 1 AND published < ?1 \
-     ORDER BY published LIMIT ?2";
+     ORDER BY published LIMIT ?2 OFFSET ?3";
 const DROP_DUE: &str =
     "DELETE FROM pubsub_item WHERE node = ?1 AND id = ?2 AND expires <= ?3";
 
@@ -237,20 +237,21 @@ impl Items {
         rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
     }
 
-    /// Items of any node whose time was over at `now`.
+    /// Items of any node whose time was over at `now`, without the first `skip`.
     ///
     /// # Errors
     /// The store's.
-    pub async fn due(&self, now: i64, limit: u32) -> Result<Vec<Due>, StoreError> {
-        self.pointed_at(Statement::new(DUE).with(now).with(limit)).await
+    pub async fn due(&self, now: i64, limit: u32, skip: u32) -> Result<Vec<Due>, StoreError> {
+        self.pointed_at(Statement::new(DUE).with(now).with(limit).with(skip)).await
     }
 
-    /// Items that go with their publishers and were published before `then`.
+    /// Items that go with their publishers and were published before `then`, without the first
+    /// `skip`.
     ///
     /// # Errors
     /// The store's.
-    pub async fn left(&self, then: i64, limit: u32) -> Result<Vec<Due>, StoreError> {
-        self.pointed_at(Statement::new(LEFT).with(then).with(limit)).await
+    pub async fn left(&self, then: i64, limit: u32, skip: u32) -> Result<Vec<Due>, StoreError> {
+        self.pointed_at(Statement::new(LEFT).with(then).with(limit).with(skip)).await
     }
 
     async fn pointed_at(&self, statement: Statement) -> Result<Vec<Due>, StoreError> {

@@ -1,0 +1,84 @@
+//! Removing nodes, and all items of a node (§8.4, §8.5).
+
+use std::sync::Arc;
+
+use waxwing_kernel::nodes::{NodeNews, Published};
+use waxwing_stanza::StanzaError;
+use waxwing_store::domains::pubsub::{Items, Nodes};
+
+use super::errors::{not_kept, unstored};
+use super::news::News;
+use super::node::{Node, State};
+use super::rights::Action;
+use super::{Answer, Errand, Pubsub};
+
+impl Pubsub {
+    /// Removes a node, with everything that hangs on it, and says where to go instead.
+    pub(super) async fn delete(&self, on: &Errand, name: &str, redirect: Option<String>) -> Answer {
+        let node = self.node(&on.realm, name).await?;
+        let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
+        let state = self.allowed(on, &node, Action::Delete).await?;
+        self.delete_there(on, &node, &state, redirect.as_deref()).await?;
+        Ok(None)
+    }
+
+    /// The same for a node that is there, in its turn.
+    pub(super) async fn delete_there(
+        &self,
+        on: &Errand,
+        node: &Arc<Node>,
+        state: &State,
+        redirect: Option<&str>,
+    ) -> Result<(), StanzaError> {
+        let audience = self.audience(&on.hub, &on.realm, node, state).await?;
+        if let Err(error) = on.hub.db().batch(Nodes::drop(state.id).into()).await {
+            node.doubt();
+            return Err(unstored(error));
+        }
+        if !on.realm.is_account() {
+            self.cache.counted(-1);
+        }
+        node.set(None);
+        let news = News::Deleted { redirect };
+        let to = (&on.hub, &on.site);
+        self.announce(to, &audience, &state.config, news, Some(&on.from)).await;
+        self.tell_modules(on, node, NodeNews::Deleted).await;
+        Ok(())
+    }
+
+    /// Removes all items of a node.
+    pub(super) async fn purge(&self, on: &Errand, name: &str) -> Answer {
+        let node = self.node(&on.realm, name).await?;
+        let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
+        let state = self.allowed(on, &node, Action::Purge).await?;
+        if !state.config.persists {
+            return Err(not_kept());
+        }
+        let audience = self.audience(&on.hub, &on.realm, &node, &state).await?;
+        if let Err(error) = on.hub.db().batch(vec![Items::purge(state.id)]).await {
+            node.doubt();
+            return Err(unstored(error));
+        }
+        node.set(Some(State { items: 0, last: None, ..(*state).clone() }));
+        let to = (&on.hub, &on.site);
+        self.announce(to, &audience, &state.config, News::Purged, Some(&on.from)).await;
+        self.tell_modules(on, &node, NodeNews::Purged).await;
+        Ok(None)
+    }
+
+    /// Tells other modules what was done at a node, in its turn.
+    pub(super) async fn tell_modules(&self, on: &Errand, node: &Node, news: NodeNews) {
+        if !on.site.is_heard(&node.name) {
+            return;
+        }
+        let published = Published {
+            hub: on.hub.clone(),
+            site: Arc::clone(&on.site),
+            owner: on.realm.account.clone(),
+            node: Arc::clone(&node.name),
+            origin: on.origin,
+            news,
+        };
+        on.site.published(published).await;
+    }
+}
