@@ -70,6 +70,19 @@ impl Hub {
         let mut effects = Effects::default();
         let from = Party::new(from.clone(), None);
         Box::pin(self.route(&from, stanza, &mut effects)).await;
+        let returned = std::mem::take(&mut effects.returned);
+        self.perform(effects).await;
+        for answer in returned {
+            Box::pin(self.bring_back(&from.jid, answer)).await;
+        }
+    }
+
+    /// An answer to what an address at a service of ours sent.
+    async fn bring_back(&self, to: &Jid, answer: Stanza) {
+        let Some((site, service)) = self.service(to.domain()) else { return };
+        let sender = answer.head.from.clone().unwrap_or_else(|| to.clone());
+        let (party, mut effects) = (Party::new(sender, None), Effects::default());
+        self.to_service((&site, service), &party, to.clone(), answer, &mut effects).await;
         self.perform(effects).await;
     }
 }

@@ -247,6 +247,8 @@ impl Hub {
             effects.deliver(&resource.mailbox, reply);
         } else if let Some(mailbox) = self.components().mailbox(from.jid.domain()) {
             effects.deliver(&mailbox, reply);
+        } else if self.service(from.jid.domain()).is_some() {
+            effects.returned.push(reply);
         }
     }
 }
