@@ -177,7 +177,8 @@ impl Config {
         serde_json::to_string(&values).expect("texts under texts are always JSON")
     }
 
-    /// What was stored. What is missing is as in a new room, and so is what cannot be read any more.
+    /// What was stored. What is missing is as in a new room, and so is what cannot be read any
+    /// more.
     pub fn of_text(text: &str, settings: &RoomsConfig) -> Self {
         let mut config = Self::fresh(settings);
         let values: BTreeMap<String, Vec<String>> = match serde_json::from_str(text) {

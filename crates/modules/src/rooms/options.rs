@@ -2,8 +2,8 @@
 //! service discovery says of it, and what occupants are told when it changes (XEP-0045 §10.2,
 //! §6.4, §15.5.3).
 //!
-//! A new setting is a row in a file of this folder and a field of [`Config`]; it is stored under the
-//! name of its field, so no row of the database changes for it.
+//! A new setting is a row in a file of this folder and a field of [`Config`]; it is stored under
+//! the name of its field, so no row of the database changes for it.
 
 mod about;
 mod access;
@@ -97,8 +97,8 @@ pub fn form_fields(config: &Config) -> impl Iterator<Item = Field> {
     })
 }
 
-/// The configuration with what was filled in. XEP-0004 §3.1: "the form-processing entity MUST ignore
-/// any fields that it does not understand", and what is left out stays as it is.
+/// The configuration with what was filled in. XEP-0004 §3.1: "the form-processing entity MUST
+/// ignore any fields that it does not understand", and what is left out stays as it is.
 ///
 /// # Errors
 /// `not-acceptable` that names the field, for a value that it cannot have.

@@ -1,12 +1,13 @@
 //! What rooms answer and take: one line for each.
 
 use waxwing_stanza::StanzaError;
-use waxwing_stanza::payload::disco;
+use waxwing_stanza::payload::{dataform, disco};
 use waxwing_xml::Child;
 
 use super::letter::{Letter, Now};
 use super::outcome::Outcome;
 use super::room::Room;
+use super::{admin, owner, register};
 
 /// Namespace of the extended presence of rooms.
 pub const USER: &str = "http://jabber.org/protocol/muc#user";
@@ -19,10 +20,17 @@ const REQUESTS: &[(&str, &str, bool, Handler)] = &[
     ("query", disco::INFO, false, Room::describe),
     ("query", disco::ITEMS, false, Room::list),
     ("ping", "urn:xmpp:ping", false, Room::pong),
+    ("query", owner::NS, false, Room::show_form),
+    ("query", owner::NS, true, Room::own),
+    ("query", admin::NS, false, Room::show_list),
+    ("query", admin::NS, true, Room::change_list),
+    ("query", register::NS, false, Room::tell_registration),
+    ("query", register::NS, true, Room::register),
 ];
 
 /// Messages to a room that are not for everybody.
-const LETTERS: &[(&str, &str, Handler)] = &[];
+const LETTERS: &[(&str, &str, Handler)] =
+    &[("x", USER, Room::take_user), ("x", dataform::NS, Room::take_form)];
 
 /// What answers such a request.
 pub fn request(child: Child<'_>, is_set: bool) -> Option<Handler> {

@@ -5,7 +5,7 @@ use waxwing_stanza::payload::dataform::FieldType;
 
 use super::{Opt, line, one};
 
-pub const OPTIONS: &[Opt] = &[NAME, DESCRIPTION, LANGUAGE, CONTACTS, NODE, LOGS, LDAP_GROUP];
+pub(super) const OPTIONS: &[Opt] = &[NAME, DESCRIPTION, LANGUAGE, CONTACTS, NODE, LOGS, LDAP_GROUP];
 
 const NAME: Opt = Opt {
     var: "muc#roomconfig_roomname",
@@ -33,7 +33,8 @@ const LANGUAGE: Opt = Opt {
         let tag = one(values)?;
         // RFC 5646 §2.1: letters, digits and hyphens, in parts of up to eight.
         let is_part = |part: &str| {
-            (1..=8).contains(&part.len()) && part.bytes().all(|letter| letter.is_ascii_alphanumeric())
+            (1..=8).contains(&part.len())
+                && part.bytes().all(|letter| letter.is_ascii_alphanumeric())
         };
         if !tag.is_empty() && !(tag.len() <= 35 && tag.split('-').all(is_part)) {
             return Err(format!("expected the tag of a language such as `en`, found {tag:?}"));

@@ -5,7 +5,7 @@ use waxwing_stanza::payload::dataform::FieldType;
 use super::{Opt, flag, line, one, shown, word};
 use crate::rooms::config::Whois;
 
-pub const OPTIONS: &[Opt] =
+pub(super) const OPTIONS: &[Opt] =
     &[PUBLIC, PERSISTENT, MEMBERS_ONLY, PROTECTED, PASSWORD, WHOIS, OCCUPANTS];
 
 const PUBLIC: Opt = Opt {

@@ -5,7 +5,8 @@ use waxwing_stanza::payload::dataform::FieldType;
 use super::{Opt, flag, shown};
 use crate::rooms::role::{Role, Roles};
 
-pub const OPTIONS: &[Opt] = &[INVITE, REGISTER, LOCKED_NICKS, ASK_FOR_VOICE, BROADCAST, MEMBER_LIST];
+pub(super) const OPTIONS: &[Opt] =
+    &[INVITE, REGISTER, LOCKED_NICKS, ASK_FOR_VOICE, BROADCAST, MEMBER_LIST];
 
 const ROLES: &[(&str, &str)] =
     &[("moderator", "Moderators"), ("participant", "Participants"), ("visitor", "Visitors")];

@@ -5,7 +5,7 @@ use waxwing_stanza::payload::dataform::FieldType;
 use super::{Opt, flag, one, shown, word};
 use crate::rooms::config::Whispers;
 
-pub const OPTIONS: &[Opt] = &[MODERATED, SUBJECT, WHISPERS, SLOW, HISTORY, ARCHIVED, LOGGED];
+pub(super) const OPTIONS: &[Opt] = &[MODERATED, SUBJECT, WHISPERS, SLOW, HISTORY, ARCHIVED, LOGGED];
 
 const MODERATED: Opt = Opt {
     var: "muc#roomconfig_moderatedroom",
