@@ -77,7 +77,7 @@ impl Site {
         let features = router.abouts().iter().flat_map(|about| about.server_features);
         let info = Info {
             identities: router.identities().collect(),
-            forms: router.server_forms().collect(),
+            forms: router.server_forms(),
             ..Info::default()
         };
         self.nested.on_server(info.with(features.copied())).sorted()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use waxwing_jid::Jid;
 use waxwing_stanza::Stanza;
-use waxwing_stanza::payload::dataform::DataForm;
+use waxwing_stanza::payload::dataform::{DataForm, FORM_TYPE, Field};
 use waxwing_stanza::payload::disco::Identity;
 use waxwing_store::{Statement, StoreError};
 use waxwing_stream::Tag;
@@ -359,8 +359,19 @@ impl Router {
         self.0.nodes.iter().find_map(|run| run(ask).transpose()).transpose()
     }
 
-    /// The forms of the server's disco#info.
-    pub(crate) fn server_forms(&self) -> impl Iterator<Item = DataForm> {
-        self.0.forms.iter().filter_map(|form| form())
+    /// The forms of the server's disco#info. XEP-0128 §3: there is one of each FORM_TYPE, to which
+    /// several modules may add.
+    pub(crate) fn server_forms(&self) -> Vec<DataForm> {
+        let mut all: Vec<DataForm> = Vec::new();
+        for form in self.0.forms.iter().filter_map(|form| form()) {
+            match all.iter_mut().find(|other| other.form_type() == form.form_type()) {
+                Some(other) => {
+                    let is_new = |field: &Field| field.var.as_deref() != Some(FORM_TYPE);
+                    other.fields.extend(form.fields.into_iter().filter(is_new));
+                }
+                None => all.push(form),
+            }
+        }
+        all
     }
 }
