@@ -8,7 +8,7 @@ use super::{Item, items};
 /// What is read of an item.
 macro_rules! columns {
     () => {
-        "SELECT number, owner, node, id, publisher, published, expires, payload"
+        "SELECT number, owner, node, id, publisher, published, expires, leaves, payload"
     };
 }
 
