@@ -65,7 +65,7 @@ class Peer(slixmpp.ClientXMPP):
             try:
                 await asyncio.wait_for(self.news.wait(), max(left, 0))
             except asyncio.TimeoutError:
-                kinds = [f"{k}: {d}" for k, d in self.seen]
+                kinds = [f"{k}: {str(d)[:400]}" for k, d in self.seen]
                 raise AssertionError(
                     f"{self.requested_jid} waited {seconds} s for {kind!r}; saw {kinds}"
                 ) from None

@@ -282,7 +282,15 @@ component_interfaces = {{ "{self.host}" }}
 VirtualHost "{DOMAIN}"
 Component "{COMPONENT}"
   component_secret = "{SECRET}"
+Component "rooms.{DOMAIN}" "muc"
+  modules_enabled = {{ "muc_mam" }}
+Component "pubsub.{DOMAIN}" "pubsub"
+  admins = {{ {self._publishers()} }}
 """
+
+    def _publishers(self):
+        """Only admins make nodes in Prosody's service: every scenario's `owner` is one."""
+        return "; ".join(f'"owner{number}@{DOMAIN}"' for number in range(500))
 
     def _config(self):
         return ["--config", str(self.folder / "prosody.cfg.lua")]

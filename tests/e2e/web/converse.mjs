@@ -137,6 +137,63 @@ async function counts({ texts }) {
   tell('counted', { found });
 }
 
+const room = () => page.locator('converse-muc').first();
+
+/** Opens a room and chooses a name in it. */
+async function enterRoom({ to, nick }) {
+  await page.evaluate(jid => { location.hash = `converse/room?jid=${jid}`; }, to);
+  await room().locator('input[name=nick]').fill(nick);
+  await room().locator('input[name=join]').click();
+  await room().locator('textarea.chat-textarea').waitFor();
+  tell('entered');
+}
+
+/** Says something in the room, or gives one of Converse's commands. */
+async function sayInRoom({ body }) {
+  const field = room().locator('textarea.chat-textarea');
+  await field.fill(body);
+  await field.press('Enter');
+}
+
+/** Waits until exactly these people are in the list of occupants, and not grey. */
+async function company({ nicks }) {
+  await page.waitForFunction(wanted => {
+    const found = [...document.querySelectorAll('converse-muc-occupants .occupant')]
+      .filter(one => !one.querySelector('.chat-status').getAttribute('color').includes('offline'))
+      .map(one => one.querySelector('.occupant-nick').textContent.trim());
+    return JSON.stringify(found.sort()) === wanted;
+  }, JSON.stringify([...nicks].sort()));
+  tell('company', { nicks });
+}
+
+/** Takes back what somebody said, with a reason, through the message's menu. */
+async function retract({ text, reason }) {
+  const message = page.locator(`converse-chat-message:has-text(${JSON.stringify(text)})`).last();
+  await message.hover();
+  await message.locator('.chat-msg__actions button').first().click();
+  await message.locator('.chat-msg__action-retract').click();
+  const form = page.locator('converse-confirm-modal form.confirm, form.confirm').last();
+  await form.locator('input[type=text]').fill(reason);
+  await form.locator('[type=submit]').click();
+  await page.locator(`.retraction:has-text(${JSON.stringify(reason)})`).waitFor();
+  tell('retracted', { text });
+}
+
+/** Scrolls up until something that was said long ago stands there. */
+async function scrollBack({ text }) {
+  const said = saying(text).first();
+  for (let i = 0; i < 60 && !await said.isVisible(); i++) {
+    await page.locator('.chat-content__messages:visible').first().evaluate(element => {
+      element.scrollTop = -element.scrollHeight;
+      element.dispatchEvent(new Event('scroll'));
+    });
+    await page.waitForTimeout(200);
+  }
+  await said.waitFor();
+  await said.scrollIntoViewIfNeeded();
+  tell('found', { text });
+}
+
 async function upload({ file }) {
   // The button is there once the service has been discovered.
   await page.locator('.chat-toolbar input.fileupload').setInputFiles(file);
@@ -162,6 +219,7 @@ async function pictured({ name }) {
 
 obey({
   signIn, comeBack, leave, talkTo, say, shows, counts, upload, pictured,
+  enterRoom, sayInRoom, company, retract, scrollBack,
   picture: async ({ file }) => {
     await page.screenshot({ path: file });
     tell('taken');

@@ -3,6 +3,9 @@
 import { given, tell, obey } from './talk.mjs';
 import { client, xml } from '@xmpp/client';
 
+const MUC = 'http://jabber.org/protocol/muc';
+const PUBSUB = 'http://jabber.org/protocol/pubsub';
+
 let xmpp = null;
 
 function signIn({ password }) {
@@ -32,9 +35,15 @@ function signIn({ password }) {
   xmpp.on('stanza', stanza => {
     const { from, type = 'available' } = stanza.attrs;
     if (stanza.is('message') && stanza.getChild('body')) {
-      tell('message', { from, body: stanza.getChildText('body') });
+      tell('message', { from, body: stanza.getChildText('body'), kind: type });
     }
-    if (stanza.is('presence')) tell('presence', { from, type });
+    if (stanza.is('presence')) tell('presence', { from, type, ...inRoom(stanza) });
+    const news = stanza.getChild('event', `${PUBSUB}#event`)?.getChild('items');
+    if (news) {
+      for (const { name, attrs: { id } } of news.getChildElements()) {
+        tell('news', { from, node: news.attrs.node, what: name, id });
+      }
+    }
   });
   xmpp.start().catch(() => {});
 }
@@ -49,10 +58,39 @@ async function managed() {
   }
 }
 
+/** What a room says of the occupant whose presence this is. */
+function inRoom(presence) {
+  const x = presence.getChild('x', `${MUC}#user`);
+  if (!x) return {};
+  const { role, affiliation, nick } = x.getChild('item')?.attrs ?? {};
+  const codes = x.getChildren('status').map(status => Number(status.attrs.code));
+  return { role, affiliation, nick, codes, isOwn: codes.includes(110) };
+}
+
+/** An element out of `[name, attributes, ...children]`. */
+const element = ([name, attributes, ...children]) =>
+  xml(name, attributes, ...children.map(one => Array.isArray(one) ? element(one) : one));
+
+/** Asks, and tells the answer under the name of the question. */
+async function ask({ name, kind, to, payload }) {
+  try {
+    const iq = xml('iq', { type: kind, to }, element(payload));
+    tell('answer', { name, text: (await xmpp.iqCaller.request(iq)).toString() });
+  } catch (error) {
+    tell('answer', { name, refused: error.condition ?? String(error) });
+  }
+}
+
 obey({
   signIn,
+  ask,
+  join: ({ room, nick }) =>
+    xmpp.send(xml('presence', { to: `${room}/${nick}` }, xml('x', { xmlns: MUC }))),
+  leave: ({ room, nick }) =>
+    xmpp.send(xml('presence', { to: `${room}/${nick}`, type: 'unavailable' })),
   available: ({ to }) => xmpp.send(xml('presence', to ? { to } : {})),
-  say: ({ to, body }) => xmpp.send(xml('message', { to, type: 'chat' }, xml('body', {}, body))),
+  say: ({ to, body, kind = 'chat' }) =>
+    xmpp.send(xml('message', { to, type: kind }, xml('body', {}, body))),
   close: async () => {
     await xmpp.stop();
     tell('closed');
