@@ -12,13 +12,13 @@ from own import own_server, people
 from registry import ours
 from servers import DOMAIN, SECRET
 
-PUBSUB = f"pubsub.{DOMAIN}"
+MOODS = f"moods.{DOMAIN}"
 DELEGATION = "urn:xmpp:delegation:2"
 FORWARD = "urn:xmpp:forward:0"
 MOOD = "urn:example:mood"
 SETTINGS = f"""
 [[component]]
-domain = "{PUBSUB}"
+domain = "{MOODS}"
 secret = "{SECRET}"
 delegate = ["{MOOD}"]
 """
@@ -28,11 +28,12 @@ class Moods(Gateway):
     """Keeps the mood of everybody, asked by the server."""
 
     def __init__(self):
-        super().__init__(PUBSUB, SECRET)
+        super().__init__(MOODS, SECRET)
         self.moods = {}
         self["xep_0030"].add_feature(MOOD, node=f"{DELEGATION}::{MOOD}", jid=self.boundjid)
         self["xep_0030"].add_identity(
-            category="pubsub", itype="pep", node=f"{DELEGATION}:bare:{MOOD}", jid=self.boundjid
+            category="automation", itype="moods", node=f"{DELEGATION}:bare:{MOOD}",
+            jid=self.boundjid,
         )
         path = f"{{jabber:component:accept}}iq/{{{DELEGATION}}}delegation"
         self.register_handler(Callback("Delegated", MatchXPath(path), self._delegated))
@@ -90,7 +91,7 @@ async def answers(world):
         assert {DELEGATION, MOOD} <= info["disco_info"]["features"], info
         info = await romeo["xep_0030"].get_info(jid=romeo.boundjid.bare, cached=False)
         kinds = {identity[:2] for identity in info["disco_info"]["identities"]}
-        assert {("account", "registered"), ("pubsub", "pep")} <= kinds, kinds
+        assert {("account", "registered"), ("automation", "moods")} <= kinds, kinds
 
 
 @ours("slixmpp component with a delegation: who is gone does not answer", seconds=40)
