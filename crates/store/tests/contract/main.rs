@@ -12,4 +12,5 @@ mod ground;
 mod model;
 mod opening;
 mod outage;
+mod rooms;
 mod schema;
