@@ -32,7 +32,7 @@ pub(super) struct News {
     /// Tells one message from others as well as its sender does.
     pub(super) id: Option<String>,
     /// Whether only the client can read what is said.
-    is_sealed: bool,
+    pub(super) is_sealed: bool,
 }
 
 impl News {

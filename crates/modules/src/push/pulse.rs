@@ -149,7 +149,8 @@ mod tests {
 
     fn news(weight: Weight, id: &str) -> News {
         let sender = Jid::new("juliet@localhost/desk").ok();
-        News { weight, sender, body: Some(id.to_owned()), id: Some(id.to_owned()) }
+        let (body, id) = (Some(id.to_owned()), Some(id.to_owned()));
+        News { weight, sender, body, id, is_sealed: false }
     }
 
     #[test]
