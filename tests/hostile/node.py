@@ -35,6 +35,13 @@ answer_seconds = 5
 close_seconds = 2
 roster_contacts = 200
 resume_seconds = 30
+
+[modules.rooms]
+rooms_per_account = 20
+
+[modules.pubsub]
+nodes_per_creator = 50
+nodes_per_account = 50
 """
 
     async def start(self):
