@@ -132,12 +132,12 @@ impl Pubsub {
         let state = self.allowed(on, &node, Action::ManageSubscriptions).await?;
         let (after, most) = part(set.as_ref(), self.config.page)?;
         let stored = Stored::new(on.hub.db().clone());
-        // Those of one address stand together: a page has at least one address.
         let limit = most.max(self.config.subscriptions_per_node) + 1;
-        let (page_of, is_cut) = match most {
+        let (mut page_of, is_full) = match most {
             0 => (Vec::new(), false),
             _ => stored.page(state.id, &after, limit).await.map_err(unstored)?,
         };
+        let is_cut = cut(&mut page_of, most as usize) || is_full;
         let mut out = listing("subscriptions", &name);
         for heard in &page_of {
             let status = Status::of(heard.state);
@@ -338,6 +338,20 @@ pub(super) fn listing(what: &str, name: &str) -> String {
     out
 }
 
+/// Leaves no more than `most` of a page, and no fewer than those of one address, which stand
+/// together; whether any were left out.
+fn cut(page: &mut Vec<rows::Heard>, most: usize) -> bool {
+    let count = page.len();
+    if let Some(over) = page.get(most).map(|heard| heard.bare.clone()) {
+        let first = page.iter().position(|heard| heard.bare == over).unwrap_or(most);
+        match first {
+            0 => page.retain(|heard| heard.bare == over),
+            first => page.truncate(first),
+        }
+    }
+    page.len() < count
+}
+
 /// Which part of a list is asked for: from behind an address, and at most so many.
 fn part(set: Option<&rsm::Request>, most: u32) -> Result<(String, u32), StanzaError> {
     let Some(set) = set else { return Ok((String::new(), most)) };
@@ -371,6 +385,27 @@ mod tests {
                 assert_eq!(moves(is, to), !is_missing, "{is:?} {to:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_subscriptions_of_one_address_stand_on_one_page() {
+        let heard = |bare: &&str| rows::Heard {
+            jid: (*bare).to_owned(),
+            bare: (*bare).to_owned(),
+            subid: String::new(),
+            state: 3,
+            options: None,
+            expires: None,
+            made: 0,
+        };
+        let cut = |page: &[&str], most| {
+            let mut page: Vec<rows::Heard> = page.iter().map(heard).collect();
+            (cut(&mut page, most), page.len())
+        };
+        assert_eq!(cut(&["a", "b", "c"], 2), (true, 2));
+        assert_eq!(cut(&["a", "b", "b"], 2), (true, 1));
+        assert_eq!(cut(&["a", "a", "a", "b"], 2), (true, 3));
+        assert_eq!(cut(&["a", "b"], 2), (false, 2));
     }
 
     #[test]
