@@ -3,6 +3,7 @@
 mod access;
 mod affiliate;
 mod approve;
+mod attachments;
 mod audit;
 mod cache;
 mod config;
@@ -185,6 +186,7 @@ impl Pubsub {
         on.signal(Signal::Unavailable, Self::left);
         on.signal(Signal::Shared, Self::shared);
         on.signal(Signal::Withheld, Self::withheld);
+        on.signal(Signal::Regrouped, Self::regrouped);
         on.every(SWEEP, Self::end_leases);
     }
 
