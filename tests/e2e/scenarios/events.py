@@ -76,6 +76,7 @@ async def one_picture(world):
                 {"id": hash, "type": "image/png", "bytes": str(len(PICTURE))}, timeout=10
             )
         with walk.step("in presence"):
+            romeo.send_presence()  # the next one has it (XEP-0398 §4)
             await juliet.wait(
                 "available",
                 lambda p: p["from"].bare == bare and p["vcard_temp_update"]["photo"] == hash,
