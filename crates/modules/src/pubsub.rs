@@ -122,6 +122,8 @@ impl Module for Pubsub {
         xeps: &[
             Xep(60, "1.30.0").lacks("collections, which XEP-0248 describes"),
             Xep(163, "1.2.2"),
+            Xep(442, "0.2.0"),
+            Xep(470, "0.2.0"),
         ],
         server_features: &[],
         account_features: discover::ACCOUNT_FEATURES,

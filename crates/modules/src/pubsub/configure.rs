@@ -14,7 +14,7 @@ use super::news::News;
 use super::node::{Item, Node, State};
 use super::rights::Action;
 use super::wire::OWNER;
-use super::{Answer, Errand, Pubsub};
+use super::{Answer, Errand, Pubsub, attachments};
 
 impl Pubsub {
     /// The form with the configuration of a node.
@@ -54,6 +54,7 @@ impl Pubsub {
         // §8.2.4: "the owner MAY cancel the configuration process, in which case the existing
         // configuration MUST be applied."
         let Some(form) = submitted(&form)? else { return Ok(None) };
+        attachments::may_make(name)?;
         let config = state.config.with(form, self.bounds())?;
         if config != *state.config {
             self.reconfigure(on, &node, &state, config).await?;
@@ -62,7 +63,7 @@ impl Pubsub {
     }
 
     /// Gives a node another configuration, and tells those who want to know; in its turn.
-    async fn reconfigure(
+    pub(super) async fn reconfigure(
         &self,
         on: &Errand,
         node: &Arc<Node>,
@@ -92,6 +93,7 @@ impl Pubsub {
         let news = News::Configured(config);
         self.announce((hub, &on.site), &audience, config, news, Some(&on.from)).await;
         self.recheck(on, (node, &next), &state.config).await;
+        self.attachments_match(on, node, (&state.config, &next.config)).await;
         Ok(())
     }
 

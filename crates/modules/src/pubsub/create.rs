@@ -14,7 +14,7 @@ use super::errors::{unstored, with};
 use super::node::{Node, State};
 use super::rights::Affiliation;
 use super::wire::NS;
-use super::{Answer, Creators, Errand, Pubsub};
+use super::{Answer, Creators, Errand, Pubsub, attachments};
 
 /// Bytes of randomness in the name of a node that nobody named.
 const NAME_BYTES: usize = 16;
@@ -35,6 +35,7 @@ impl Pubsub {
         if let Some(form) = form.as_ref().map(submitted).transpose()?.flatten() {
             config = config.with(form, self.bounds())?;
         }
+        attachments::may_make(&name)?;
         let node = self.node(&on.realm, &name).await?;
         let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
         if node.state().is_some() {

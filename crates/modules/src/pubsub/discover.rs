@@ -18,7 +18,7 @@ use super::node::{Node, State};
 use super::rights::{Action, Affiliation, judge};
 use super::subscribers::Status;
 use super::wire::NS;
-use super::{Answer, Errand, NAME, Pubsub};
+use super::{Answer, Errand, NAME, Pubsub, attachments};
 
 /// Namespace of filters by the kind of nodes (XEP-0462).
 const FILTER: &str = "urn:xmpp:pubsub-filter:0";
@@ -28,8 +28,8 @@ const LOOKED_AT: usize = 2000;
 const NAMED: u32 = 100;
 
 macro_rules! features {
-    ($($name:literal),* $(,)?) => {
-        &[$(concat!("http://jabber.org/protocol/pubsub#", $name)),*]
+    ($($name:literal),* $(,)? $(; $whole:expr)?) => {
+        &[$(concat!("http://jabber.org/protocol/pubsub#", $name)),* $(, $whole)?]
     };
 }
 
@@ -74,7 +74,7 @@ pub(super) const ACCOUNT_FEATURES: &[&str] = features![
     "rsm",
     "subscribe",
     "subscription-notifications",
-    "subscription-options",
+    "subscription-options"; attachments::NS
 ];
 
 /// Those of them that are not for the service: there nobody is told who did not ask to be.

@@ -17,7 +17,7 @@ use super::news::News;
 use super::node::{Item, Node, State};
 use super::rights::{Action, judge};
 use super::wire::{Draft, NS, Publish};
-use super::{Answer, Errand, Pubsub};
+use super::{Answer, Errand, Pubsub, attachments};
 
 /// Bytes of randomness in the id of an item that nobody named.
 const ID_BYTES: usize = 16;
@@ -36,7 +36,8 @@ struct Plan {
 }
 
 impl Pubsub {
-    pub(super) async fn publish(&self, on: &Errand, ask: Publish) -> Answer {
+    pub(super) async fn publish(&self, on: &Errand, mut ask: Publish) -> Answer {
+        self.attach(on, &mut ask).await?;
         let node = self.node(&on.realm, &ask.node).await?;
         let items = self.publish_at(on, &node, ask.items, ask.options).await?;
         // §7.1.2: "the IQ-result SHOULD include an empty <item/> element that specifies the ItemID
@@ -65,7 +66,9 @@ impl Pubsub {
             Some(state) => self.plan(on, node, &state, options).await?,
             None => self.plan_new(on, node, options).await?,
         };
-        check(&plan.state.config, &drafts, self.config.batch)?;
+        // What a module has to say it says at once.
+        let most = if on.origin.is_some() { u32::MAX } else { self.config.batch };
+        check(&plan.state.config, &drafts, most)?;
         plan.items = drafts.into_iter().map(|draft| item(on, &plan.state.config, draft)).collect();
         self.file(node, &mut plan).await?;
         let audience = self.audience(&on.hub, &on.realm, node, &plan.state).await?;
@@ -82,6 +85,7 @@ impl Pubsub {
             let news = News::Configured(config);
             self.announce(to, &audience, config, news, Some(&on.from)).await;
             self.recheck(on, (node, &plan.state), before).await;
+            self.attachments_match(on, node, (before, config)).await;
         }
         if !plan.gone.is_empty() {
             let news = News::Retracted(&plan.gone);
@@ -103,7 +107,8 @@ impl Pubsub {
         options: Option<DataForm>,
     ) -> Result<Plan, StanzaError> {
         let standing = self.standing(&on.site, &on.realm, (node, state), &on.asker).await?;
-        judge(Action::Publish, &state.config, &standing)?;
+        let action = attachments::right(&node.name, Action::Publish);
+        judge(action, &state.config, &standing)?;
         let mut plan = Plan::of(state.clone());
         let bounds = self.bounds();
         let wanted = options.map(|options| state.config.met_by(&options, bounds)).transpose()?;

@@ -10,7 +10,7 @@ use super::errors::{not_kept, unstored};
 use super::news::News;
 use super::node::{Node, State};
 use super::rights::Action;
-use super::{Answer, Errand, Pubsub};
+use super::{Answer, Errand, Pubsub, attachments};
 
 impl Pubsub {
     /// Removes a node, with everything that hangs on it, and says where to go instead.
@@ -51,6 +51,7 @@ impl Pubsub {
         let node = self.node(&on.realm, name).await?;
         let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
         let state = self.allowed(on, &node, Action::Purge).await?;
+        attachments::may_empty(name)?;
         if !state.config.persists {
             return Err(not_kept());
         }
@@ -66,8 +67,9 @@ impl Pubsub {
         Ok(None)
     }
 
-    /// Tells other modules what was done at a node, in its turn.
+    /// Tells other modules what was done at a node, in its turn; what is attached to items follows.
     pub(super) async fn tell_modules(&self, on: &Errand, node: &Node, news: NodeNews) {
+        self.attachments_follow(on, node, &news).await;
         if !on.site.is_heard(&node.name) {
             return;
         }

@@ -10,7 +10,7 @@ use super::errors::{no_item, not_kept, unstored, with};
 use super::news::News;
 use super::node::{Node, State};
 use super::rights::{Action, judge};
-use super::{Answer, Errand, Pubsub};
+use super::{Answer, Errand, Pubsub, attachments};
 
 impl Pubsub {
     pub(super) async fn retract(
@@ -23,6 +23,7 @@ impl Pubsub {
         let node = self.node(&on.realm, name).await?;
         let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
         let state = node.there()?;
+        attachments::may_empty(name)?;
         self.may_retract(on, &node, &state, &ids).await?;
         self.retract_there(on, &node, &state, (ids, is_loud)).await?;
         Ok(None)
@@ -43,7 +44,8 @@ impl Pubsub {
         }
         let standing = self.standing(&on.site, &on.realm, (node, state), &on.asker).await?;
         // Who may not even remove what is their own learns nothing of what there is.
-        judge(Action::Retract { is_own: true }, &state.config, &standing)?;
+        let right = |is_own| attachments::right(&node.name, Action::Retract { is_own });
+        judge(right(true), &state.config, &standing)?;
         if !state.config.persists {
             return Err(not_kept());
         }
@@ -55,7 +57,7 @@ impl Pubsub {
         let items = rows.find(state.id, &ids, now).await.map_err(unstored)?;
         for item in &items {
             let is_own = item.publisher == on.asker.as_str();
-            judge(Action::Retract { is_own }, &state.config, &standing)?;
+            judge(right(is_own), &state.config, &standing)?;
         }
         // §7.2.3.2: "If the node or item does not exist, the service MUST return an
         // <item-not-found/> error."

@@ -1,0 +1,503 @@
+//! What people attach to items, such as reactions (XEP-0470): a node for each item, with an item
+//! for each person, and a summary of all of them.
+
+use std::sync::Arc;
+
+use waxwing_jid::BareJid;
+use waxwing_kernel::nodes::NodeNews;
+use waxwing_stanza::{Body, StanzaError};
+use waxwing_store::domains::pubsub::{Items, Nodes, Slice, Walk};
+use waxwing_xml::write;
+
+use super::config::Config;
+use super::errors::{no_item, no_node, unstored};
+use super::node::Node;
+use super::rights::Action;
+use super::wire::{Draft, Publish};
+use super::{Errand, Pubsub};
+
+/// Namespace of what is attached, and the feature of a service that does all that is asked of it.
+pub(super) const NS: &str = "urn:xmpp:pubsub-attachments:1";
+/// Namespace of summaries.
+const SUMMARY: &str = "urn:xmpp:pubsub-attachments:summary:1";
+
+/// Reactions of one person to one item.
+const REACTIONS: usize = 50;
+/// Bytes of one of them.
+const REACTION_BYTES: usize = 64;
+/// Attachments, or nodes, read at a time.
+const PAGE: u32 = 200;
+
+/// Whether a node keeps what is attached to an item.
+fn is_attachments(name: &str) -> bool {
+    name.strip_prefix(NS).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether a node keeps summaries.
+fn is_summary(name: &str) -> bool {
+    name.strip_prefix(SUMMARY).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// What somebody must be allowed at a node who wants this. Who may read an item may say something
+/// of it: that is what attachments are for, also where only the owner publishes items.
+pub(super) fn right(name: &str, action: Action) -> Action {
+    match action {
+        Action::Publish | Action::Retract { is_own: true } if is_attachments(name) => {
+            Action::Retrieve
+        }
+        action => action,
+    }
+}
+
+/// §4.3.2: "If any user … tries to create manually an attachment node or a summary node, a
+/// fully-compliant service MUST reject it by returning a <not-allowed/> error."
+pub(super) fn may_make(name: &str) -> Result<(), StanzaError> {
+    if is_attachments(name) || is_summary(name) {
+        let text = "The service makes this node by itself, and keeps it like that of the item.";
+        return Err(StanzaError::not_allowed().text(text));
+    }
+    Ok(())
+}
+
+/// The service keeps summaries by itself, also from their owner.
+pub(super) fn may_empty(name: &str) -> Result<(), StanzaError> {
+    match is_summary(name) {
+        true => Err(StanzaError::forbidden().text("The service keeps summaries by itself.")),
+        false => Ok(()),
+    }
+}
+
+/// The item that something is attached to.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    node: String,
+    item: String,
+}
+
+impl Target {
+    /// Of the node `name` at `realm`; `None` when it is the name of none there.
+    ///
+    /// §4.2: "the namespace …, a slash, the XMPP URI of the target item". There is one way to write
+    /// it, or the same item would have several nodes.
+    fn read(realm: &BareJid, name: &str) -> Option<Self> {
+        let (_, rest) = name.split_once("?;node=")?;
+        let (node, item) = rest.split_once(";item=")?;
+        let target = Self { node: decoded(node)?, item: decoded(item)? };
+        (target.name(realm) == name).then_some(target)
+    }
+
+    fn name(&self, realm: &BareJid) -> String {
+        format!("{}{}", before_item(realm, &self.node), encoded(&self.item))
+    }
+
+    /// The node with the summaries of items like this.
+    fn summary(&self) -> String {
+        format!("{SUMMARY}/{}", self.node)
+    }
+}
+
+/// What the names of all nodes begin with that keep something attached to items of `node`.
+fn before_item(realm: &BareJid, node: &str) -> String {
+    let jid = realm.as_str().split('@').map(encoded).collect::<Vec<_>>().join("@");
+    format!("{NS}/xmpp:{jid}?;node={};item=", encoded(node))
+}
+
+/// RFC 3986 §2.1, §2.3: everything but the unreserved characters in percents.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// How often something was attached.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Summary {
+    noticed: u64,
+    /// In the order in which they came first.
+    reactions: Vec<(String, u64)>,
+}
+
+impl Summary {
+    /// Counts what one person attached. §4.7.2: "if the same reaction appears several times for a
+    /// single bare JID, it MUST be counted only once".
+    fn add(&mut self, payload: &Arc<str>) {
+        let (has_noticed, reactions) = attached(payload).unwrap_or_default();
+        self.noticed += u64::from(has_noticed);
+        for reaction in reactions {
+            match self.reactions.iter_mut().find(|(known, _)| *known == reaction) {
+                Some((_, count)) => *count += 1,
+                None => self.reactions.push((reaction, 1)),
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn write(&self) -> String {
+        let mut out = format!("<summary xmlns='{SUMMARY}'>");
+        if self.noticed > 0 {
+            out.push_str(&format!("<noticed count='{}'/>", self.noticed));
+        }
+        if !self.reactions.is_empty() {
+            out.push_str("<reactions>");
+            for (reaction, count) in &self.reactions {
+                // "If an emoji appears multiple times …, a 'count' attribute MUST be added".
+                match count {
+                    1 => out.push_str("<reaction>"),
+                    count => out.push_str(&format!("<reaction count='{count}'>")),
+                }
+                write::text(&mut out, reaction);
+                out.push_str("</reaction>");
+            }
+            out.push_str("</reactions>");
+        }
+        out.push_str("</summary>");
+        out
+    }
+}
+
+/// What is in an attachment: whether the item was noticed, and the different reactions to it;
+/// `None` when it is none.
+fn attached(payload: &Arc<str>) -> Option<(bool, Vec<String>)> {
+    let mut body = Body::default();
+    body.append(Arc::clone(payload));
+    let root = body.child("attachments", NS)?;
+    let mut reactions: Vec<String> = Vec::new();
+    if let Some(all) = root.child("reactions", NS) {
+        for reaction in all.children().filter(|child| child.is("reaction", NS)) {
+            let text = reaction.text().trim().to_owned();
+            if !text.is_empty() && !reactions.contains(&text) {
+                reactions.push(text);
+            }
+        }
+    }
+    Some((root.child("noticed", NS).is_some(), reactions))
+}
+
+/// §4.3.3: "a fully-compliant service MUST check that the item is valid … If any of these points are
+/// not met, the service MUST reject the item by returning a <bad-request/> error."
+fn check(draft: &Draft, publisher: &BareJid) -> Result<(), StanzaError> {
+    let refused = |text: String| Err(StanzaError::bad_request().text(text));
+    if draft.id.as_deref() != Some(publisher.as_str()) {
+        return refused(format!("The id of what you attach is your address, {publisher}."));
+    }
+    let Some((_, reactions)) = attached(&draft.payload.as_str().into()) else {
+        return refused(format!("What is attached stands in <attachments xmlns='{NS}'/>."));
+    };
+    if reactions.len() > REACTIONS {
+        return refused(format!("There may be {REACTIONS} reactions of one person."));
+    }
+    match reactions.iter().any(|reaction| reaction.len() > REACTION_BYTES) {
+        true => refused(format!("A reaction may have {REACTION_BYTES} bytes.")),
+        false => Ok(()),
+    }
+}
+
+impl Pubsub {
+    /// Sees to it that there is the node that somebody wants to attach something at; nothing at
+    /// other nodes.
+    ///
+    /// §4.3.1: "if the attachment node doesn't exist, the service MUST create automatically the
+    /// node …. If the <iq/> stanza of the publishing client includes publishing options …, they are
+    /// ignored."
+    pub(super) async fn attach(&self, on: &Errand, ask: &mut Publish) -> Result<(), StanzaError> {
+        may_empty(&ask.node)?;
+        if !is_attachments(&ask.node) {
+            return Ok(());
+        }
+        let target = Target::read(&on.realm.jid, &ask.node).ok_or_else(no_node)?;
+        let node = self.node(&on.realm, &target.node).await?;
+        let state = self.allowed(on, &node, Action::Retrieve).await?;
+        for draft in &ask.items {
+            check(draft, &on.asker)?;
+        }
+        let rows = Items::new(on.hub.db().clone());
+        if rows.number(state.id, &target.item).await.map_err(unstored)?.is_none() {
+            return Err(no_item());
+        }
+        ask.options = None;
+        self.match_node(on, &ask.node, &state.config).await.map(drop)
+    }
+
+    /// A node that lets in those whom the node of the items lets in.
+    ///
+    /// §4.3.1: "it MUST apply the same access_model and publish_model as for the target node."
+    async fn match_node(
+        &self,
+        on: &Errand,
+        name: &str,
+        target: &Config,
+    ) -> Result<Arc<Node>, StanzaError> {
+        let own = Errand::unasked((&on.hub, &on.site), on.realm.clone());
+        let node = self.node(&on.realm, name).await?;
+        let turn = node.turn(on.hub.db()).await.map_err(unstored)?;
+        match node.state() {
+            Some(state) => {
+                let config = state.config.open_as(target);
+                if config != *state.config {
+                    Box::pin(self.reconfigure(&own, &node, &state, config)).await?;
+                }
+            }
+            None => {
+                let config = Config::of_service(self.bounds()).open_as(target);
+                let (state, batch) = self.draft(&own, &node, config).await?;
+                if let Err(error) = on.hub.db().batch(batch).await {
+                    node.doubt();
+                    return Err(unstored(error));
+                }
+                self.made(&node, state);
+            }
+        }
+        drop(turn);
+        Ok(node)
+    }
+
+    /// Something was done at a node: summaries follow, and what was attached goes with its item. In
+    /// the node's turn; nothing that fails here undoes what was done.
+    pub(super) async fn attachments_follow(&self, on: &Errand, node: &Node, news: &NodeNews) {
+        let followed = match news {
+            _ if is_attachments(&node.name) => self.summarize(on, node).await,
+            _ if is_summary(&node.name) => Ok(()),
+            NodeNews::Items(_) => Ok(()),
+            NodeNews::Retracted(ids) => self.detach(on, &node.name, Some(ids)).await,
+            NodeNews::Purged | NodeNews::Deleted => self.detach(on, &node.name, None).await,
+        };
+        if let Err(error) = followed {
+            tracing::warn!(owner = %node.owner, node = %node.name, %error, "attachments");
+        }
+    }
+
+    /// §4.4: "For each item of the target node which has attachments, the summary node MUST contain
+    /// an item which MUST have the same ID."
+    async fn summarize(&self, on: &Errand, node: &Node) -> Result<(), StanzaError> {
+        let Some(target) = Target::read(&on.realm.jid, &node.name) else { return Ok(()) };
+        let (rows, mut summary) = (Items::new(on.hub.db().clone()), Summary::default());
+        let now = on.hub.clock().wall_millis().cast_signed();
+        let mut above = 0;
+        while let Some(state) = node.state() {
+            let slice = Slice { node: state.id, above, below: i64::MAX, is_back: false, now };
+            let page = rows.slice(slice, PAGE).await.map_err(unstored)?;
+            let Some(last) = page.last() else { break };
+            above = last.number;
+            page.into_iter().for_each(|item| summary.add(&item.payload.into()));
+        }
+        let own = Errand::unasked((&on.hub, &on.site), on.realm.clone());
+        let name = target.summary();
+        if summary.is_empty() {
+            return self.unsummarize(&own, &name, target.item).await;
+        }
+        let state = self.node(&on.realm, &target.node).await?.there()?;
+        let node = self.match_node(on, &name, &state.config).await?;
+        let draft = Draft { id: Some(target.item), payload: summary.write() };
+        Box::pin(self.publish_at(&own, &node, vec![draft], None)).await.map(drop)
+    }
+
+    /// Removes an item that there may be.
+    async fn unsummarize(&self, own: &Errand, name: &str, item: String) -> Result<(), StanzaError> {
+        let node = self.node(&own.realm, name).await?;
+        let _turn = node.turn(own.hub.db()).await.map_err(unstored)?;
+        let Some(state) = node.state() else { return Ok(()) };
+        let rows = Items::new(own.hub.db().clone());
+        if rows.number(state.id, &item).await.map_err(unstored)?.is_none() {
+            return Ok(());
+        }
+        Box::pin(self.retract_there(own, &node, &state, (vec![item], false))).await
+    }
+
+    /// Removes what was attached to items that are gone: these, or all of a node.
+    async fn detach(
+        &self,
+        on: &Errand,
+        target: &str,
+        ids: Option<&[String]>,
+    ) -> Result<(), StanzaError> {
+        let summary = format!("{SUMMARY}/{target}");
+        // Without one nothing is attached to anything.
+        if self.node(&on.realm, &summary).await?.state().is_none() {
+            return Ok(());
+        }
+        let own = Errand::unasked((&on.hub, &on.site), on.realm.clone());
+        let named = |item: &String| {
+            Target { node: target.to_owned(), item: item.clone() }.name(&on.realm.jid)
+        };
+        match ids {
+            Some(ids) => {
+                for id in ids {
+                    self.drop_node(&own, &named(id)).await?;
+                }
+            }
+            None => {
+                for name in self.attached_to(on, target).await? {
+                    self.drop_node(&own, &name).await?;
+                }
+                self.drop_node(&own, &summary).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn drop_node(&self, own: &Errand, name: &str) -> Result<(), StanzaError> {
+        let node = self.node(&own.realm, name).await?;
+        let _turn = node.turn(own.hub.db()).await.map_err(unstored)?;
+        let Some(state) = node.state() else { return Ok(()) };
+        Box::pin(self.delete_there(own, &node, &state, None)).await
+    }
+
+    /// The nodes that keep something attached to items of `target`.
+    async fn attached_to(&self, on: &Errand, target: &str) -> Result<Vec<String>, StanzaError> {
+        let prefix = before_item(&on.realm.jid, target);
+        let rows = Nodes::new(on.hub.db().clone());
+        let (mut names, mut from) = (Vec::new(), prefix.clone());
+        loop {
+            let owner = on.realm.jid.as_str();
+            let walk = Walk { owner, kind: None, from: Some(&from), is_back: false };
+            let page = rows.list(walk, PAGE).await.map_err(unstored)?;
+            let Some(last) = page.last() else { return Ok(names) };
+            from.clone_from(&last.name);
+            let is_over = !last.name.starts_with(&prefix);
+            names.extend(
+                page.into_iter().map(|node| node.name).filter(|it| it.starts_with(&prefix)),
+            );
+            if is_over {
+                return Ok(names);
+            }
+        }
+    }
+
+    /// §4.3.1: "If later the target node configuration is updated and either access_model or
+    /// pubsub_model are modified, the fully-compliant service MUST also update the attachment node
+    /// pubsub_model and access_model accordingly."
+    pub(super) async fn attachments_match(
+        &self,
+        on: &Errand,
+        node: &Node,
+        (before, now): (&Config, &Config),
+    ) {
+        let is_same = before.open_as(now) == *before;
+        if is_same || is_attachments(&node.name) || is_summary(&node.name) {
+            return;
+        }
+        let matched = async {
+            let summary = format!("{SUMMARY}/{}", node.name);
+            if self.node(&on.realm, &summary).await?.state().is_none() {
+                return Ok(());
+            }
+            for name in self.attached_to(on, &node.name).await? {
+                self.match_node(on, &name, now).await?;
+            }
+            self.match_node(on, &summary, now).await.map(drop)
+        };
+        if let Err::<(), StanzaError>(error) = matched.await {
+            tracing::error!(owner = %node.owner, node = %node.name, %error, "attachments stay open");
+        }
+    }
+}
+
+impl Config {
+    /// The same, for those whom another node lets in.
+    fn open_as(&self, other: &Self) -> Self {
+        Self {
+            access: other.access,
+            groups: other.groups.clone(),
+            publish_model: other.publish_model,
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "urn:xmpp:pubsub-attachments:1/xmpp:juliet@capulet.lit?;\
+        node=urn%3Axmpp%3Amicroblog%3A0;item=balcony-restoration-afd1";
+
+    /// The example of §4.1.
+    #[test]
+    fn the_name_of_a_node_says_what_it_is_about() {
+        let realm = BareJid::new("juliet@capulet.lit").unwrap();
+        let target = Target::read(&realm, NAME).unwrap();
+        assert_eq!(target.node, "urn:xmpp:microblog:0");
+        assert_eq!(target.item, "balcony-restoration-afd1");
+        let summary = "urn:xmpp:pubsub-attachments:summary:1/urn:xmpp:microblog:0";
+        assert_eq!(target.summary(), summary);
+        assert!(is_attachments(NAME) && is_summary(summary) && !is_attachments(summary));
+        let odd = Target { node: "ä;item=".to_owned(), item: "%3?&".to_owned() };
+        assert_eq!(Target::read(&realm, &odd.name(&realm)), Some(odd));
+        for other in [
+            &NAME.replace("juliet", "romeo"),
+            &NAME.replace("%3A", ":"),
+            &NAME.replace("%3A", "%3a"),
+            &NAME.replace("%3A", "%3"),
+            &NAME.replace(";item=", ";id="),
+        ] {
+            assert_eq!(Target::read(&realm, other), None, "{other}");
+        }
+    }
+
+    /// The example of §4.4, with fewer people.
+    #[test]
+    fn what_was_attached_is_counted() {
+        let mut summary = Summary::default();
+        let of = |inner: &str| format!("<attachments xmlns='{NS}'>{inner}</attachments>").into();
+        summary.add(&of("<noticed/><reactions><reaction>👷</reaction></reactions>"));
+        summary.add(&of(
+            "<reactions><reaction>👷</reaction><reaction>👷</reaction><reaction>🔨</reaction>\
+             </reactions><other xmlns='urn:x'/>",
+        ));
+        summary.add(&of("<noticed/>"));
+        summary.add(&"<other xmlns='urn:x'/>".into());
+        assert_eq!(
+            summary.write(),
+            "<summary xmlns='urn:xmpp:pubsub-attachments:summary:1'><noticed count='2'/>\
+             <reactions><reaction count='2'>👷</reaction><reaction>🔨</reaction></reactions>\
+             </summary>"
+        );
+    }
+
+    #[test]
+    fn what_is_no_attachment_is_refused() {
+        let romeo = BareJid::new("romeo@montague.lit").unwrap();
+        let draft = |id: &str, payload: &str| Draft {
+            id: Some(id.to_owned()),
+            payload: payload.to_owned(),
+        };
+        let of = |inner: &str| format!("<attachments xmlns='{NS}'>{inner}</attachments>");
+        assert!(check(&draft("romeo@montague.lit", &of("<noticed/>")), &romeo).is_ok());
+        let many: String = (0..=REACTIONS).map(|n| format!("<reaction>{n}</reaction>")).collect();
+        let long = format!("<reaction>{}</reaction>", "x".repeat(REACTION_BYTES + 1));
+        for (id, payload) in [
+            ("juliet@capulet.lit", of("")),
+            ("romeo@montague.lit", "<attachments xmlns='urn:x'/>".to_owned()),
+            ("romeo@montague.lit", of(&format!("<reactions>{many}</reactions>"))),
+            ("romeo@montague.lit", of(&format!("<reactions>{long}</reactions>"))),
+        ] {
+            assert!(check(&draft(id, &payload), &romeo).is_err(), "{id} {payload}");
+        }
+    }
+}
