@@ -34,9 +34,11 @@ pub mod privilege;
 pub mod record;
 pub mod register;
 pub mod relay;
+pub mod retention;
 pub mod retract;
 pub mod role;
 pub mod room;
+pub mod search;
 pub mod service;
 pub mod settings;
 pub mod shelf;
@@ -54,10 +56,10 @@ pub mod whisper;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use waxwing_jid::BareJid;
 use waxwing_kernel::module::{About, Module, StartError, Xep};
-use waxwing_kernel::request::Request;
+use waxwing_kernel::request::{Happening, Request, Signal};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::Effects;
 use waxwing_kernel::visit::Visit;
@@ -65,9 +67,10 @@ use waxwing_kernel::{Hub, SiteBuilder};
 use waxwing_stanza::{Kind, StanzaError};
 use waxwing_store::domains::rooms::Rooms as Rows;
 
-use self::letter::Letter;
+use self::letter::{Letter, Now};
 use self::lobby::{Lobby, Mail};
-use self::room::Service;
+use self::outcome::Outcome;
+use self::room::{Room, Service};
 use self::settings::RoomsConfig;
 
 /// The name of the service for people.
@@ -79,12 +82,17 @@ const LABEL: &str = "rooms";
 /// How often rooms are looked for that ended with an earlier run of the server.
 const SWEEP: Duration = Duration::from_secs(300);
 
+/// Searches for rooms at a time.
+const SEARCHES: usize = 2;
+
 /// Rooms where people talk.
 pub struct Rooms {
     hub: Hub,
     service: Arc<Service>,
     rows: Rows,
     lobby: Arc<Lobby>,
+    /// Those who search for rooms, a few at a time.
+    searching: Semaphore,
 }
 
 impl Module for Rooms {
@@ -92,7 +100,19 @@ impl Module for Rooms {
         name: "rooms",
         summary: "Rooms where many people talk with each other.",
         is_on: true,
-        xeps: &[Xep(45, "1.35.5")],
+        xeps: &[
+            Xep(45, "1.35.5"),
+            Xep(313, "1.1.3"),
+            Xep(317, "0.3.1"),
+            Xep(410, "1.1.0"),
+            Xep(421, "1.0.1"),
+            Xep(424, "0.4.2"),
+            Xep(425, "0.3.0"),
+            Xep(433, "0.1.0"),
+            Xep(486, "0.1.0"),
+            Xep(500, "0.1.1"),
+            Xep(502, "0.1.0"),
+        ],
         server_features: &[],
         account_features: &[],
         manual: include_str!("rooms.md"),
@@ -109,17 +129,21 @@ impl Module for Rooms {
         let lobby = hub.lasting::<Lobby>(site.jid().domain());
         let run = lobby.run(&hub);
         let service = Arc::new(Service { jid: jid.to_jid(), settings, run });
+        lobby.serve(&service);
         let rows = Rows::new(hub.db().clone());
-        Ok(Self { hub, service, rows, lobby })
+        let searching = Semaphore::new(SEARCHES);
+        Ok(Self { hub, service, rows, lobby, searching })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
-        on.service(LABEL, NAME).get(Self::describe).get(Self::list);
+        on.service(LABEL, NAME).get(Self::describe).get(Self::list).get(Self::search);
         on.visits(Self::visit);
         commands::declare(on);
         on.shelves(Self::shelf);
         on.inner().set(Self::moderate).set(Self::command).get(Self::card).set(Self::set_card);
+        on.signal(Signal::Removed, Self::remove);
         on.every(SWEEP, Self::sweep);
+        on.every(retention::ROUND, Self::expire);
     }
 }
 
@@ -132,6 +156,22 @@ impl Rooms {
         let to = ask.stanza.head.to.as_ref().map(|to| to.bare());
         let to = to.filter(|to| !to.is_domain() && to.domain() == self.service.jid.domain());
         to.ok_or_else(StanzaError::service_unavailable)
+    }
+
+    /// An account goes, and its rows with it: rooms in use forget it as well, so that whoever gets
+    /// the address next is nobody in them.
+    async fn remove(self: Arc<Self>, happening: Happening) -> Effects {
+        for room in self.in_use() {
+            let gone = happening.account.jid().clone();
+            let errand = move |room: &mut Room, _: &Now<'_>| {
+                room.affiliations.remove(&gone);
+                (Outcome::nothing(), ())
+            };
+            if let Err(error) = self.ask(&room, errand).await {
+                tracing::warn!(%error, %room, "an account that was erased could not be forgotten");
+            }
+        }
+        Effects::default()
     }
 
     /// A stanza for a room, or for somebody in one.
@@ -152,7 +192,15 @@ impl Rooms {
         let nick = to.resource().map(str::to_owned);
         let letter = Letter { from, nick, stanza, is_operator, may_create: Ok(()) };
         let (receipt, done) = oneshot::channel();
-        match self.post(&to.bare(), Mail::Letter(Box::new(letter), receipt)).await {
+        let mail = Mail::Letter(Box::new(letter), receipt);
+        // Services wait for nobody: it may be one that this room waits for.
+        let may_wait =
+            party.mailbox.is_some() || hub.components().find(party.jid.domain()).is_some();
+        let posted = match may_wait {
+            true => self.post(&to.bare(), mail).await,
+            false => self.deliver(&to.bare(), mail),
+        };
+        match posted {
             Ok(()) => effects.until(done),
             Err(error) => {
                 if let Some(reply) = head.error_reply(&error) {

@@ -188,7 +188,7 @@ impl Room {
         let id = letter.stanza.head.id.clone();
         let (seat, real) = (Seat::of(&letter.from), letter.bare());
         let affiliation = self.affiliation(letter);
-        let presence = clean(letter.take());
+        let presence = clean(letter.take(), &self.jid);
         let sitting = Sitting { seat: seat.clone(), presence, is_lost: false };
         let number = match door.beside {
             Some(number) => {
@@ -267,7 +267,7 @@ impl Room {
             Why { own: self.entry_codes(), id: letter.stanza.head.id.clone(), ..Why::default() };
         // The session may be another one under the same address.
         let seat = Seat::of(&letter.from);
-        let presence = clean(letter.take());
+        let presence = clean(letter.take(), &self.jid);
         let sees = self.occupants.get(number).is_some_and(|own| self.may_see_real(own));
         let jid = seat.jid().clone();
         self.occupants.stand_up(number, &jid);

@@ -39,7 +39,7 @@ impl Room {
         }
         let jid = letter.sender().clone();
         let id = letter.stanza.head.id.clone();
-        let last = Some(clean(letter.take()));
+        let last = Some(clean(letter.take(), &self.jid));
         let exit = Exit { why: Why { id, ..Why::default() }, last, extra: String::new() };
         self.part(&jid, &exit)
     }
@@ -68,7 +68,12 @@ impl Room {
         let occupant = self.occupants.get(number)?;
         let codes: Vec<u16> =
             [110].into_iter().chain(exit.why.codes.iter().chain(&exit.why.own).copied()).collect();
-        let (last, extra) = (exit.last.as_ref(), exit.extra.as_str());
+        // §10.1.3: whoever leaves a room before it was set up is sent "a presence stanza of type
+        // "unavailable" from the room to the owner including a <destroy/> element".
+        let is_last = self.occupants.len() == 1 && occupant.sittings.len() == 1;
+        let ends = self.life == Life::Locked && is_last && exit.extra.is_empty();
+        let extra = if ends { "<destroy/>" } else { exit.extra.as_str() };
+        let last = exit.last.as_ref();
         let mut own = self.gone(occupant, last, (true, &exit.why), (&codes, extra));
         own.head.id.clone_from(&exit.why.id);
         Some(own)

@@ -76,7 +76,8 @@ impl Rooms {
         if letter.is_operator {
             return Ok(());
         }
-        let settings = &self.service.settings;
+        let service = self.lobby.service().unwrap_or_else(|| Arc::clone(&self.service));
+        let settings = &service.settings;
         let is_member = letter.from.account.as_ref().is_some_and(|account| !account.is_guest());
         if !is_member || !settings.anybody_creates {
             return Err(restricted());

@@ -1,9 +1,10 @@
 //! The rooms with somebody in them: one task each, started when something comes for the room.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, oneshot};
 use waxwing_jid::BareJid;
 use waxwing_kernel::Hub;
@@ -12,21 +13,56 @@ use waxwing_stanza::StanzaError;
 use super::Rooms;
 use super::letter::{Letter, Now};
 use super::outcome::Outcome;
-use super::room::Room;
+use super::room::{Room, Service};
 use super::task::Task;
 
 /// The boxes of the rooms that are in use. There is one for a host as long as the server runs,
 /// however often the settings are read anew.
 #[derive(Default)]
 pub struct Lobby {
-    open: Mutex<HashMap<BareJid, mpsc::Sender<Mail>>>,
+    open: Mutex<HashMap<BareJid, Open>>,
+    service: RwLock<Option<Arc<Service>>>,
     run: OnceLock<i64>,
 }
 
+/// A room that is in use.
+struct Open {
+    inbox: mpsc::Sender<Mail>,
+    /// How many are in it.
+    count: Arc<AtomicUsize>,
+}
+
 impl Lobby {
+    /// How many rooms are in use.
+    pub fn len(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What all rooms of the host share, by the settings as they are now.
+    pub fn service(&self) -> Option<Arc<Service>> {
+        self.service.read().clone()
+    }
+
+    /// The settings were read.
+    pub(super) fn serve(&self, service: &Arc<Service>) {
+        *self.service.write() = Some(Arc::clone(service));
+    }
+
     /// The number of this run of the server: greater than those of earlier runs.
     pub fn run(&self, hub: &Hub) -> i64 {
         *self.run.get_or_init(|| hub.next_id().cast_signed())
+    }
+
+    /// The rooms with somebody in them, and how many.
+    pub fn counts(&self) -> HashMap<BareJid, usize> {
+        let open = self.open.lock();
+        let counts = open.iter().map(|(room, it)| (room.clone(), it.count.load(Ordering::Relaxed)));
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 }
 
@@ -65,9 +101,31 @@ impl Rooms {
         }
     }
 
+    /// The same for what a service says, another room perhaps: two rooms that waited for each other
+    /// would wait for ever.
+    ///
+    /// # Errors
+    /// When too many rooms are open, or too much waits for this one.
+    pub(super) fn deliver(
+        self: &Arc<Self>,
+        room: &BareJid,
+        mut mail: Mail,
+    ) -> Result<(), StanzaError> {
+        loop {
+            match self.inbox(room)?.try_send(mail) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Closed(back)) => mail = back,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    let error = StanzaError::resource_constraint();
+                    return Err(error.text("Too much waits for this room."));
+                }
+            }
+        }
+    }
+
     fn inbox(self: &Arc<Self>, room: &BareJid) -> Result<mpsc::Sender<Mail>, StanzaError> {
         let mut open = self.lobby.open.lock();
-        if let Some(inbox) = open.get(room)
+        if let Some(Open { inbox, .. }) = open.get(room)
             && !inbox.is_closed()
         {
             return Ok(inbox.clone());
@@ -77,9 +135,11 @@ impl Rooms {
             return Err(error.text("Too many rooms are in use on this server."));
         }
         let (inbox, letters) = mpsc::channel(self.service.settings.waiting as usize);
-        open.insert(room.clone(), inbox.clone());
+        let count = Arc::<AtomicUsize>::default();
+        let entry = Open { inbox: inbox.clone(), count: Arc::clone(&count) };
+        open.insert(room.clone(), entry);
         drop(open);
-        let task = Task::new(Arc::clone(self), room.clone(), letters);
+        let task = Task::new(Arc::clone(self), room.clone(), letters, count);
         self.hub.clock().spawn(task.run());
         Ok(inbox)
     }

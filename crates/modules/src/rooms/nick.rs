@@ -34,7 +34,7 @@ impl Room {
         }
         let jid = self.jid.with_resource(&nick)?;
         let id = letter.stanza.head.id.clone();
-        let presence = clean(letter.take());
+        let presence = clean(letter.take(), &self.jid);
         let mut posts = self.tell_rename(number, &nick);
         self.occupants.rename(number, Arc::clone(&nick), jid);
         if let Some(occupant) = self.occupants.get_mut(number)

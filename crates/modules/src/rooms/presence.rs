@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use waxwing_jid::Jid;
+use waxwing_jid::{BareJid, Jid};
 use waxwing_stanza::{Kind, PresenceType, Stanza};
 use waxwing_xml::write;
 
@@ -235,7 +235,7 @@ impl Room {
     /// An occupant changes its presence (§7.7).
     pub fn update(&mut self, letter: &mut Letter, number: u64, _: &Now<'_>) -> Outcome {
         let id = letter.stanza.head.id.clone();
-        let presence = clean(letter.take());
+        let presence = clean(letter.take(), &self.jid);
         let Some(occupant) = self.occupants.get_mut(number) else { return Outcome::nothing() };
         let place = occupant.sittings.iter().position(|it| it.seat.jid() == letter.sender());
         let Some(place) = place else { return Outcome::nothing() };
@@ -264,10 +264,8 @@ impl Room {
 }
 
 /// A presence as the occupant may send it to others: without what only the room may say.
-pub fn clean(mut presence: Stanza) -> Stanza {
-    if presence.body.children().any(|child| forged::is_ours(child)) {
-        presence.body_mut().retain(|child| !forged::is_ours(child));
-    }
+pub fn clean(mut presence: Stanza, room: &BareJid) -> Stanza {
+    forged::strip(&mut presence, room);
     (presence.head.to, presence.head.id) = (None, None);
     presence
 }

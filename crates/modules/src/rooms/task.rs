@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -32,6 +33,8 @@ pub struct Task {
     hub: Hub,
     room: Room,
     letters: mpsc::Receiver<Mail>,
+    /// How many are in the room, for those who list rooms.
+    count: Arc<AtomicUsize>,
     pending: VecDeque<Pending>,
 }
 
@@ -68,9 +71,14 @@ enum Event {
 
 impl Task {
     /// The task of a room that has not been looked for yet.
-    pub(super) fn new(rooms: Arc<Rooms>, room: BareJid, letters: mpsc::Receiver<Mail>) -> Self {
+    pub(super) fn new(
+        rooms: Arc<Rooms>,
+        room: BareJid,
+        letters: mpsc::Receiver<Mail>,
+        count: Arc<AtomicUsize>,
+    ) -> Self {
         let room = Room::absent(room, Arc::clone(&rooms.service));
-        Self { hub: rooms.hub.clone(), rooms, room, letters, pending: VecDeque::new() }
+        Self { hub: rooms.hub.clone(), rooms, room, letters, count, pending: VecDeque::new() }
     }
 
     /// Lives until nobody is in the room and nothing comes for it.
@@ -91,6 +99,7 @@ impl Task {
                 Event::Over => break,
             }
             self.end_room().await;
+            self.count.store(self.room.occupants.len(), Ordering::Relaxed);
             if self.room.is_idle()
                 && self.pending.is_empty()
                 && self.rooms.close(&self.room.jid, &mut self.letters)
@@ -141,6 +150,7 @@ impl Task {
 
     /// One letter or errand.
     async fn take(&mut self, mail: Mail) {
+        self.keep_up();
         match mail {
             Mail::Letter(mut letter, receipt) => {
                 self.room_for(&mut letter).await;
@@ -157,6 +167,15 @@ impl Task {
                 let (outcome, done) = with_now(&self.hub, |now| errand(&mut self.room, now));
                 self.carry_out(outcome, Owed { done: Some(done), ..Owed::default() }).await;
             }
+        }
+    }
+
+    /// The settings may have been read anew since the last letter.
+    fn keep_up(&mut self) {
+        if let Some(service) = self.rooms.lobby.service()
+            && !Arc::ptr_eq(&service, &self.room.service)
+        {
+            self.room.service = service;
         }
     }
 
