@@ -12,8 +12,8 @@ use waxwing_store::domains::rooms::RoomRow;
 use waxwing_xml::write;
 use xso::FromXml;
 
-use super::forged::MUC;
-use super::{NAME, Rooms};
+use super::forged::{MUC, OCCUPANT_ID};
+use super::{NAME, Rooms, avatar, search};
 
 /// Rooms in one answer.
 const PAGE: usize = 100;
@@ -31,8 +31,17 @@ pub struct ListAsk {
 payload!(ListAsk, "query", ITEMS);
 
 /// What the service can do besides what its parts add.
-const FEATURES: &[&str] =
-    &[MUC, INFO, ITEMS, "http://jabber.org/protocol/muc#stable_id", rsm::NS, "muc_rooms"];
+const FEATURES: &[&str] = &[
+    MUC,
+    INFO,
+    ITEMS,
+    "http://jabber.org/protocol/muc#stable_id",
+    rsm::NS,
+    "muc_rooms",
+    search::NS,
+    OCCUPANT_ID,
+    avatar::NS,
+];
 
 impl Rooms {
     /// §6.2

@@ -135,3 +135,47 @@ pub fn introduce(room: &mut Room, number: u64) -> Vec<Post> {
     }
     posts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::RoomsConfig;
+    use super::super::tests::Stage;
+
+    fn come(stage: &mut Stage, number: usize) -> usize {
+        let presence = format!(
+            "<presence to='garden@rooms.localhost/P{number}'>\
+             <x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        );
+        stage.send(&format!("p{number}@localhost/d"), &presence).len()
+    }
+
+    /// Issues of cost: who comes into a large room costs what it is sent, however many are there.
+    #[tokio::test]
+    async fn in_a_large_room_newcomers_cost_what_they_are_sent() {
+        let settings = RoomsConfig { all_shown: 10, ..RoomsConfig::default() };
+        let mut stage = Stage::with(settings).await;
+        come(&mut stage, 0);
+        stage.room.life = super::super::room::Life::Open;
+        let mut costs = Vec::new();
+        for number in 1..200 {
+            costs.push(come(&mut stage, number));
+        }
+        // Everybody else twice (what it gets and what others get), itself and the subject.
+        assert_eq!(costs[8], 2 * 9 + 2);
+        // The moderator, itself, the subject.
+        assert!(costs[9..].iter().all(|cost| *cost == 3), "{:?}", &costs[9..20]);
+        let say = "<message type='groupchat' to='garden@rooms.localhost'><body>Hi</body></message>";
+        // Whoever came after the one that speaks does not know it; the next time everybody does.
+        assert_eq!(stage.send("p5@localhost/d", say).len(), 200 + 190);
+        assert_eq!(stage.send("p5@localhost/d", say).len(), 200);
+        assert_eq!(stage.send("p150@localhost/d", say).len(), 200 + 199);
+        // Who never spoke goes without a word to others; who did is taken leave of.
+        let go = |nick: &str| {
+            format!("<presence type='unavailable' to='garden@rooms.localhost/{nick}'/>")
+        };
+        assert_eq!(stage.send("p160@localhost/d", &go("P160")).len(), 1);
+        assert_eq!(stage.send("p150@localhost/d", &go("P150")).len(), 1 + 198);
+        // Who came when the room was small is known to those who were there by then.
+        assert_eq!(stage.send("p9@localhost/d", &go("P9")).len(), 1 + 9);
+    }
+}

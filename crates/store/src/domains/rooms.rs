@@ -296,6 +296,16 @@ impl Rooms {
         rows.chain([Archive::expire(room, i64::MAX)]).collect()
     }
 
+    /// The room at this address alone, if it is public.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn public(&self, room: &str) -> Result<Option<RoomRow>, StoreError> {
+        let row = self.db.query_one(Statement::new(LOAD).with(room)).await?;
+        let row = row.as_ref().map(read_room).transpose()?;
+        Ok(row.filter(|row| row.is_public))
+    }
+
     /// The first `limit` public rooms of a service behind the address `after`, in order.
     ///
     /// # Errors
