@@ -11,6 +11,7 @@ use xso::FromXml;
 use super::appoint::{Actor, Change, Courtesy, Reserve};
 use super::leave::Exit;
 use super::letter::{Letter, Now};
+use super::options::reason;
 use super::outcome::{Outcome, Post};
 use super::privilege::Rank;
 use super::role::{Affiliation, Role};
@@ -86,11 +87,6 @@ impl Item {
         jid.map(Some).map_err(|error| {
             StanzaError::jid_malformed().text(format!("jid: {given:?} is no address: {error}."))
         })
-    }
-
-    fn reason(&self) -> Option<String> {
-        let reason = self.reason.as_deref().map(str::trim);
-        reason.filter(|reason| !reason.is_empty()).map(str::to_owned)
     }
 }
 
@@ -254,7 +250,7 @@ impl Room {
 
     /// What an item asks for.
     fn order(&self, item: &Item) -> Result<Order, StanzaError> {
-        let (subject, reason) = (item.subject()?, item.reason());
+        let (subject, reason) = (item.subject()?, reason(item.reason.as_deref())?);
         match subject {
             Subject::Role(role) => {
                 let number = self.meant(item)?;

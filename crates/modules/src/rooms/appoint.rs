@@ -1,6 +1,9 @@
 //! How somebody stands in a room changes: what must hold, what is stored, who is told (XEP-0045 §9,
 //! §10.3 to §10.8).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

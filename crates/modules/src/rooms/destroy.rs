@@ -8,6 +8,7 @@ use xso::FromXml;
 
 use super::leave::Exit;
 use super::letter::Letter;
+use super::options::reason;
 use super::outcome::{Outcome, Post};
 use super::owner::NS;
 use super::role::Affiliation;
@@ -53,12 +54,14 @@ impl Room {
     /// The owner, which was checked, ends the room.
     ///
     /// # Errors
-    /// `jid-malformed` when the other place is no address.
+    /// `jid-malformed` when the other place is no address, `not-acceptable` for too long a reason.
     pub fn end(&mut self, letter: &Letter, destroy: Destroy) -> Result<Outcome, StanzaError> {
         if let Some(Err(error)) = destroy.jid.as_deref().map(Jid::new) {
             let text = format!("jid: the other room has no proper address: {error}.");
             return Err(StanzaError::jid_malformed().text(text));
         }
+        let reason = reason(destroy.reason.as_deref())?;
+        let destroy = Destroy { reason, ..destroy };
         Ok(self.ending(&destroy, Some(letter.stanza.result(None))))
     }
 

@@ -15,6 +15,7 @@ use waxwing_xml::write::{attribute, text};
 use super::appoint::{Actor, Change, Courtesy, Reserve};
 use super::config::Whois;
 use super::letter::{Letter, Now};
+use super::options::reason;
 use super::outcome::{Outcome, Post};
 use super::role::Affiliation;
 use super::room::Room;
@@ -181,8 +182,9 @@ impl Room {
         let mut xml = format!("<x xmlns='{USER}'><decline");
         attribute(&mut xml, "from", letter.sender().bare_str());
         xml.push('>');
-        if let Some(reason) = decline.child("reason", USER) {
-            element(&mut xml, "reason", reason.text().trim());
+        if let Some(reason) = reason(decline.child("reason", USER).map(|it| it.text()).as_deref())?
+        {
+            element(&mut xml, "reason", &reason);
         }
         let mut news = self.message(MessageType::Normal).with(xml + "</decline></x>");
         news.head.id.clone_from(&letter.stanza.head.id);
@@ -246,7 +248,7 @@ impl Invitation {
         let to = Jid::new(to.trim()).map_err(|error| {
             StanzaError::jid_malformed().text(format!("to: {to:?} is no address: {error}."))
         })?;
-        let reason = invite.child("reason", USER).map(|reason| reason.text().trim().to_owned());
+        let reason = reason(invite.child("reason", USER).map(|it| it.text()).as_deref())?;
         let more = invite.child("continue", USER).map(|more| {
             let mut xml = String::from("<continue");
             if let Some(thread) = more.attribute("thread") {
@@ -254,7 +256,6 @@ impl Invitation {
             }
             xml + "/>"
         });
-        let reason = reason.filter(|reason| !reason.is_empty());
         Ok(Self { to, reason, more: more.unwrap_or_default() })
     }
 }

@@ -15,8 +15,10 @@ use waxwing_stanza::payload::dataform::{DataForm, Field, FieldType};
 
 use super::config::Config;
 
-/// Characters that one setting may have.
+/// Characters that one setting may have, and the reason that somebody gives for something.
 pub const TEXT_CHARS: usize = 2000;
+/// Characters that the name of a room may have, which stands in every list of rooms.
+pub const NAME_CHARS: usize = 200;
 /// Values that one setting may have.
 pub const VALUES: usize = 50;
 
@@ -105,7 +107,8 @@ pub fn form_fields(config: &Config) -> impl Iterator<Item = Field> {
 pub fn fill(config: &Config, form: &DataForm) -> Result<Config, StanzaError> {
     let mut filled = config.clone();
     for option in all() {
-        if let Some(field) = form.field(option.var) {
+        let is_it = |field: &&Field| field.var.as_deref() == Some(option.var);
+        for field in form.fields.iter().filter(is_it) {
             read(option, &mut filled, &field.values)
                 .map_err(|reason| unacceptable(option.var, &reason))?;
         }
@@ -134,6 +137,18 @@ pub fn notices(before: &Config, after: &Config) -> Vec<u16> {
     codes.sort_unstable();
     codes.dedup();
     codes
+}
+
+/// The reason that somebody gives for something that others are told of; nothing for an empty one.
+///
+/// # Errors
+/// `not-acceptable` for one that is too long.
+pub fn reason(given: Option<&str>) -> Result<Option<String>, StanzaError> {
+    let given = given.map(str::trim).filter(|given| !given.is_empty());
+    match given.is_some_and(|given| given.chars().nth(TEXT_CHARS).is_some()) {
+        true => Err(unacceptable("reason", &format!("takes {TEXT_CHARS} characters at most"))),
+        false => Ok(given.map(str::to_owned)),
+    }
 }
 
 /// What is said of a field that cannot be as it was filled in.
@@ -261,6 +276,12 @@ mod tests {
         let long = "x".repeat(TEXT_CHARS + 1);
         let text = filled(&[("muc#roomconfig_roomdesc", &[&long])]).unwrap_err().text.unwrap();
         assert!(text.contains("2000 characters at most"), "{text}");
+        let name = "x".repeat(NAME_CHARS + 1);
+        let text = filled(&[("muc#roomconfig_roomname", &[&name])]).unwrap_err().text.unwrap();
+        assert!(text.contains("200 characters at most"), "{text}");
+        let twice: [(&str, &[&str]); 2] =
+            [("muc#roomconfig_roomname", &["Cave"]), ("muc#roomconfig_roomname", &[&name])];
+        assert!(filled(&twice).is_err());
         let many = ["a@b"; VALUES + 1];
         let text = filled(&[("{urn:waxwing:rooms}contacts", &many)]).unwrap_err().text.unwrap();
         assert!(text.contains("50 values at most"), "{text}");

@@ -2,6 +2,9 @@
 //!
 //! Nothing here knows a room or a stanza; who is asked about, and what for, are the arguments.
 
+#[cfg(test)]
+mod tests;
+
 use waxwing_stanza::StanzaError;
 
 use super::config::{Config, Whois};
@@ -31,6 +34,9 @@ impl Rank {
     /// # Errors
     /// `forbidden` to who may not do this to anybody, `not-allowed` about this occupant.
     pub fn set_role(self, target: Rank, to: Role) -> Leave {
+        if to == Role::Visitor && (self.is_admin() || self.role == Role::Moderator) {
+            self.revoke_voice(target)?;
+        }
         let is_moderation = to == Role::Moderator;
         let unmakes_moderator = target.role == Role::Moderator && to != Role::None;
         if is_moderation || unmakes_moderator {
@@ -46,13 +52,12 @@ impl Rank {
         }
         match to {
             Role::None => self.kick(target),
-            Role::Visitor => self.revoke_voice(target),
             // §9.7 "An admin is allowed to revoke moderator status only from a user whose
             // affiliation is "member" or "none"".
             Role::Participant if unmakes_moderator && target.is_admin() => {
                 not_allowed("Admins and owners of a room are always its moderators.")
             }
-            Role::Participant | Role::Moderator => Ok(()),
+            Role::Visitor | Role::Participant | Role::Moderator => Ok(()),
         }
     }
 
@@ -113,9 +118,7 @@ impl Rank {
             Affiliation::Member if self.is_admin() => Ok(()),
             // §9.5 "If the room is non-anonymous, a service SHOULD also allow any member to
             // retrieve the member list even if not yet an occupant."
-            _ if is_open && (self.is_admin() || config.member_list.has(self.usual_role())) => {
-                Ok(())
-            }
+            _ if is_open && (self.is_admin() || self.is_reader(config)) => Ok(()),
             // §5.2.2 "in such rooms, members SHOULD NOT be allowed to retrieve the member list";
             // moderators see real addresses there.
             Affiliation::Member
@@ -129,12 +132,17 @@ impl Rank {
         }
     }
 
-    /// The role, or the one that a member would have in the room (§5.1.2).
-    fn usual_role(self) -> Role {
-        match self.role {
+    /// Whether this is a member or moderator to whose role the lists are shown. A member who is not
+    /// in the room has the role that it would have there (§5.1.2).
+    fn is_reader(self, config: &Config) -> bool {
+        let role = match self.role {
             Role::None if self.affiliation >= Affiliation::Member => Role::Participant,
+            Role::Visitor | Role::Participant if self.affiliation < Affiliation::Member => {
+                Role::None
+            }
             role => role,
-        }
+        };
+        config.member_list.has(role)
     }
 
     /// Whether somebody of this rank may let the room invite others (§5.1.2, §7.8.2, §9.5).

@@ -3,7 +3,7 @@
 use waxwing_jid::BareJid;
 use waxwing_stanza::payload::dataform::FieldType;
 
-use super::{Opt, line, one};
+use super::{NAME_CHARS, Opt, line, one};
 
 pub(super) const OPTIONS: &[Opt] = &[NAME, DESCRIPTION, LANGUAGE, CONTACTS, NODE, LOGS, LDAP_GROUP];
 
@@ -11,7 +11,14 @@ const NAME: Opt = Opt {
     var: "muc#roomconfig_roomname",
     label: "Name of the room",
     show: |config| vec![config.name.clone()],
-    read: |config, values| line(values).map(|name| config.name = name),
+    read: |config, values| {
+        let name = line(values)?;
+        if name.chars().nth(NAME_CHARS).is_some() {
+            return Err(format!("takes {NAME_CHARS} characters at most"));
+        }
+        config.name = name;
+        Ok(())
+    },
     info: &["muc#roomconfig_roomname"],
     ..Opt::PLAIN
 };
