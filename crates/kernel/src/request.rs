@@ -123,9 +123,11 @@ pub enum Signal {
     Asked,
     /// An account lets somebody see its presence from now on. The party is who may see it.
     Shared,
-    /// An account lets somebody see its presence no longer, or has put a contact into other groups.
-    /// The party is the contact.
+    /// An account lets somebody see its presence no longer. The party is who saw it.
     Withheld,
+    /// An account has put a contact that sees its presence into other groups. The party is the
+    /// contact.
+    Regrouped,
     /// An account is about to be erased.
     Removed,
 }
@@ -137,8 +139,11 @@ pub struct Leaving<'a> {
     /// The session's slots.
     pub slots: &'a mut Slots,
     /// What leaves for the client, in order. A filter puts the delivery here, now or later.
-    pub out: &'a mut Vec<crate::mailbox::Delivery>,
+    pub out: &'a mut Departures,
 }
+
+/// Deliveries that leave together, nearly always one.
+pub type Departures = smallvec::SmallVec<[crate::mailbox::Delivery; 1]>;
 
 /// A session whose client is lost and may come back (XEP-0198 §5).
 pub struct Asleep<'a> {

@@ -94,17 +94,26 @@ impl Roster {
         };
         let (hub, site, account) = (&ask.hub, &*ask.site, ask.account());
         let jid = item.address()?;
+        let mut effects = Effects::default();
         if item.subscription.as_deref() == Some("remove") {
             let state = remove(hub, site, account, &jid).await?;
-            let mut effects = Effects::default();
             say_goodbye(hub, account, &jid, state, &mut effects).await;
+            if state.subscription.shows() {
+                let at = (&ask.site, account);
+                hub.signal_contact(at, Signal::Withheld, &jid, &mut effects).await;
+            }
             hub.perform(effects).await;
             return Ok(());
         }
         if jid == *account.jid() {
             return Err(StanzaError::not_allowed().text("Nobody is in their own roster."));
         }
-        put(hub, site, account, item.check()?.to_contact(jid)).await
+        if put(hub, site, account, item.check()?.to_contact(jid.clone())).await? {
+            let at = (&ask.site, account);
+            hub.signal_contact(at, Signal::Regrouped, &jid, &mut effects).await;
+            hub.perform(effects).await;
+        }
+        Ok(())
     }
 
     /// §2.3.3: "The server MUST return a <forbidden/> stanza error to the client if the sender of
@@ -133,17 +142,21 @@ impl Roster {
     }
 }
 
-/// Stores a contact with the state that it has, and tells the account's clients.
+/// Stores a contact with the state that it has, and tells the account's clients. Whether it may see
+/// the account's presence and is in other groups now.
 async fn put(
     hub: &Hub,
     site: &Site,
     account: &Account,
     wanted: Contact,
-) -> Result<(), StanzaError> {
+) -> Result<bool, StanzaError> {
     let turn = account.turn().await;
     let roster = turn.fact(site.roster);
     // §2.1.5: "The server MUST ignore any value of the 'subscription' attribute other than
     // "remove""; the same holds for `ask` and `approved`.
+    let is_regrouped = roster
+        .contact(&wanted.jid)
+        .is_some_and(|known| known.subscription.shows() && known.groups != wanted.groups);
     let contact = match roster.contact(&wanted.jid) {
         Some(known) => Contact { name: wanted.name, groups: wanted.groups, ..known.clone() },
         None => wanted,
@@ -158,7 +171,7 @@ async fn put(
     let mut effects = Effects::default();
     hub.push_roster(site, account.jid(), version, &item, &mut effects);
     hub.perform(effects).await;
-    Ok(())
+    Ok(is_regrouped)
 }
 
 /// Removes a contact and tells the account's clients. Gives what stood between the two.

@@ -9,7 +9,7 @@ use waxwing_kernel::request::Happening;
 use waxwing_kernel::stage::Effects;
 use waxwing_kernel::{Hub, Site};
 use waxwing_stanza::StanzaError;
-use waxwing_store::domains::pubsub::{Audience as Stored, Subscriptions};
+use waxwing_store::domains::pubsub::{Audience as Stored, Nodes, Subscriptions, Walk};
 
 use super::config::{Access, Config};
 use super::errors::unstored;
@@ -121,8 +121,42 @@ impl Pubsub {
         }
     }
 
-    /// Somebody may see the presence of an account no longer, or is in other groups of its
-    /// contacts. XEP-0163 §7.1: "If the modification results in a loss of access, the service MUST
+    /// A contact is in other groups. It loses what these give no access to (XEP-0163 §7.1), and
+    /// XEP-0060 §13.2: "The entity is added to the roster group associated with a node access model
+    /// of "roster"; as a result, the service sends the last published item to the entity."
+    pub(super) async fn regrouped(self: Arc<Self>, happening: Happening) -> Effects {
+        let (hub, account) = (happening.hub.clone(), Arc::clone(&happening.account));
+        let reader = happening.party.jid.bare();
+        let effects = Arc::clone(&self).withheld(happening).await;
+        match self.named_by_groups(&hub, account.jid()).await {
+            Ok(names) if names.is_empty() => {}
+            Ok(names) => self.tell_shared(&hub, (&reader, account.jid()), Some(&names)).await,
+            Err(error) => tracing::error!(%error, "nodes could not be read"),
+        }
+        effects
+    }
+
+    /// The nodes of an account that groups of its contacts may read.
+    async fn named_by_groups(
+        &self,
+        hub: &Hub,
+        owner: &BareJid,
+    ) -> Result<Vec<Box<str>>, StanzaError> {
+        let (stored, mut names, mut from) = (Nodes::new(hub.db().clone()), Vec::new(), None);
+        loop {
+            let walk =
+                Walk { owner: owner.as_str(), kind: None, from: from.as_deref(), is_back: false };
+            let page = stored.list(walk, PAGE).await.map_err(unstored)?;
+            let by_groups = page.iter().filter(|node| node.access == Access::Roster.number());
+            names.extend(by_groups.map(|node| node.name.as_str().into()));
+            match page.into_iter().next_back() {
+                Some(last) => from = Some(last.name),
+                None => return Ok(names),
+            }
+        }
+    }
+
+    /// Somebody may see the presence of an account no longer. XEP-0163 §7.1: "If the modification results in a loss of access, the service MUST
     /// cancel the entity's subscription."
     pub(super) async fn withheld(self: Arc<Self>, happening: Happening) -> Effects {
         let Happening { hub, site, party, account, .. } = happening;

@@ -5,6 +5,7 @@ use waxwing_store::domains::accounts::{Accounts, Credential, Listing};
 use waxwing_store::domains::archive::Archive;
 use waxwing_store::domains::clients::Clients;
 use waxwing_store::domains::offline::{Held, Offline, Spooled};
+use waxwing_store::domains::pubsub::Pubsub;
 use waxwing_store::domains::rooms::Rooms;
 use waxwing_store::domains::roster::{Item, Request, Roster};
 use waxwing_store::domains::secrets::Secrets;
@@ -53,6 +54,7 @@ async fn every_statement_is_understood() {
     statements.extend([Archive::STATEMENTS, Secrets::STATEMENTS].concat());
     statements.extend(Archive::QUERIES.concat());
     statements.extend(Rooms::STATEMENTS);
+    statements.extend(Pubsub::STATEMENTS.concat());
     for ground in grounds() {
         let db = ground.open_with(&domains::tables()).await;
         for sql in &statements {

@@ -14,3 +14,4 @@ mod opening;
 mod outage;
 mod rooms;
 mod schema;
+mod subscribers;
