@@ -1,14 +1,17 @@
 //! What people attach to items, such as reactions (XEP-0470): a node for each item, with an item
 //! for each person, and a summary of all of them.
 
+mod summary;
+mod target;
+
 use std::sync::Arc;
 
-use waxwing_jid::BareJid;
 use waxwing_kernel::nodes::NodeNews;
-use waxwing_stanza::{Body, StanzaError};
+use waxwing_stanza::StanzaError;
 use waxwing_store::domains::pubsub::{Items, Nodes, Slice, Walk};
-use waxwing_xml::write;
 
+use self::summary::{Summary, check};
+use self::target::{Target, before_item};
 use super::config::Config;
 use super::errors::{no_item, no_node, unstored};
 use super::node::Node;
@@ -21,10 +24,6 @@ pub(super) const NS: &str = "urn:xmpp:pubsub-attachments:1";
 /// Namespace of summaries.
 const SUMMARY: &str = "urn:xmpp:pubsub-attachments:summary:1";
 
-/// Reactions of one person to one item.
-const REACTIONS: usize = 50;
-/// Bytes of one of them.
-const REACTION_BYTES: usize = 64;
 /// Attachments, or nodes, read at a time.
 const PAGE: u32 = 200;
 
@@ -63,157 +62,6 @@ pub(super) fn may_make(name: &str) -> Result<(), StanzaError> {
 pub(super) fn may_empty(name: &str) -> Result<(), StanzaError> {
     match is_summary(name) {
         true => Err(StanzaError::forbidden().text("The service keeps summaries by itself.")),
-        false => Ok(()),
-    }
-}
-
-/// The item that something is attached to.
-#[derive(Debug, PartialEq, Eq)]
-struct Target {
-    node: String,
-    item: String,
-}
-
-impl Target {
-    /// Of the node `name` at `realm`; `None` when it is the name of none there.
-    ///
-    /// §4.2: "the namespace …, a slash, the XMPP URI of the target item". There is one way to write
-    /// it, or the same item would have several nodes.
-    fn read(realm: &BareJid, name: &str) -> Option<Self> {
-        let (_, rest) = name.split_once("?;node=")?;
-        let (node, item) = rest.split_once(";item=")?;
-        let target = Self { node: decoded(node)?, item: decoded(item)? };
-        (target.name(realm) == name).then_some(target)
-    }
-
-    fn name(&self, realm: &BareJid) -> String {
-        format!("{}{}", before_item(realm, &self.node), encoded(&self.item))
-    }
-
-    /// The node with the summaries of items like this.
-    fn summary(&self) -> String {
-        format!("{SUMMARY}/{}", self.node)
-    }
-}
-
-/// What the names of all nodes begin with that keep something attached to items of `node`.
-fn before_item(realm: &BareJid, node: &str) -> String {
-    let jid = realm.as_str().split('@').map(encoded).collect::<Vec<_>>().join("@");
-    format!("{NS}/xmpp:{jid}?;node={};item=", encoded(node))
-}
-
-/// RFC 3986 §2.1, §2.3: everything but the unreserved characters in percents.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(byte));
-            }
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// How often something was attached.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Summary {
-    noticed: u64,
-    /// In the order in which they came first.
-    reactions: Vec<(String, u64)>,
-}
-
-impl Summary {
-    /// Counts what one person attached. §4.7.2: "if the same reaction appears several times for a
-    /// single bare JID, it MUST be counted only once".
-    fn add(&mut self, payload: &Arc<str>) {
-        let (has_noticed, reactions) = attached(payload).unwrap_or_default();
-        self.noticed += u64::from(has_noticed);
-        for reaction in reactions {
-            match self.reactions.iter_mut().find(|(known, _)| *known == reaction) {
-                Some((_, count)) => *count += 1,
-                None => self.reactions.push((reaction, 1)),
-            }
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn write(&self) -> String {
-        let mut out = format!("<summary xmlns='{SUMMARY}'>");
-        if self.noticed > 0 {
-            out.push_str(&format!("<noticed count='{}'/>", self.noticed));
-        }
-        if !self.reactions.is_empty() {
-            out.push_str("<reactions>");
-            for (reaction, count) in &self.reactions {
-                // "If an emoji appears multiple times …, a 'count' attribute MUST be added".
-                match count {
-                    1 => out.push_str("<reaction>"),
-                    count => out.push_str(&format!("<reaction count='{count}'>")),
-                }
-                write::text(&mut out, reaction);
-                out.push_str("</reaction>");
-            }
-            out.push_str("</reactions>");
-        }
-        out.push_str("</summary>");
-        out
-    }
-}
-
-/// What is in an attachment: whether the item was noticed, and the different reactions to it;
-/// `None` when it is none.
-fn attached(payload: &Arc<str>) -> Option<(bool, Vec<String>)> {
-    let mut body = Body::default();
-    body.append(Arc::clone(payload));
-    let root = body.child("attachments", NS)?;
-    let mut reactions: Vec<String> = Vec::new();
-    if let Some(all) = root.child("reactions", NS) {
-        for reaction in all.children().filter(|child| child.is("reaction", NS)) {
-            let text = reaction.text().trim().to_owned();
-            if !text.is_empty() && !reactions.contains(&text) {
-                reactions.push(text);
-            }
-        }
-    }
-    Some((root.child("noticed", NS).is_some(), reactions))
-}
-
-/// §4.3.3: "a fully-compliant service MUST check that the item is valid … If any of these points are
-/// not met, the service MUST reject the item by returning a <bad-request/> error."
-fn check(draft: &Draft, publisher: &BareJid) -> Result<(), StanzaError> {
-    let refused = |text: String| Err(StanzaError::bad_request().text(text));
-    if draft.id.as_deref() != Some(publisher.as_str()) {
-        return refused(format!("The id of what you attach is your address, {publisher}."));
-    }
-    let Some((_, reactions)) = attached(&draft.payload.as_str().into()) else {
-        return refused(format!("What is attached stands in <attachments xmlns='{NS}'/>."));
-    };
-    if reactions.len() > REACTIONS {
-        return refused(format!("There may be {REACTIONS} reactions of one person."));
-    }
-    match reactions.iter().any(|reaction| reaction.len() > REACTION_BYTES) {
-        true => refused(format!("A reaction may have {REACTION_BYTES} bytes.")),
         false => Ok(()),
     }
 }
@@ -426,78 +274,6 @@ impl Config {
             groups: other.groups.clone(),
             publish_model: other.publish_model,
             ..self.clone()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NAME: &str = "urn:xmpp:pubsub-attachments:1/xmpp:juliet@capulet.lit?;\
-        node=urn%3Axmpp%3Amicroblog%3A0;item=balcony-restoration-afd1";
-
-    /// The example of §4.1.
-    #[test]
-    fn the_name_of_a_node_says_what_it_is_about() {
-        let realm = BareJid::new("juliet@capulet.lit").unwrap();
-        let target = Target::read(&realm, NAME).unwrap();
-        assert_eq!(target.node, "urn:xmpp:microblog:0");
-        assert_eq!(target.item, "balcony-restoration-afd1");
-        let summary = "urn:xmpp:pubsub-attachments:summary:1/urn:xmpp:microblog:0";
-        assert_eq!(target.summary(), summary);
-        assert!(is_attachments(NAME) && is_summary(summary) && !is_attachments(summary));
-        let odd = Target { node: "ä;item=".to_owned(), item: "%3?&".to_owned() };
-        assert_eq!(Target::read(&realm, &odd.name(&realm)), Some(odd));
-        for other in [
-            &NAME.replace("juliet", "romeo"),
-            &NAME.replace("%3A", ":"),
-            &NAME.replace("%3A", "%3a"),
-            &NAME.replace("%3A", "%3"),
-            &NAME.replace(";item=", ";id="),
-        ] {
-            assert_eq!(Target::read(&realm, other), None, "{other}");
-        }
-    }
-
-    /// The example of §4.4, with fewer people.
-    #[test]
-    fn what_was_attached_is_counted() {
-        let mut summary = Summary::default();
-        let of = |inner: &str| format!("<attachments xmlns='{NS}'>{inner}</attachments>").into();
-        summary.add(&of("<noticed/><reactions><reaction>👷</reaction></reactions>"));
-        summary.add(&of(
-            "<reactions><reaction>👷</reaction><reaction>👷</reaction><reaction>🔨</reaction>\
-             </reactions><other xmlns='urn:x'/>",
-        ));
-        summary.add(&of("<noticed/>"));
-        summary.add(&"<other xmlns='urn:x'/>".into());
-        assert_eq!(
-            summary.write(),
-            "<summary xmlns='urn:xmpp:pubsub-attachments:summary:1'><noticed count='2'/>\
-             <reactions><reaction count='2'>👷</reaction><reaction>🔨</reaction></reactions>\
-             </summary>"
-        );
-    }
-
-    #[test]
-    fn what_is_no_attachment_is_refused() {
-        let romeo = BareJid::new("romeo@montague.lit").unwrap();
-        let draft = |id: &str, payload: &str| Draft {
-            id: Some(id.to_owned()),
-            payload: payload.to_owned(),
-        };
-        let of = |inner: &str| format!("<attachments xmlns='{NS}'>{inner}</attachments>");
-        assert!(check(&draft("romeo@montague.lit", &of("<noticed/>")), &romeo).is_ok());
-        let many: String = (0..=REACTIONS).map(|n| format!("<reaction>{n}</reaction>")).collect();
-        let long = format!("<reaction>{}</reaction>", "x".repeat(REACTION_BYTES + 1));
-        for (id, payload) in [
-            ("juliet@capulet.lit", of("")),
-            ("romeo@montague.lit", "<attachments xmlns='urn:x'/>".to_owned()),
-            ("romeo@montague.lit", of(&format!("<reactions>{many}</reactions>"))),
-            ("romeo@montague.lit", of(&format!("<reactions>{long}</reactions>"))),
-        ] {
-            assert!(check(&draft(id, &payload), &romeo).is_err(), "{id} {payload}");
         }
     }
 }
