@@ -10,6 +10,7 @@ mod bounds;
 mod domains;
 mod ground;
 mod model;
+mod nodes;
 mod opening;
 mod outage;
 mod rooms;
