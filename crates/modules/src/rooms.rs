@@ -50,6 +50,7 @@ pub mod task;
 #[cfg(test)]
 mod tests;
 pub mod thin;
+pub mod versions;
 pub mod voice;
 pub mod whisper;
 
@@ -109,6 +110,7 @@ impl Module for Rooms {
             Xep(424, "0.4.2"),
             Xep(425, "0.3.0"),
             Xep(433, "0.1.0"),
+            Xep(463, "0.2.0"),
             Xep(486, "0.1.0"),
             Xep(500, "0.1.1"),
             Xep(502, "0.1.0"),

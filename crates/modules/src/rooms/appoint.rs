@@ -22,7 +22,7 @@ use super::presence::{Item, Why};
 use super::privilege::Rank;
 use super::role::{Affiliation, Role};
 use super::room::{Room, Subject};
-use super::thin;
+use super::{thin, versions};
 
 /// What is to become of somebody.
 #[derive(Clone, Debug)]
@@ -228,16 +228,23 @@ impl Room {
             .filter(|jid| self.occupants.of(jid).is_empty())
             .map(|jid| (jid.clone(), self.affiliations.of(jid)))
             .collect();
+        let step = versions::step(self);
         self.version += 1;
         for (jid, standing) in plan {
             self.affiliations.set(jid, standing);
         }
         let mut posts = Vec::new();
+        // What changes at once is one version, told with the last of it.
+        let mut left = before.len() + absent.len();
+        let mut step_of = || {
+            left -= 1;
+            if left == 0 { step.clone() } else { String::new() }
+        };
         for moved in before {
-            self.move_occupant(moved, actor, &mut posts);
+            self.move_occupant(moved, actor, step_of(), &mut posts);
         }
         for (jid, was) in absent {
-            posts.extend(self.tell_room(&jid, was));
+            posts.extend(self.tell_room(&jid, was, &step_of()));
             if courtesy == Courtesy::Write {
                 posts.extend(self.write_to(&jid, was, actor));
             }
@@ -246,7 +253,7 @@ impl Room {
     }
 
     /// Somebody who is in the room is something else now.
-    fn move_occupant(&mut self, moved: Moved, actor: &Actor, posts: &mut Vec<Post>) {
+    fn move_occupant(&mut self, moved: Moved, actor: &Actor, step: String, posts: &mut Vec<Post>) {
         let affiliation = self.affiliations.of(&moved.real);
         if affiliation == moved.was.affiliation {
             return;
@@ -257,14 +264,15 @@ impl Room {
             // §9.4 "including a status code of 321 to indicate that the user was removed because of
             // an affiliation change".
             let code = if affiliation == Affiliation::Outcast { 301 } else { 321 };
-            let why = Why { codes: vec![code], ..actor.because(reason) };
+            let why = Why { codes: vec![code], step, ..actor.because(reason) };
             if let Some(occupant) = self.occupants.get_mut(moved.number) {
                 occupant.affiliation = affiliation;
             }
             posts.extend(self.remove(moved.number, &Exit { why, ..Exit::default() }));
             return;
         }
-        posts.extend(self.promote(moved.number, (affiliation, role), &actor.because(reason)));
+        let why = Why { step, ..actor.because(reason) };
+        posts.extend(self.promote(moved.number, (affiliation, role), &why));
     }
 
     /// Somebody in the room has another affiliation and role now. §8: moderators "discover an
@@ -291,14 +299,14 @@ impl Room {
 
     /// §10.3 "If the user is not in the room, the service MAY send a message from the room itself
     /// to the room occupants": to those who may see real addresses.
-    fn tell_room(&self, jid: &BareJid, was: Affiliation) -> Option<Post> {
+    fn tell_room(&self, jid: &BareJid, was: Affiliation, step: &str) -> Option<Post> {
         let affiliation = self.affiliations.of(jid);
         let crowd = self.occupants.crowd(Sight::Seeing, None);
         if affiliation == was || crowd.is_empty() {
             return None;
         }
         let item = Item { affiliation, jid: Some(jid.as_jid()), ..Item::default() };
-        let news = self.message(MessageType::Normal).with(item.x(std::iter::empty(), ""));
+        let news = self.message(MessageType::Normal).with(item.x(std::iter::empty(), step));
         Some(Post::Crowd(crowd, news))
     }
 

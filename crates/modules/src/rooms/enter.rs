@@ -17,9 +17,10 @@ use super::letter::{Letter, Now};
 use super::occupants::{Occupant, Shown, Sitting};
 use super::outcome::{Outcome, Post};
 use super::presence::{Item, Why, clean};
+use super::privilege::Rank;
 use super::role::{Affiliation, Role};
 use super::room::{Life, Room};
-use super::{avatar, ids, thin};
+use super::{avatar, ids, thin, versions};
 
 /// How many admins and owners fit into a full room (§7.2.9: "up to some reasonable number").
 const SPARE: usize = 20;
@@ -188,6 +189,7 @@ impl Room {
         let id = letter.stanza.head.id.clone();
         let (seat, real) = (Seat::of(&letter.from), letter.bare());
         let affiliation = self.affiliation(letter);
+        let mav = versions::Ask::read(&letter.stanza.body);
         let presence = clean(letter.take(), &self.jid);
         let sitting = Sitting { seat: seat.clone(), presence, is_lost: false };
         let number = match door.beside {
@@ -221,7 +223,7 @@ impl Room {
         own.extend(door.is_renamed.then_some(210));
         own.extend(codes);
         let why = Why { own, id, ..Why::default() };
-        self.welcome(number, &seat, &why, &wish, now)
+        self.welcome(number, (&seat, mav), &why, &wish, now)
     }
 
     /// §7.2.4, §7.2.12: what those who enter are warned of.
@@ -235,15 +237,20 @@ impl Room {
     fn welcome(
         &mut self,
         number: u64,
-        seat: &Seat,
+        (seat, mav): (&Seat, Option<versions::Ask>),
         why: &Why,
         wish: &Wish,
         now: &Now<'_>,
     ) -> Vec<Post> {
         let mut posts = self.tell_others(number, why);
+        self.is_versioned |= mav.is_some();
         let Some(own) = self.occupants.get(number) else { return posts };
-        let mut first = thin::roster(self, own);
-        let others = self.tell_self(number, why);
+        let rank = Rank { affiliation: own.affiliation, role: own.role };
+        let mut first =
+            mav.as_ref().map_or_else(Vec::new, |mav| versions::welcome(self, mav, rank));
+        first.extend(thin::roster(self, own));
+        let step = mav.map_or_else(String::new, |_| versions::until(self));
+        let others = self.tell_self(number, &Why { step, ..why.clone() });
         let (mine, others): (Vec<Post>, Vec<Post>) =
             others.into_iter().partition(|post| matches!(post, Post::Seat(own, _) if own.is(seat)));
         posts.extend(others);
@@ -267,13 +274,14 @@ impl Room {
             Why { own: self.entry_codes(), id: letter.stanza.head.id.clone(), ..Why::default() };
         // The session may be another one under the same address.
         let seat = Seat::of(&letter.from);
+        let mav = versions::Ask::read(&letter.stanza.body);
         let presence = clean(letter.take(), &self.jid);
         let sees = self.occupants.get(number).is_some_and(|own| self.may_see_real(own));
         let jid = seat.jid().clone();
         self.occupants.stand_up(number, &jid);
         let sitting = Sitting { seat: seat.clone(), presence, is_lost: false };
         self.occupants.sit(number, sitting, sees);
-        Outcome::of(self.welcome(number, &seat, &why, &wish, now))
+        Outcome::of(self.welcome(number, (&seat, mav), &why, &wish, now))
     }
 
     /// §10.1: whoever enters a room that does not exist makes it.

@@ -5,7 +5,7 @@ use waxwing_stanza::payload::sid;
 
 use super::letter::Now;
 use super::room::Room;
-use super::{activity, avatar, forged, hats, retract};
+use super::{activity, avatar, forged, hats, retract, versions};
 
 /// Namespace of commands, and the node under which they are listed (XEP-0050).
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
@@ -18,6 +18,7 @@ const FEATURES: &[&str] = &[
     hats::NS,
     avatar::NS,
     retract::NS,
+    versions::NS,
 ];
 
 /// What rooms can do that keep what is said.

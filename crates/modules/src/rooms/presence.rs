@@ -29,6 +29,18 @@ pub struct Why {
     pub reason: Option<String>,
     /// The id of the stanza of the occupant that it answers.
     pub id: Option<Arc<str>>,
+    /// The change of version that comes with it, for those who may see real addresses (XEP-0463).
+    pub step: String,
+}
+
+impl Why {
+    /// Whether there is nothing about it to be told to others.
+    fn is_plain(&self) -> bool {
+        self.codes.is_empty()
+            && self.actor.is_none()
+            && self.reason.is_none()
+            && self.step.is_empty()
+    }
 }
 
 /// The `<item/>` of an extended presence.
@@ -132,7 +144,7 @@ impl Room {
             actor: why.actor.as_deref(),
             reason: why.reason.as_deref(),
         };
-        let mut xml = item.x(codes, "");
+        let mut xml = item.x(codes, if is_open { &why.step } else { "" });
         dress::extend(self, occupant, &mut xml);
         let mut stanza = presence.clone().from(occupant.jid.clone()).with(xml);
         stanza.head.kind = Kind::Presence(PresenceType::Available);
@@ -155,9 +167,7 @@ impl Room {
         let is_told = self.is_told(occupant.role) && thin::is_told(self, occupant);
         let was_shown = occupant.is_shown;
         let posts = match (is_told, was_shown) {
-            (true, _) if why.codes.is_empty() && why.actor.is_none() && why.reason.is_none() => {
-                self.spread(occupant, occupant.shown.clone())
-            }
+            (true, _) if why.is_plain() => self.spread(occupant, occupant.shown.clone()),
             (true, _) => self.spread(occupant, self.shown(occupant, why)),
             // Others must not go on seeing somebody whose presence they get no more.
             (false, true) => self.spread(occupant, self.farewell(occupant, None, why, "")),
@@ -222,7 +232,8 @@ impl Room {
             actor: why.actor.as_deref(),
             reason: why.reason.as_deref(),
         };
-        let mut xml = item.x(codes.iter().copied(), extra);
+        let step = if is_open { why.step.as_str() } else { "" };
+        let mut xml = item.x(codes.iter().copied(), &[step, extra].concat());
         dress::identify(occupant, &mut xml);
         let last = last.cloned();
         let stanza = last.unwrap_or_else(|| Stanza::presence(PresenceType::Unavailable));

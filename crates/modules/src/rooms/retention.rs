@@ -1,4 +1,4 @@
-//! What goes of the archives of rooms when it is too old, or too much.
+//! What goes of rooms when it is too old, or too much.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,9 @@ use std::time::Duration;
 use waxwing_kernel::{Hub, Site};
 use waxwing_store::StoreError;
 use waxwing_store::domains::archive::Archive;
+use waxwing_store::domains::rooms::Rooms as Rows;
 
-use super::Rooms;
+use super::{Rooms, versions};
 
 /// How often it is looked for.
 pub const ROUND: Duration = Duration::from_secs(3600);
@@ -30,6 +31,8 @@ impl Rooms {
 
     async fn expire_all(&self, hub: &Hub) -> Result<(), StoreError> {
         let settings = &self.service.settings;
+        let before = hub.clock().wall_millis().saturating_sub(versions::KEPT_MILLIS);
+        hub.db().batch(Rows::forget_strangers(before.cast_signed()).into()).await?;
         let mut after = String::new();
         loop {
             let page = self.rows.all(self.service.jid.as_str(), &after, ROOMS).await?;

@@ -95,6 +95,8 @@ pub struct Room {
     pub activity: Activity,
     /// Who has whose presence.
     pub thin: Thin,
+    /// Whether somebody in it reckons with versions of the affiliations.
+    pub is_versioned: bool,
     /// Sessions that could not be reached, and when they are given up.
     pub ghosts: Vec<(Instant, Jid)>,
 }
@@ -124,6 +126,7 @@ impl Room {
             slow: Slow::default(),
             activity: Activity::default(),
             thin: Thin::default(),
+            is_versioned: false,
             ghosts: Vec::new(),
         }
     }

@@ -143,6 +143,13 @@ const DROP_STANDING: &str = "DELETE FROM room_standing WHERE room = ?1 AND jid =
 const PUT_NOTE: &str = "INSERT INTO room_note (room, kind, key, value) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (room, kind, key) DO UPDATE SET value = excluded.value";
 const DROP_NOTE: &str = "DELETE FROM room_note WHERE room = ?1 AND kind = ?2 AND key = ?3";
+/// Those who stand in no way any more, and how far back they are known then.
+const NOTE_STRANGERS: &str = "INSERT INTO room_note (room, kind, key, value) \
+     SELECT room, 'horizon', '', CAST(MAX(version) AS TEXT) FROM room_standing \
+     WHERE affiliation = 0 AND nick IS NULL AND at < ?1 GROUP BY room \
+     ON CONFLICT (room, kind, key) DO UPDATE SET value = excluded.value";
+const DROP_STRANGERS: &str =
+    "DELETE FROM room_standing WHERE affiliation = 0 AND nick IS NULL AND at < ?1";
 const GET_CARD: &str = "SELECT card FROM room_card WHERE room = ?1";
 const PUT_CARD: &str = "INSERT INTO room_card (room, card) VALUES (?1, ?2) \
      ON CONFLICT (room) DO UPDATE SET card = excluded.card";
@@ -183,6 +190,8 @@ impl Rooms {
         DROP_STANDING,
         PUT_NOTE,
         DROP_NOTE,
+        NOTE_STRANGERS,
+        DROP_STRANGERS,
         GET_CARD,
         PUT_CARD,
         DROP_CARD,
@@ -268,6 +277,12 @@ impl Rooms {
     /// Keeps it no more.
     pub fn drop_note(room: &str, kind: &str, key: &str) -> Statement {
         Statement::new(DROP_NOTE).with(room).with(kind).with(key)
+    }
+
+    /// Forgets those who have stood in no way in a room since `before`, in Unix milliseconds, and
+    /// notes in the rooms up to which version (the note `horizon`).
+    pub fn forget_strangers(before: i64) -> [Statement; 2] {
+        [NOTE_STRANGERS, DROP_STRANGERS].map(|sql| Statement::new(sql).with(before))
     }
 
     /// The card of a room (XEP-0486), if it has one.
