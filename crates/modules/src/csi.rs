@@ -78,7 +78,7 @@ impl Csi {
     fn wake(&self, leaving: &mut Leaving<'_>) {
         let state = leaving.slots.of(self.state);
         state.is_inactive = false;
-        leaving.out.append(&mut std::mem::take(&mut state.held));
+        leaving.out.extend(std::mem::take(&mut state.held));
     }
 
     /// Presence and chat states wait; anything else takes what waits along, so that order holds.
@@ -89,7 +89,7 @@ impl Csi {
         };
         // What is kept in the spool is there to be confirmed soon.
         if delivery.tag != Tag(0) || !can_wait(&delivery.stanza) {
-            leaving.out.append(&mut state.held);
+            leaving.out.extend(state.held.drain(..));
             return leaving.out.push(delivery);
         }
         if let Kind::Presence(_) = delivery.stanza.head.kind {
@@ -102,7 +102,7 @@ impl Csi {
         }
         state.held.push(delivery);
         if state.held.len() > HELD {
-            leaving.out.append(&mut state.held);
+            leaving.out.extend(state.held.drain(..));
         }
     }
 }

@@ -9,7 +9,7 @@ use waxwing_stream::{
 };
 
 use crate::mailbox::{Handover, Mail};
-use crate::request::Leaving;
+use crate::request::{Departures, Leaving};
 use crate::session::line::Line;
 use crate::session::{Listen, Session, Woke, expire};
 
@@ -187,7 +187,7 @@ impl Session {
                 self.hub.trace_element(&self.jid, &element);
                 let site = self.site()?;
                 if let Some(handler) = site.router.nonza(element.name(), element.namespace()) {
-                    let mut out = Vec::new();
+                    let mut out = Departures::new();
                     handler(&mut Leaving { slots: &mut self.slots, out: &mut out });
                     for delivery in out {
                         self.write(stream, &delivery);

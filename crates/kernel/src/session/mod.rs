@@ -31,7 +31,7 @@ use crate::directory::Resource;
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mailbox};
 use crate::rate::Pace;
-use crate::request::Leaving;
+use crate::request::{Departures, Leaving};
 use crate::session::line::Line;
 use crate::site::{Site, Slots};
 use crate::stage::{Party, Receipts};
@@ -235,11 +235,11 @@ impl Session {
         if self.is_prying(&delivery.stanza) {
             return self.turn_away(&delivery.stanza);
         }
-        let Some(site) = self.site() else { return };
-        let egress = &site.router.0.egress;
-        let mut leaving = vec![delivery];
-        for (_, filter) in egress {
-            let mut out = Vec::with_capacity(leaving.len());
+        let sites = self.hub.guard_sites();
+        let Some(site) = sites.find(self.jid.domain()) else { return };
+        let mut leaving = Departures::from_buf([delivery]);
+        for (_, filter) in &site.router.0.egress {
+            let mut out = Departures::new();
             for delivery in leaving {
                 filter(&mut Leaving { slots: &mut self.slots, out: &mut out }, delivery);
             }
@@ -263,7 +263,7 @@ impl Session {
     /// confirmed, and what never left finds another way.
     async fn lose(&mut self, stream: &mut Stream) {
         if let Some(site) = self.site() {
-            let mut out = Vec::new();
+            let mut out = Departures::new();
             for (_, release) in &site.router.0.losses {
                 release(&mut Leaving { slots: &mut self.slots, out: &mut out });
             }
