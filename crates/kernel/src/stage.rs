@@ -161,8 +161,8 @@ pub struct Effects {
     pub(crate) spooled: Vec<Delivery>,
     /// Whether the sender's session may have what is kept for its account.
     pub(crate) reads_spool: bool,
-    /// Answers to what an address at a service of ours sent ([`Hub::send`]).
-    pub(crate) returned: Vec<Stanza>,
+    /// The answer to what an address at a service of ours sent ([`Hub::send`]); there is one at most.
+    pub(crate) returned: Option<Box<Stanza>>,
     /// Those of whoever sees to the stanza elsewhere.
     pub(crate) receipts: Receipts,
 }
@@ -239,6 +239,6 @@ impl Effects {
         self.deliveries.extend(other.deliveries);
         self.spooled.extend(other.spooled);
         self.reads_spool |= other.reads_spool;
-        self.returned.extend(other.returned);
+        self.returned = self.returned.take().or(other.returned);
     }
 }

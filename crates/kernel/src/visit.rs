@@ -70,10 +70,10 @@ impl Hub {
         let mut effects = Effects::default();
         let from = Party::new(from.clone(), None);
         Box::pin(self.route(&from, stanza, &mut effects)).await;
-        let returned = std::mem::take(&mut effects.returned);
+        let returned = effects.returned.take();
         self.perform(effects).await;
-        for answer in returned {
-            Box::pin(self.bring_back(&from.jid, answer)).await;
+        if let Some(answer) = returned {
+            Box::pin(self.bring_back(&from.jid, *answer)).await;
         }
     }
 

@@ -248,7 +248,7 @@ impl Hub {
         } else if let Some(mailbox) = self.components().mailbox(from.jid.domain()) {
             effects.deliver(&mailbox, reply);
         } else if self.service(from.jid.domain()).is_some() {
-            effects.returned.push(reply);
+            effects.returned = Some(Box::new(reply));
         }
     }
 }
