@@ -242,9 +242,11 @@ mod tests {
     /// What a form shows can be handed in as it is, and changes nothing.
     #[test]
     fn what_is_shown_is_taken() {
-        let mut config = Config::default();
-        config.password = Some("cauldronburn".to_owned());
-        config.contacts = vec!["crone1@shakespeare.lit".to_owned()];
+        let config = Config {
+            password: Some("cauldronburn".to_owned()),
+            contacts: vec!["crone1@shakespeare.lit".to_owned()],
+            ..Config::default()
+        };
         for option in all() {
             let values = (option.show)(&config);
             let mut again = config.clone();
@@ -345,6 +347,34 @@ mod tests {
             assert!(other.contains(&feature) && !plain.contains(&feature), "{feature}");
         }
         assert_eq!(plain.len(), other.len());
+    }
+
+    /// §6.4 and §15.5.4, but for what a room knows by itself: its subject and occupants.
+    #[test]
+    fn what_is_set_is_told() {
+        let set: [(&str, &str, &[&str]); 10] = [
+            ("muc#roomconfig_roomdesc", "Witches!", &["muc#roominfo_description"]),
+            ("muc#roomconfig_lang", "en-GB", &["muc#roominfo_lang"]),
+            ("{urn:waxwing:rooms}contacts", "crone1@shakespeare.lit", &["muc#roominfo_contactjid"]),
+            ("{urn:waxwing:rooms}logs", "https://shakespeare.lit/coven/", &["muc#roominfo_logs"]),
+            ("{urn:waxwing:rooms}ldapgroup", "cn=witches,dc=lit", &["muc#roominfo_ldapgroup"]),
+            ("muc#roomconfig_pubsub", "xmpp:pubsub.lit?;node=coven", &["muc#roomconfig_pubsub"]),
+            ("muc#maxhistoryfetch", "50", &["muc#maxhistoryfetch"]),
+            ("muc#roomconfig_roomname", "Cave", &["muc#roomconfig_roomname"]),
+            (
+                "muc#roomconfig_changesubject",
+                "1",
+                &["muc#roominfo_subjectmod", "muc#roomconfig_changesubject"],
+            ),
+            ("muc#roomconfig_allowpm", "none", &["muc#roomconfig_allowpm"]),
+        ];
+        for (var, value, told) in set {
+            let fields = info_fields(&filled(&[(var, &[value])]).unwrap());
+            for name in told {
+                let field = fields.iter().find(|field| field.var.as_deref() == Some(name));
+                assert_eq!(field.map(|it| &*it.values), Some(&[value.to_owned()][..]), "{name}");
+            }
+        }
     }
 
     #[test]

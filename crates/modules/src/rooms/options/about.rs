@@ -43,7 +43,8 @@ const LANGUAGE: Opt = Opt {
             (1..=8).contains(&part.len())
                 && part.bytes().all(|letter| letter.is_ascii_alphanumeric())
         };
-        if !tag.is_empty() && !(tag.len() <= 35 && tag.split('-').all(is_part)) {
+        let is_tag = tag.len() <= 35 && tag.split('-').all(is_part);
+        if !(tag.is_empty() || is_tag) {
             return Err(format!("expected the tag of a language such as `en`, found {tag:?}"));
         }
         config.language = tag.to_owned();
