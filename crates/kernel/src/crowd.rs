@@ -100,7 +100,8 @@ impl Crowd<'_> {
     /// want messages (RFC 6121 §8.5.2.1.1, a priority of zero or more).
     pub fn reach(&self, to: &Jid, mut stanza: Stanza) -> Handed {
         stanza.head.to = Some(to.clone());
-        if self.sites.find(to.domain()).is_none() {
+        // The server itself has no sessions, and is told as others are.
+        if to.local().is_none() || self.sites.find(to.domain()).is_none() {
             return Handed::Elsewhere(stanza);
         }
         let takes = |session: &Resource| match to.resource() {
