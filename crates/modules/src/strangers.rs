@@ -2,6 +2,7 @@
 
 mod judge;
 mod known;
+mod lists;
 mod preference;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use waxwing_jid::{BareJid, Jid, is_subdomain};
 use waxwing_kernel::account::{Account, Slot};
 use waxwing_kernel::command::Command;
-use waxwing_kernel::config::Bytes;
+use waxwing_kernel::config::{Bytes, Flaw};
 use waxwing_kernel::module::{About, Module, StartError};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Stage, Transit, Verdict};
@@ -19,6 +20,7 @@ use waxwing_store::Table;
 
 use self::judge::{Approach, Bounds, Facts, Reason, Relation, Ruling, Who, judge, weight};
 use self::known::Known;
+use self::lists::{Lists, Source};
 
 choice! {
     /// How people of the same domain are taken who do not know each other.
@@ -33,7 +35,7 @@ choice! {
 section! {
     /// What those may do who write to a person and are neither contacts nor have got a message of
     /// that person before.
-    pub struct StrangersConfig("strangers") {
+    pub struct StrangersConfig("strangers", check = StrangersConfig::check) {
         /// Who may write to people who have not said it.
         pub who: Who = "everybody",
         /// Messages of one stranger until the person answers, or for 24 hours.
@@ -52,6 +54,17 @@ section! {
         pub neighbours: Neighbours = "free",
         /// Domains whose addresses are not limited, such as those of gateways.
         pub trusted: Vec<String> = [],
+        /// Lists of addresses that nobody here wants to hear from, as `xmpp:SERVICE?;node=NODE`.
+        pub lists: Vec<String> = [],
+        /// Entries of one list that are kept.
+        pub list_entries: u32 = 100_000 in 1..=10_000_000,
+    }
+}
+
+impl StrangersConfig {
+    fn check(&self) -> Result<(), Flaw> {
+        let wrong = self.lists.iter().find_map(|list| Source::read(list).err());
+        wrong.map_or(Ok(()), |problem| Err(Flaw { key: "lists", problem }))
     }
 }
 
@@ -63,6 +76,8 @@ pub struct Strangers {
     roster: Slot<Roster>,
     bounds: Bounds,
     config: StrangersConfig,
+    sources: Vec<Source>,
+    lists: Arc<Lists>,
 }
 
 impl Module for Strangers {
@@ -90,13 +105,17 @@ impl Module for Strangers {
         };
         let (hub, domain) = (site.hub(), site.jid().clone());
         let (known, roster) = (site.fact(), site.roster());
-        Ok(Self { hub, domain, known, roster, bounds, config })
+        let sources = config.lists.iter().filter_map(|list| Source::read(list).ok()).collect();
+        let lists = hub.lasting(domain.domain());
+        Ok(Self { hub, domain, known, roster, bounds, config, sources, lists })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.outbound(Stage::Record, Self::note);
         // Who is blocked is not counted.
         on.inbound(Stage::Check, Self::screen).after("blocking");
+        on.every(lists::ROUND, Self::read_lists);
+        on.letter("event", lists::EVENT, Self::hear_of_list);
         on.command(|strangers| {
             let set = Command::new(&preference::WHO, Arc::clone(&strangers), Self::say_who);
             set.filled(strangers, Self::who_so_far)
@@ -156,6 +175,9 @@ impl Strangers {
         let relation = self.relation((account, &known), from);
         if relation == Relation::Known {
             return Verdict::Pass;
+        }
+        if self.lists.have(&self.sources, from) {
+            return self.withhold(transit, Reason::Listed);
         }
         let now = transit.hub.clock().now();
         let facts = self.facts((account, &known), from, transit.stanza, (relation, who));
@@ -293,6 +315,7 @@ fn word(reason: Reason) -> &'static str {
         Reason::Unanswered => "unanswered",
         Reason::Crowd => "crowd",
         Reason::Requests => "requests",
+        Reason::Listed => "listed",
     }
 }
 
@@ -304,6 +327,9 @@ fn refusal(reason: Reason) -> StanzaError {
         Reason::Size => policy.text("Who does not know you takes shorter messages only."),
         Reason::Links => {
             policy.text("Who does not know you takes no messages with so many web addresses.")
+        }
+        Reason::Listed => {
+            policy.text("Your address, or its domain, is on a list of those nobody wants to hear.")
         }
         Reason::Unanswered => later.text("Wait for an answer before you write more."),
         Reason::Crowd | Reason::Requests => {

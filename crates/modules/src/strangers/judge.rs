@@ -101,6 +101,8 @@ pub(super) enum Reason {
     Crowd,
     /// Too many strangers ask to see this person.
     Requests,
+    /// On a list of addresses that nobody wants to hear from.
+    Listed,
 }
 
 /// What a message counts: one that says something as much as four that do not.
