@@ -53,7 +53,7 @@ async fn every_statement_is_understood() {
     let mut statements = own.concat();
     statements.extend([Archive::STATEMENTS, Secrets::STATEMENTS].concat());
     statements.extend(Archive::QUERIES.concat());
-    statements.extend(Rooms::STATEMENTS);
+    statements.extend([Rooms::STATEMENTS, Rooms::LISTS].concat());
     statements.extend(Pubsub::STATEMENTS.concat());
     for ground in grounds() {
         let db = ground.open_with(&domains::tables()).await;
