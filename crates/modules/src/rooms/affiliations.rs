@@ -54,8 +54,8 @@ impl Affiliations {
         all
     }
 
-    /// The affiliation of `jid`: its own, or that of its domain, which may be banned or welcome as a
-    /// whole (XEP-0045 §9.1).
+    /// The affiliation of `jid`: its own, or that of its domain, which may be banned or welcome
+    /// as a whole (XEP-0045 §9.1).
     pub fn of(&self, jid: &BareJid) -> Affiliation {
         if let Some(standing) = self.standings.get(jid) {
             return standing.affiliation;

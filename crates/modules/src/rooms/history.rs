@@ -113,9 +113,9 @@ impl History {
 
     /// What somebody gets who wishes so, of at most `most` messages.
     ///
-    /// "The service MUST send the smallest amount of traffic that meets any combination of the above
-    /// criteria", and of characters "the largest number of complete stanzas that results in a number
-    /// of characters less than or equal to the 'maxchars' value specified".
+    /// "The service MUST send the smallest amount of traffic that meets any combination of the
+    /// above criteria", and of characters "the largest number of complete stanzas that results in
+    /// a number of characters less than or equal to the 'maxchars' value specified".
     pub fn replay(&self, wish: &Wish, most: usize, room: &BareJid) -> Vec<Stanza> {
         let most = wish.stanzas.map_or(most, |wanted| wanted.min(most));
         let mut room_left = wish.chars;
@@ -140,7 +140,8 @@ impl History {
 
 impl Said {
     /// "Discussion history messages MUST be stamped with … information qualified by the
-    /// 'urn:xmpp:delay' namespace …. The 'from' attribute MUST be set to the JID of the room itself."
+    /// 'urn:xmpp:delay' namespace …. The 'from' attribute MUST be set to the JID of the room
+    /// itself."
     fn late(&self, room: &BareJid) -> Stanza {
         let make = || {
             let delay = delay::delay(&stamp_of(self.millis), room.as_str());

@@ -22,8 +22,8 @@ pub struct Outcome {
     pub rows: Vec<Statement>,
     /// What is sent then.
     pub posts: Vec<Post>,
-    /// What is changed then. Everything from before is sent first, `posts` as well, and nothing else
-    /// happens meanwhile.
+    /// What is changed then. Everything from before is sent first, `posts` as well, and nothing
+    /// else happens meanwhile.
     pub then: Option<Then>,
     /// The message of the history that is taken back if the rows cannot be written.
     pub undo: Option<u64>,

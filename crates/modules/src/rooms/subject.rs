@@ -59,8 +59,8 @@ impl Room {
         Ok(Outcome { hold_until, ..Outcome::after(rows, then) })
     }
 
-    /// "After the room has optionally sent the discussion history to the new occupant, it SHALL send
-    /// the current room subject." And "If there is no subject set, the room MUST return an empty
+    /// "After the room has optionally sent the discussion history to the new occupant, it SHALL
+    /// send the current room subject." And "If there is no subject set, the room MUST return an empty
     /// <subject/> element."
     pub fn subject_stanza(&self, _: &Now<'_>) -> Stanza {
         let stanza = Stanza::message(MessageType::Groupchat);

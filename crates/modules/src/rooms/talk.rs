@@ -68,8 +68,8 @@ impl Room {
         forged::strip(&mut stanza, &self.jid);
         stanza.head.from = Some(from);
         stanza.head.to = None;
-        // "If the client did not provide an 'id', the server MAY generate an 'id' and use it for all
-        // reflections of the same message".
+        // "If the client did not provide an 'id', the server MAY generate an 'id' and use it for
+        // all reflections of the same message".
         let id = stanza.head.id.take();
         stanza.head.id = Some(id.unwrap_or_else(|| now.clock.token(ID_BYTES).into()));
         let mut xml = String::with_capacity(128);

@@ -168,7 +168,8 @@ async fn what_only_the_room_may_say_is_not_passed_on() {
          <delay xmlns='urn:xmpp:delay' from='garden@rooms.localhost' stamp='x'/>";
     for xml in [
         format!(
-            "<message to='garden@rooms.localhost' type='groupchat'><body>Hi</body>{forged}</message>"
+            "<message to='garden@rooms.localhost' type='groupchat'><body>Hi</body>{forged}\
+             </message>"
         ),
         format!("<presence to='garden@rooms.localhost/Romeo'>{forged}</presence>"),
     ] {
@@ -191,8 +192,9 @@ async fn sessions_of_one_person_share_a_nick() {
     let mine = got(&sent, "romeo@localhost/phone");
     assert!(mine.iter().any(|stanza| codes(stanza).contains(&110)));
     // What is said to the nick comes to both, and so does what is said to all.
-    let whisper = "<message to='garden@rooms.localhost/Romeo' type='chat'><body>Hi</body></message>";
-    let sent = stage.send("owner@localhost/o", whisper);
+    let to = "garden@rooms.localhost/Romeo";
+    let whisper = format!("<message to='{to}' type='chat'><body>Hi</body></message>");
+    let sent = stage.send("owner@localhost/o", &whisper);
     assert_eq!(sent.len(), 2);
     // One leaves: nobody else sees him go.
     let bye = "<presence to='garden@rooms.localhost/Romeo' type='unavailable'/>";
@@ -315,7 +317,8 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let next = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = next.wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % sides
     }
 }
