@@ -13,6 +13,7 @@ mod discover;
 mod errors;
 mod last;
 mod manage;
+mod mine;
 mod news;
 mod node;
 mod notify;
@@ -120,9 +121,13 @@ impl Module for Pubsub {
         summary: "Keeps nodes that people publish at, and tells those who subscribe.",
         is_on: true,
         xeps: &[
+            Xep(59, "1.0").lacks("pages by their index"),
             Xep(60, "1.30.0").lacks("collections, which XEP-0248 describes"),
             Xep(163, "1.2.2"),
+            Xep(222, "1.0"),
+            Xep(223, "1.1.1"),
             Xep(442, "0.2.0"),
+            Xep(462, "0.1.1"),
             Xep(470, "0.2.0"),
         ],
         server_features: &[],

@@ -156,8 +156,8 @@ impl Pubsub {
         }
     }
 
-    /// Somebody may see the presence of an account no longer. XEP-0163 §7.1: "If the modification results in a loss of access, the service MUST
-    /// cancel the entity's subscription."
+    /// Somebody may see the presence of an account no longer. XEP-0163 §7.1: "If the modification
+    /// results in a loss of access, the service MUST cancel the entity's subscription."
     pub(super) async fn withheld(self: Arc<Self>, happening: Happening) -> Effects {
         let Happening { hub, site, party, account, .. } = happening;
         let reader = party.jid.bare();

@@ -198,8 +198,8 @@ impl Pubsub {
         }
     }
 
-    /// Whether an affiliation may change so: the state chart of §4.1, "a MUST-IMPLEMENT set of rules
-    /// for checking possible state transitions", and what leaves a node with an owner.
+    /// Whether an affiliation may change so: the state chart of §4.1, "a MUST-IMPLEMENT set of
+    /// rules for checking possible state transitions", and what leaves a node with an owner.
     async fn may_change(
         &self,
         on: &Errand,

@@ -1,5 +1,5 @@
-//! Owners and those who want to be subscribed: who is asked, and what they answer (§8.6); and who is
-//! told of a subscription that has changed (§13.14).
+//! Owners and those who want to be subscribed: who is asked, and what they answer (§8.6); and who
+//! is told of a subscription that has changed (§13.14).
 
 use std::sync::{Arc, Weak};
 

@@ -49,8 +49,8 @@ struct Newcomer {
 }
 
 impl Pubsub {
-    /// A client wants to hear of nodes: it gets the last items of its own account's, and of those of
-    /// the contacts whose presence it may see.
+    /// A client wants to hear of nodes: it gets the last items of its own account's, and of those
+    /// of the contacts whose presence it may see.
     pub(super) async fn interested(self: Arc<Self>, it: Interested) {
         let Interested { hub, party, account, added, .. } = it;
         let Some(mailbox) = party.mailbox else { return };
@@ -123,12 +123,16 @@ impl Pubsub {
     /// §6.1.7
     pub(super) async fn send_last(&self, on: &Errand, (node, state): (&Node, &State), jid: &Jid) {
         let now = on.hub.clock().wall_millis().cast_signed();
-        let Some(item) = state.last.as_ref().filter(|item| !item.is_over(now)) else { return };
+        let last = match state.last_item(on.hub.db()).await {
+            Ok(last) => last,
+            Err(error) => return tracing::error!(%error, "a last item could not be read"),
+        };
+        let Some(item) = last.filter(|item| !item.is_over(now)) else { return };
         if !state.config.delivers {
             return;
         }
         let owner = node.owner.to_jid();
-        let message = last_item(&on.hub, &owner, &node.name, (&state.config, item));
+        let message = last_item(&on.hub, &owner, &node.name, (&state.config, &item));
         if !state.config.headlines {
             return on.hub.send(&owner, message.to(jid.clone())).await;
         }
@@ -140,7 +144,6 @@ impl Pubsub {
 
     async fn tell_latest(&self, to: &mut Newcomer, owners: &[BareJid], names: &[Box<str>]) {
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-        let Ok(_reader) = self.voice.readers.acquire().await else { return };
         for owners in owners.chunks(CONTACTS) {
             let owners: Vec<&str> = owners.iter().map(BareJid::as_str).collect();
             match self.tell_some(to, &owners, &names).await {
@@ -159,7 +162,7 @@ impl Pubsub {
         names: &[&str],
     ) -> Result<bool, StoreError> {
         let line = to.hub.next_id();
-        for latest in to.latest(owners, names).await? {
+        for latest in self.latest(to, owners, names).await? {
             if !to.keeps_up().await {
                 return Ok(false);
             }
@@ -179,7 +182,7 @@ impl Pubsub {
                 return Ok(());
             }
             line = to.hub.next_id();
-            let again = to.latest(&[&latest.owner], &[&latest.name]).await?;
+            let again = self.latest(to, &[&latest.owner], &[&latest.name]).await?;
             match again.into_iter().next() {
                 Some(again) => latest = again,
                 None => return Ok(()),
@@ -189,7 +192,6 @@ impl Pubsub {
     }
 
     async fn tell_subscribed(&self, to: &mut Newcomer) {
-        let Ok(_reader) = self.voice.readers.acquire().await else { return };
         let mut after = 0;
         loop {
             match self.tell_page(to, after).await {
@@ -204,7 +206,7 @@ impl Pubsub {
     /// the nodes when there may be more.
     async fn tell_page(&self, to: &mut Newcomer, after: i64) -> Result<Option<i64>, StoreError> {
         let line = to.hub.next_id();
-        let found = to.subscribed(after, PAGE).await?;
+        let found = self.newest(to, after, PAGE).await?;
         let last = found.last().map(|(latest, _)| latest.item.node);
         let is_full = found.len() >= PAGE as usize;
         let mut told = None;
@@ -232,7 +234,7 @@ impl Pubsub {
     ) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             let line = to.hub.next_id();
-            let found = to.subscribed(node - 1, self.config.subscriptions_per_node).await?;
+            let found = self.newest(to, node - 1, self.config.subscriptions_per_node).await?;
             let meant =
                 found.into_iter().find(|(it, held)| it.item.node == node && held.subid == subid);
             match meant {
@@ -241,6 +243,30 @@ impl Pubsub {
             }
         }
         Ok(())
+    }
+
+    /// Reads last items. Only while it reads a task keeps others from reading, and not while it
+    /// waits for a session that takes nothing.
+    async fn latest(
+        &self,
+        to: &Newcomer,
+        owners: &[&str],
+        names: &[&str],
+    ) -> Result<Vec<Latest>, StoreError> {
+        let _reader = self.voice.readers.acquire().await;
+        let reader = to.account.jid().as_str();
+        Latest::of(to.hub.db(), reader, owners, names, to.now()).await
+    }
+
+    async fn newest(
+        &self,
+        to: &Newcomer,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(Latest, Subscription)>, StoreError> {
+        let _reader = self.voice.readers.acquire().await;
+        let reader = to.account.jid().as_str();
+        Latest::subscribed(to.hub.db(), reader, (after, to.now()), limit).await
     }
 
     /// Hands the item to the session, unless the node has spoken since it was read.
@@ -256,20 +282,6 @@ impl Pubsub {
 impl Newcomer {
     fn now(&self) -> i64 {
         self.hub.clock().wall_millis().cast_signed()
-    }
-
-    async fn latest(&self, owners: &[&str], names: &[&str]) -> Result<Vec<Latest>, StoreError> {
-        let reader = self.account.jid().as_str();
-        Latest::of(self.hub.db(), reader, owners, names, self.now()).await
-    }
-
-    async fn subscribed(
-        &self,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<(Latest, Subscription)>, StoreError> {
-        let reader = self.account.jid().as_str();
-        Latest::subscribed(self.hub.db(), reader, (after, self.now()), limit).await
     }
 
     fn config(&mut self, text: &str) -> Arc<Config> {

@@ -195,8 +195,8 @@ impl Pubsub {
         Effects::default()
     }
 
-    /// Ends subscriptions whose time is over, and those that were to last as long as a presence that
-    /// ended with the last run of the server.
+    /// Ends subscriptions whose time is over, and those that were to last as long as a presence
+    /// that ended with the last run of the server.
     pub(super) async fn end_leases(self: Arc<Self>, hub: Hub, site: Arc<Site>) {
         let (clock, stored) = (hub.clock(), Stored::new(hub.db().clone()));
         let now = clock.wall_millis().cast_signed();

@@ -97,17 +97,15 @@ impl Pubsub {
             return Ok(Subscribed::Held(held));
         }
         let stored = Stored::new(hub.db().clone());
-        let named = named(hub, realm, state).await?;
-        let count = stored.count(state.id).await.map_err(unstored)?;
-        let (held, most) = (&self.voice.held, self.config.subscribers_cached as usize);
-        if !held.has_room(usize::try_from(count).unwrap_or(usize::MAX), most) {
-            return Ok(Subscribed::Paged(named));
-        }
-        let mut all = Subscribers::none(held);
-        all.named = named;
+        let mut all = Subscribers::none(&self.voice.held);
+        all.named = named(hub, realm, state).await?;
         let mut after = String::new();
         loop {
             let (page, is_full) = stored.page(state.id, &after, PAGE).await.map_err(unstored)?;
+            // Nearly all nodes have one page. Of more it is asked first whether there is room.
+            if is_full && after.is_empty() && !self.has_room(&stored, state.id).await? {
+                return Ok(Subscribed::Paged(std::mem::take(&mut all.named)));
+            }
             for heard in &page {
                 if let Some(jid) = address(heard, hub) {
                     all.put(&jid, Terms::of(heard));
@@ -118,9 +116,19 @@ impl Pubsub {
                 None => break,
             }
         }
+        if !self.voice.held.has_room(0, self.config.subscribers_cached as usize) {
+            return Ok(Subscribed::Held(Arc::new(all)));
+        }
         let all = Arc::new(all);
         *node.subscribers.lock() = Some(Arc::clone(&all));
         Ok(Subscribed::Held(all))
+    }
+
+    /// Whether all subscriptions of a node can be in memory.
+    async fn has_room(&self, stored: &Stored, node: i64) -> Result<bool, StanzaError> {
+        let count = stored.count(node).await.map_err(unstored)?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        Ok(self.voice.held.has_room(count, self.config.subscribers_cached as usize))
     }
 
     /// Tells them. It happens inside the turn of the node, after the commit, and never fails: who
@@ -211,8 +219,8 @@ async fn named(
     Ok(named.collect())
 }
 
-/// Whether a contact in these groups who may see the presence of an account is told what happens at a node of it
-/// (§9.1.2: "The node has an access model of …").
+/// Whether a contact in these groups who may see the presence of an account is told what happens at
+/// a node of it (§9.1.2: "The node has an access model of …").
 pub(super) fn admits<'a>(
     config: &Config,
     mut groups: impl Iterator<Item = &'a str>,

@@ -47,7 +47,7 @@ section! {
         /// Nodes kept in memory beyond those in use.
         pub nodes_cached: u32 = 10_000 in 16..=10_000_000,
         /// Subscriptions kept in memory for the nodes that are published at.
-        pub subscribers_cached: u32 = 200_000 in 1000..=100_000_000,
+        pub subscribers_cached: u32 = 200_000 in 0..=100_000_000,
     }
 }
 

@@ -1,5 +1,4 @@
-//! What subscribers do: subscribe, unsubscribe, say what they want to be told, and see what they
-//! have (§5.6, §6.1 to §6.4).
+//! Subscribing and unsubscribing (§6.1, §6.2).
 
 use std::sync::Arc;
 
@@ -7,6 +6,7 @@ use waxwing_jid::Jid;
 use waxwing_kernel::clock::DAY_MILLIS;
 use waxwing_stanza::payload::dataform::{DataForm, FormType};
 use waxwing_stanza::{Condition, ErrorKind, StanzaError, to_xml};
+use waxwing_store::Statement;
 use waxwing_store::domains::pubsub::{Audience as Stored, Subscription, Subscriptions};
 use waxwing_xml::write;
 
@@ -45,44 +45,24 @@ impl Pubsub {
             let error = with(StanzaError::not_authorized(), "pending-subscription");
             return Err(error.text("The owner has not answered yet."));
         }
-        let lease = self.lease(&state);
-        let (options, ends) = match &form {
-            Some(form) => Options::default().with(Ends::Never, form, lease)?,
-            None => (Options::default(), lease.bound(Ends::Never)),
-        };
-        self.check_presence(on, &jid, ends)?;
-        // Clients repeat themselves. Only with other options it is another subscription (§6.1.6:
-        // "An entity may wish to subscribe using different subscription options, which it can do
-        // by subscribing multiple times to the same node").
-        let is_same = |row: &&Subscription| {
-            form.is_none() || Options::from_text(row.options.as_deref()) == options
-        };
-        let known = held.iter().filter(is_here).find(is_same);
-        if known.is_none() {
-            self.check_room(on, held.len()).await?;
-        }
+        let (mut terms, is_new) = self.settle(on, &state, (&jid, &held), form.as_ref()).await?;
         // §6.1.4: "service policy allows entities with affiliations other than "none" to
         // auto-subscribe".
         let must_wait = state.config.access == Access::Authorize
             && standing.affiliation == Affiliation::None
             && !standing.is_subscribed;
-        let status = match known {
-            Some(row) => Status::of(row.state),
-            None if must_wait => Status::Pending,
-            None => Status::Subscribed,
-        };
-        let subid =
-            known.map_or_else(|| on.hub.clock().token(SUBID_BYTES), |row| row.subid.clone());
-        let options = known.map_or(options, |row| Options::from_text(row.options.as_deref()));
-        let terms = Terms { subid: subid.into(), status, options, ends };
+        if is_new && must_wait {
+            terms.status = Status::Pending;
+        }
         self.keep(on, (&node, &state), &jid, &terms).await?;
-        if known.is_none() && status == Status::Pending {
+        if is_new && must_wait {
             self.ask_owners(on, (&node, &state), &jid, &terms).await;
-        } else if known.is_none() {
+        } else if is_new {
             self.tell_owners(on, (&node, &state), &jid, Some(&terms)).await;
             self.welcome(on, (&node, &state), &jid).await;
         }
-        let form = form.map(|_| options.form(FormType::Result, ends, has_words(&state.config)));
+        let has_words = has_words(&state.config);
+        let form = form.map(|_| terms.options.form(FormType::Result, terms.ends, has_words));
         let mut out = opened();
         put(&mut out, &name, &jid, &terms);
         if let Some(form) = form {
@@ -91,6 +71,41 @@ impl Pubsub {
             out.push_str("</options>");
         }
         Ok(Some(closed(out)))
+    }
+
+    /// What somebody who asks so is subscribed to, and whether that is new. Clients repeat
+    /// themselves: only with other options it is another subscription (§6.1.6: "An entity may wish
+    /// to subscribe using different subscription options, which it can do by subscribing multiple
+    /// times to the same node").
+    async fn settle(
+        &self,
+        on: &Errand,
+        state: &State,
+        (jid, held): (&Jid, &[Subscription]),
+        form: Option<&DataForm>,
+    ) -> Result<(Terms, bool), StanzaError> {
+        let lease = self.lease(state);
+        let (options, ends) = match form {
+            Some(form) => Options::default().with(Ends::Never, form, lease)?,
+            None => (Options::default(), lease.bound(Ends::Never)),
+        };
+        let is_same = |row: &&Subscription| {
+            let is_here = row.jid == jid.as_str();
+            is_here && (form.is_none() || Options::from_text(row.options.as_deref()) == options)
+        };
+        let Some(known) = held.iter().find(is_same) else {
+            self.check_presence(on, jid, ends)?;
+            self.check_room(on, held.len()).await?;
+            let subid = on.hub.clock().token(SUBID_BYTES).into();
+            return Ok((Terms { subid, status: Status::Subscribed, options, ends }, true));
+        };
+        let mut terms = terms_of(known);
+        // Saying it again renews a lease, and changes no end that was asked for.
+        if form.is_some() || lease.longest.is_some() {
+            terms.ends = ends;
+        }
+        self.check_presence(on, jid, terms.ends)?;
+        Ok((terms, false))
     }
 
     /// §6.2
@@ -117,116 +132,6 @@ impl Pubsub {
         Ok(Some(closed(out)))
     }
 
-    /// §6.3.2
-    pub(super) async fn options(
-        &self,
-        on: &Errand,
-        name: String,
-        jid: Jid,
-        subid: Option<String>,
-    ) -> Answer {
-        is_own(on, &jid)?;
-        let node = self.node(&on.realm, &name).await?;
-        let state = node.there()?;
-        let row = self.chosen(on, &state, &jid, subid.as_deref()).await?;
-        let options = Options::from_text(row.options.as_deref());
-        let form = options.form(FormType::Form, Ends::of(row.expires), has_words(&state.config));
-        let mut out = opened();
-        out.push_str("<options");
-        for (key, value) in [("node", &*name), ("jid", jid.as_str()), ("subid", &*row.subid)] {
-            write::attribute(&mut out, key, value);
-        }
-        out.push('>');
-        out.push_str(&to_xml(&form));
-        out.push_str("</options>");
-        Ok(Some(closed(out)))
-    }
-
-    /// §6.3.5
-    pub(super) async fn set_options(
-        &self,
-        on: &Errand,
-        name: String,
-        (jid, subid): (Jid, Option<String>),
-        form: DataForm,
-    ) -> Answer {
-        is_own(on, &jid)?;
-        let node = self.node(&on.realm, &name).await?;
-        let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
-        let state = node.there()?;
-        let row = self.chosen(on, &state, &jid, subid.as_deref()).await?;
-        if form.kind == FormType::Cancel {
-            return Ok(None);
-        }
-        let (options, before) = (Options::from_text(row.options.as_deref()), Ends::of(row.expires));
-        let (options, ends) = options.with(before, &form, self.lease(&state))?;
-        self.check_presence(on, &jid, ends)?;
-        // §4.2: an unconfigured subscription is one "but its subscription options have not yet been
-        // configured".
-        let status = match Status::of(row.state) {
-            Status::Unconfigured => Status::Subscribed,
-            status => status,
-        };
-        if before == Ends::WithPresence {
-            self.voice.fleeting.remove(&jid, &node.owner, &row.subid);
-        }
-        let terms = Terms { subid: row.subid.into(), status, options, ends };
-        self.keep(on, (&node, &state), &jid, &terms).await?;
-        Ok(None)
-    }
-
-    /// §6.4
-    pub(super) async fn default_options(&self, on: &Errand, name: Option<String>) -> Answer {
-        let mut out = opened();
-        out.push_str("<default");
-        let form = match &name {
-            Some(name) => {
-                let node = self.node(&on.realm, name).await?;
-                let state = self.allowed(on, &node, Action::Discover).await?;
-                write::attribute(&mut out, "node", name);
-                let ends = self.lease(&state).bound(Ends::Never);
-                Options::default().form(FormType::Result, ends, has_words(&state.config))
-            }
-            None => Options::default().form(FormType::Result, Ends::Never, false),
-        };
-        out.push('>');
-        out.push_str(&to_xml(&form));
-        out.push_str("</default>");
-        Ok(Some(closed(out)))
-    }
-
-    /// §5.6: "it MUST return all subscriptions for all JIDs that match the bare JID portion of the
-    /// 'from' attribute on the request."
-    pub(super) async fn my_subscriptions(&self, on: &Errand, name: Option<String>) -> Answer {
-        let now = on.hub.clock().wall_millis().cast_signed();
-        let mut out = opened();
-        out.push_str("<subscriptions");
-        let rows = match name {
-            Some(name) => {
-                let node = self.node(&on.realm, &name).await?;
-                let state = node.there()?;
-                write::attribute(&mut out, "node", &name);
-                let rows = self.own(on, &state).await?;
-                rows.into_iter().map(|row| (name.clone(), row)).collect()
-            }
-            None => {
-                let stored = Subscriptions::new(on.hub.db().clone());
-                let (mine, realm) = (on.asker.as_str(), on.realm.jid.as_str());
-                // What was allowed before the limit was lowered is there.
-                stored.everywhere(mine, realm, u32::MAX).await.map_err(unstored)?
-            }
-        };
-        out.push('>');
-        for (name, row) in rows {
-            let (terms, Ok(jid)) = (terms_of(&row), Jid::new(&row.jid)) else { continue };
-            if terms.lasts(now) {
-                put(&mut out, &name, &jid, &terms);
-            }
-        }
-        out.push_str("</subscriptions>");
-        Ok(Some(closed(out)))
-    }
-
     /// What whoever asks has at a node.
     pub(super) async fn own(
         &self,
@@ -238,7 +143,7 @@ impl Pubsub {
     }
 
     /// The subscription of an address that is meant.
-    async fn chosen(
+    pub(super) async fn chosen(
         &self,
         on: &Errand,
         state: &State,
@@ -262,7 +167,12 @@ impl Pubsub {
 
     /// §13.5: a subscription "only for as long as the subscriber is online in its current presence
     /// session" needs one, and that we hear of its end.
-    fn check_presence(&self, on: &Errand, jid: &Jid, ends: Ends) -> Result<(), StanzaError> {
+    pub(super) fn check_presence(
+        &self,
+        on: &Errand,
+        jid: &Jid,
+        ends: Ends,
+    ) -> Result<(), StanzaError> {
         let is_meant = |it: &Jid| jid.is_bare() || it == jid;
         let is_online = || {
             let sessions = self.hub.directory().sessions(&on.asker);
@@ -308,7 +218,7 @@ impl Pubsub {
             expires: terms.ends.number(),
             made: on.hub.clock().wall_millis().cast_signed(),
         };
-        on.hub.db().batch(vec![Subscriptions::put(&row)]).await.map_err(unstored)?;
+        self.write(on, node, Subscriptions::put(&row)).await?;
         if let Some(all) = &mut *node.subscribers.lock() {
             Arc::make_mut(all).put(jid, terms.clone());
         }
@@ -320,6 +230,20 @@ impl Pubsub {
         Ok(())
     }
 
+    async fn write(
+        &self,
+        on: &Errand,
+        node: &Node,
+        statement: Statement,
+    ) -> Result<(), StanzaError> {
+        let written = on.hub.db().batch(vec![statement]).await;
+        if written.is_err() {
+            // Nobody knows whether it is there: it is read again.
+            node.forget_subscribers();
+        }
+        written.map(drop).map_err(unstored)
+    }
+
     /// Ends a subscription.
     pub(super) async fn drop_one(
         &self,
@@ -328,8 +252,7 @@ impl Pubsub {
         jid: &Jid,
         subid: &str,
     ) -> Result<(), StanzaError> {
-        let drop = Subscriptions::drop(state.id, subid);
-        on.hub.db().batch(vec![drop]).await.map_err(unstored)?;
+        self.write(on, node, Subscriptions::drop(state.id, subid)).await?;
         self.forget_one(node, jid, subid);
         Ok(())
     }
@@ -367,7 +290,7 @@ fn may_subscribe(on: &Errand, jid: &Jid) -> Result<(), StanzaError> {
 
 /// §6.2.3.3, §6.3.4.1: "If the bare JID portions of the JIDs do not match and the requesting entity
 /// is not authorized …, the service MUST return a <forbidden/> error."
-fn is_own(on: &Errand, jid: &Jid) -> Result<(), StanzaError> {
+pub(super) fn is_own(on: &Errand, jid: &Jid) -> Result<(), StanzaError> {
     if jid.bare() == on.asker {
         return Ok(());
     }
@@ -422,7 +345,7 @@ pub(super) fn closed(mut out: String) -> String {
 }
 
 /// A `<subscription/>`.
-fn put(out: &mut String, name: &str, jid: &Jid, terms: &Terms) {
+pub(super) fn put(out: &mut String, name: &str, jid: &Jid, terms: &Terms) {
     put_as(out, name, jid, (Some(&*terms.subid), terms.status.name()));
     // §6.1.5: "by returning an IQ-result to the requesting entity with a notation that
     // configuration of subscription options is required."
@@ -432,7 +355,12 @@ fn put(out: &mut String, name: &str, jid: &Jid, terms: &Terms) {
     }
 }
 
-fn put_as(out: &mut String, name: &str, jid: &Jid, (subid, status): (Option<&str>, &str)) {
+pub(super) fn put_as(
+    out: &mut String,
+    name: &str,
+    jid: &Jid,
+    (subid, status): (Option<&str>, &str),
+) {
     out.push_str("<subscription");
     write::attribute(out, "node", name);
     write::attribute(out, "jid", jid.as_str());

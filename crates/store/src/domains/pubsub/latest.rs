@@ -20,7 +20,8 @@ const LATEST: &str = "SELECT n.owner, n.name, n.access, n.config, r.groups, a.af
      AND (n.owner = ?1 OR r.subscription IN ('from', 'both')) \
      AND n.owner IN (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
      ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34) \
-     AND n.name IN (?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50)";
+     AND n.name IN (?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, \
+     ?43, ?44, ?45, ?46, ?47, ?48, ?49, ?50)";
 /// Of the nodes that an address is subscribed to.
 const SUBSCRIBED: &str = "SELECT n.owner, n.name, n.access, n.config, NULL, a.affiliation, \
      i.number, i.node, i.id, i.publisher, i.published, i.expires, i.payload, \
