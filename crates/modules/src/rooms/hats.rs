@@ -1,13 +1,13 @@
 //! Hats: titles of a room's own for those who are in it (XEP-0317, version 0.3.1).
 
+mod forms;
+
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use waxwing_jid::BareJid;
 use waxwing_kernel::request::Request;
-use waxwing_stanza::payload::dataform::{
-    DataForm, Field, FieldType, FormType, Reported, Row as Line,
-};
+use waxwing_stanza::payload::dataform::{DataForm, Field, FieldType};
 use waxwing_stanza::payload::disco::Item;
 use waxwing_stanza::{MessageType, StanzaError, payload, to_xml};
 use waxwing_store::Statement;
@@ -15,9 +15,9 @@ use waxwing_store::domains::rooms::{NoteRow, Rooms as Rows};
 use waxwing_xml::write::attribute;
 use xso::FromXml;
 
+use self::forms::{ask_for, list, list_assigned};
 use super::Rooms;
 use super::extras::COMMANDS;
-use super::letter::Now;
 use super::outcome::{Outcome, Post};
 use super::presence::Why;
 use super::role::Affiliation;
@@ -177,9 +177,9 @@ impl Rooms {
         let is_operator = ask.site.is_admin(&sender);
         let most = self.service.settings.hats as usize;
         let step = self
-            .ask(&room, move |room, now| {
+            .ask(&room, move |room, _| {
                 let outcome = may(room, deed, &sender, is_operator)
-                    .and_then(|()| take(room, deed, form.as_ref(), (title, most), now));
+                    .and_then(|()| take(room, deed, form.as_ref(), (title, most)));
                 match outcome {
                     Ok((outcome, step)) => (outcome, Ok(step)),
                     Err(error) => (Outcome::nothing(), Err(error)),
@@ -235,7 +235,6 @@ fn take(
     deed: Deed,
     form: Option<&DataForm>,
     (title, most): (&str, usize),
-    now: &Now<'_>,
 ) -> Result<(Outcome, Step), StanzaError> {
     match (deed, form) {
         (Deed::List, _) => Ok((Outcome::nothing(), Step::Done(Some(list(room))))),
@@ -245,27 +244,10 @@ fn take(
             let outcome = match deed {
                 Deed::Create => create(room, form, most)?,
                 Deed::Destroy => destroy(room, form)?,
-                _ => assign(room, form, deed == Deed::Assign, now)?,
+                _ => assign(room, form, deed == Deed::Assign)?,
             };
             Ok((outcome, Step::Done(None)))
         }
-    }
-}
-
-fn ask_for(room: &Room, deed: Deed, title: &str) -> DataForm {
-    let form = DataForm::new(FormType::Form).title(title).about(FORM);
-    let address = || Field::new(FieldType::JidSingle, "hats#jid").label("User Address").required();
-    let choice = || {
-        let field = Field::new(FieldType::ListSingle, "hats#uri").label("The hat").required();
-        all(room).into_iter().fold(field, |field, (uri, hat)| field.option(uri, hat.title))
-    };
-    match deed {
-        Deed::Create => form
-            .with(Field::new(FieldType::TextSingle, "hats#title").label("Hat Title").required())
-            .with(Field::new(FieldType::TextSingle, "hats#uri").label("Hat URI").required())
-            .with(Field::new(FieldType::TextSingle, "hats#hue").label("Hat Hue")),
-        Deed::Destroy => form.with(choice()),
-        _ => form.with(address()).with(choice()),
     }
 }
 
@@ -298,10 +280,10 @@ fn create(room: &Room, form: &DataForm, most: usize) -> Result<Outcome, StanzaEr
     }
     let text = Hat { title, hue: hue.to_owned() }.to_text();
     let rows = vec![put(room, HAT, &uri, &text)];
-    Ok(Outcome::after(rows, move |room, now| {
+    Ok(Outcome::after(rows, move |room, _| {
         room.notes.set(HAT, &uri, &text);
         let wearers = wearers(room, &uri);
-        changed(room, &wearers, now)
+        changed(room, &wearers)
     }))
 }
 
@@ -318,22 +300,17 @@ fn destroy(room: &Room, form: &DataForm) -> Result<Outcome, StanzaError> {
     let mut rows: Vec<Statement> =
         left.iter().map(|(real, text)| put_or_drop(room, real, text)).collect();
     rows.push(Rows::drop_note(room.jid.as_str(), HAT, &uri));
-    Ok(Outcome::after(rows, move |room, now| {
+    Ok(Outcome::after(rows, move |room, _| {
         room.notes.remove(HAT, &uri);
         for (real, text) in &left {
             note_worn(room, real, text);
         }
-        changed(room, &wearers, now)
+        changed(room, &wearers)
     }))
 }
 
 /// §3.5, §3.6
-fn assign(
-    room: &Room,
-    form: &DataForm,
-    is_given: bool,
-    _: &Now<'_>,
-) -> Result<Outcome, StanzaError> {
+fn assign(room: &Room, form: &DataForm, is_given: bool) -> Result<Outcome, StanzaError> {
     let address = value(form, "hats#jid", 3071)?;
     let real = BareJid::new(address)
         .map_err(|error| StanzaError::bad_request().text(format!("hats#jid: {error}")))?;
@@ -398,7 +375,7 @@ fn wearers(room: &Room, uri: &str) -> Vec<String> {
 
 /// §3.2: "When any change is applied to the hats list the room SHOULD broadcast a notification that
 /// the configuration changed to all users present."
-fn changed(room: &mut Room, wearers: &[String], _: &Now<'_>) -> Vec<Post> {
+fn changed(room: &mut Room, wearers: &[String]) -> Vec<Post> {
     let mut posts = refresh(room, wearers);
     let status = format!("<x xmlns='{USER}'><status code='104'/></x>");
     let word = room.message(MessageType::Groupchat).with(status);
@@ -415,43 +392,4 @@ fn refresh(room: &mut Room, wearers: &[String]) -> Vec<Post> {
         }
     }
     posts
-}
-
-fn list(room: &Room) -> DataForm {
-    let lines = all(room).into_iter().map(|(uri, hat)| {
-        line(&[("hats#title", &hat.title), ("hats#uri", uri), ("hats#hue", &hat.hue)])
-    });
-    table("Hats", &["hats#title", "hats#uri", "hats#hue"], lines.collect())
-}
-
-fn list_assigned(room: &Room) -> DataForm {
-    let mut lines = Vec::new();
-    for (real, uris) in room.notes.of(WORN) {
-        for uri in uris.lines() {
-            let Some(hat) = hat(room, uri) else { continue };
-            lines.push(line(&[
-                ("hats#jid", real),
-                ("hats#uri", uri),
-                ("hats#title", &hat.title),
-                ("hats#hue", &hat.hue),
-            ]));
-        }
-    }
-    table("Who wears which hat", &["hats#jid", "hats#uri", "hats#title", "hats#hue"], lines)
-}
-
-fn line(cells: &[(&str, &str)]) -> Line {
-    let cell = |(var, value): &(&str, &str)| Field {
-        var: Some((*var).to_owned()),
-        values: vec![(*value).to_owned()],
-        ..Field::default()
-    };
-    Line { fields: cells.iter().map(cell).collect() }
-}
-
-fn table(title: &str, columns: &[&str], items: Vec<Line>) -> DataForm {
-    let column = |var: &&str| Field { var: Some((*var).to_owned()), ..Field::default() };
-    let reported = Reported { fields: columns.iter().map(column).collect() };
-    let form = DataForm::new(FormType::Result).title(title);
-    DataForm { reported: Some(reported), items, ..form }
 }
