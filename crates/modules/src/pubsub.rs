@@ -160,8 +160,9 @@ impl Module for Pubsub {
             .get(Self::get)
             .set(Self::set)
             .get(Self::owner_get)
-            .set(Self::owner_set)
-            .set(Self::command);
+            .set(Self::owner_set);
+        // Others shall not see that there is an account.
+        on.owner().set(Self::command);
         on.nobody()
             .get(Self::nobodys)
             .set(Self::nobody::<Set>)

@@ -11,7 +11,7 @@ use waxwing_xml::write;
 use super::config::{Bounds, Config, SendLast, submitted};
 use super::errors::unstored;
 use super::news::News;
-use super::node::{Item, Node, State};
+use super::node::{Item, Last, Node, State};
 use super::rights::Action;
 use super::wire::OWNER;
 use super::{Answer, Errand, Pubsub, attachments};
@@ -106,7 +106,8 @@ impl Pubsub {
             Some(_) => items.count(state.id).await.map_err(unstored)?,
             None => 0,
         };
-        state.last = last.map(Item::of).transpose().map_err(unstored)?.map(Arc::new);
+        let last = last.map(Item::of).transpose().map_err(unstored)?.map(Arc::new);
+        state.last = last.as_ref().map(Last::new);
         Ok(())
     }
 }

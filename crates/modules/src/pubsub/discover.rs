@@ -18,7 +18,7 @@ use super::node::{Node, State};
 use super::rights::{Action, Affiliation, judge};
 use super::subscribers::Status;
 use super::wire::NS;
-use super::{Answer, Errand, NAME, Pubsub, attachments};
+use super::{Answer, Errand, NAME, Pubsub, attachments, pending};
 
 /// Namespace of filters by the kind of nodes (XEP-0462).
 const FILTER: &str = "urn:xmpp:pubsub-filter:0";
@@ -28,8 +28,8 @@ const LOOKED_AT: usize = 2000;
 const NAMED: u32 = 100;
 
 macro_rules! features {
-    ($($name:literal),* $(,)? $(; $whole:expr)?) => {
-        &[$(concat!("http://jabber.org/protocol/pubsub#", $name)),* $(, $whole)?]
+    ($($name:literal),* $(,)? $(; $($whole:expr),*)?) => {
+        &[$(concat!("http://jabber.org/protocol/pubsub#", $name)),* $(, $($whole),*)?]
     };
 }
 
@@ -49,6 +49,7 @@ pub(super) const ACCOUNT_FEATURES: &[&str] = features![
     "instant-nodes",
     "item-ids",
     "last-published",
+    "leased-subscription",
     "manage-subscriptions",
     "member-affiliation",
     "meta-data",
@@ -74,7 +75,7 @@ pub(super) const ACCOUNT_FEATURES: &[&str] = features![
     "rsm",
     "subscribe",
     "subscription-notifications",
-    "subscription-options"; attachments::NS
+    "subscription-options"; attachments::NS, pending::NS, NS
 ];
 
 /// Those of them that are not for the service: there nobody is told who did not ask to be.
@@ -83,7 +84,7 @@ const NOT_OF_SERVICE: &[&str] =
 
 /// What is shown of the service besides.
 const SERVICE_FEATURES: &[&str] =
-    &["http://jabber.org/protocol/pubsub#access-open", NS, INFO, ITEMS, rsm::NS, FILTER];
+    &["http://jabber.org/protocol/pubsub#access-open", INFO, ITEMS, rsm::NS, FILTER];
 
 /// XEP-0163 §6.1: "an identity of "pubsub/pep"".
 pub(super) fn account_identity() -> Identity {
@@ -110,7 +111,10 @@ impl Pubsub {
             let identities = vec![Identity::new("pubsub", "service", Some(NAME))];
             return Ok(Info { identities, ..Info::default() }.with(features).sorted());
         };
-        let info = self.node_info(&on, &name).await?;
+        let info = match pending::discovered(&name, &on.realm.jid) {
+            Some((info, _)) => info,
+            None => self.node_info(&on, &name).await?,
+        };
         Ok(Info { node: Some(name), ..info.sorted() })
     }
 
@@ -120,7 +124,10 @@ impl Pubsub {
         let (filter, set) = asked(&ask.stanza)?;
         let (items, page) = match &ask.payload.node {
             None => self.nodes(&on, &filter, set.as_ref()).await?,
-            Some(name) => self.node_items(&on, name, set.as_ref()).await?,
+            Some(name) => match pending::discovered(name, &on.realm.jid) {
+                Some((_, items)) => (items, None),
+                None => self.node_items(&on, name, set.as_ref()).await?,
+            },
         };
         let answer = to_xml(&Items { node: ask.payload.node, items });
         Ok(Some(match (page, answer.strip_suffix("</query>")) {
@@ -149,6 +156,11 @@ impl Pubsub {
             let (items, page) = self.nodes(&on, &Filter::default(), set).await?;
             return Ok(Some(AccountNode { items, page, ..AccountNode::default() }));
         };
+        if on.asker == on.realm.jid
+            && let Some((info, items)) = pending::discovered(&name, &on.realm.jid)
+        {
+            return Ok(Some(AccountNode { info, items, ..AccountNode::default() }));
+        }
         let node = self.node(&on.realm, &name).await?;
         if node.state().is_none() {
             return Ok(None);
@@ -279,11 +291,14 @@ impl Pubsub {
             let is_end = listed.len() < chunk;
             for row in listed {
                 looks += 1;
+                if looks > LOOKED_AT {
+                    return Ok((ordered(found, is_back), true));
+                }
                 from = Some(row.name.clone());
                 if !filter.takes(&row.kind) || !self.is_visible(on, &row).await? {
                     continue;
                 }
-                if found.len() >= most || looks > LOOKED_AT {
+                if found.len() >= most {
                     return Ok((ordered(found, is_back), true));
                 }
                 found.push(row);

@@ -17,6 +17,8 @@ use super::errors::no_node;
 use super::rights::Affiliation;
 use super::subscribers::Subscribers;
 
+/// Bytes of a payload that is kept in memory with its node.
+const SMALL_BYTES: usize = 4096;
 /// Affiliations that are remembered of one node; beyond it, all are forgotten and read again.
 const AFFILIATIONS: usize = 256;
 
@@ -90,7 +92,22 @@ pub(super) struct State {
     /// How many items it has; some of them may have ended.
     pub(super) items: i64,
     /// The item that was published last, where one is kept.
-    pub(super) last: Option<Arc<Item>>,
+    pub(super) last: Option<Last>,
+}
+
+/// The item that was published last at a node.
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    pub(super) id: Box<str>,
+    /// The item, unless it is large: thousands of nodes are in memory.
+    item: Option<Arc<Item>>,
+}
+
+impl Last {
+    pub(super) fn new(item: &Arc<Item>) -> Self {
+        let is_small = item.payload.len() <= SMALL_BYTES;
+        Self { id: item.id.clone(), item: is_small.then(|| Arc::clone(item)) }
+    }
 }
 
 /// An item.
@@ -299,8 +316,23 @@ impl State {
             creator: BareJid::new(&row.creator).map_err(corrupt)?,
             created: row.created,
             items: if last.is_some() { items.count(row.id).await? } else { 0 },
-            last: last.map(Item::of).transpose()?.map(Arc::new),
+            last: last.map(Item::of).transpose()?.map(|item| Last::new(&Arc::new(item))),
         })
+    }
+
+    /// The item that was published last, read if it is not in memory.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn last_item(&self, db: &Db) -> Result<Option<Arc<Item>>, StoreError> {
+        match &self.last {
+            None => Ok(None),
+            Some(Last { item: Some(item), .. }) => Ok(Some(Arc::clone(item))),
+            Some(Last { id, item: None }) => {
+                let found = Items::new(db.clone()).find(self.id, &[&**id], i64::MIN).await?;
+                found.into_iter().next().map(|row| Item::of(row).map(Arc::new)).transpose()
+            }
+        }
     }
 
     /// As it is stored.

@@ -14,7 +14,7 @@ use super::config::{Config, WhenFull, differs};
 use super::configure::{adapt, kept};
 use super::errors::{item_required, no_node, unstored, with};
 use super::news::News;
-use super::node::{Item, Node, State};
+use super::node::{Item, Last, Node, State};
 use super::rights::{Action, judge};
 use super::wire::{Draft, NS, Publish};
 use super::{Answer, Errand, Pubsub, attachments};
@@ -155,7 +155,7 @@ impl Pubsub {
             // Only the last is kept, for those who come.
             plan.batch.push(Items::purge(id));
             plan.batch.extend(Items::put(&last.row(&node.owner, id)));
-            (plan.state.items, plan.state.last) = (1, Some(last));
+            (plan.state.items, plan.state.last) = (1, Some(Last::new(&last)));
             return Ok(());
         }
         if added > most {
@@ -177,7 +177,7 @@ impl Pubsub {
         if plan.before.is_some() {
             plan.batch.push(Items::trim(id, most as u32));
         }
-        plan.state.last = Some(last);
+        plan.state.last = Some(Last::new(&last));
         Ok(())
     }
 

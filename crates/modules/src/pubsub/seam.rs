@@ -68,10 +68,10 @@ impl Nodes for Pubsub {
             let Some(state) = node.state() else { return Ok(Vec::new()) };
             let now = at.hub.clock().wall_millis().cast_signed();
             // Nearly always the last is all that is asked for.
-            if let (Which::Last(1), Some(last)) = (which, &state.last) {
-                if !last.is_over(now) {
-                    return Ok(vec![last.shown()]);
-                }
+            if let Which::Last(1) = which {
+                let last = state.last_item(at.hub.db()).await.map_err(unstored)?;
+                let last = last.filter(|last| !last.is_over(now));
+                return Ok(last.iter().map(|last| last.shown()).collect());
             }
             let rows = Items::new(at.hub.db().clone());
             let all = Slice { node: state.id, above: 0, below: i64::MAX, is_back: true, now };
