@@ -88,7 +88,7 @@ async def resume(world):
 
 async def survives(world, end):
     """What a persistent room is, knows and has heard, before and after."""
-    romeo, juliet = await guest(world, "romeo"), await guest(world, "juliet")
+    romeo, juliet = await guest(world, "romeo", resume=True), await guest(world, "juliet")
     one = await opened(
         world, romeo, "stone", "Romeo", roomname="The Tomb", persistentroom=True, membersonly=True
     )
@@ -96,7 +96,7 @@ async def survives(world, end):
     two = await joined(one, juliet, "Juliet")
     one.muc.set_subject(one.room, "A glooming peace")
     await juliet.wait("subject", lambda m: m["subject"] == "A glooming peace")
-    await spoken(one)
+    await romeo.until_acked([one.say(text) for text in SAID])
     await end()
     for peer in (romeo, juliet):
         await peer.wait("offline")
