@@ -29,7 +29,7 @@ const CURRENT: &str = "current";
 /// Changes of so many accounts at a time; those of one account in turn.
 const DESKS: usize = 16;
 
-/// XEP-0402 §4.3, its example: the settings that its clients ask for.
+/// XEP-0402 §3.3, its example: the settings that its clients ask for.
 const PRIVATE: &[(&str, &str)] = &[
     ("pubsub#persist_items", "true"),
     ("pubsub#max_items", "max"),
@@ -112,7 +112,7 @@ impl Owner {
 
     /// Publishes and retracts what differs, closed to everybody else.
     ///
-    /// XEP-0411 §6: "the service MUST make [sure] that the user is the only one who has access".
+    /// XEP-0411 §5: "the service MUST make [sure] that the user is the only one who has access".
     async fn apply(&self, change: Change) -> Result<(), StanzaError> {
         let Some(nodes) = self.site.nodes() else { return Ok(()) };
         let payloads: Vec<String> = change.publish.iter().map(Bookmark::payload).collect();
@@ -131,8 +131,8 @@ impl Owner {
 
     /// Writes the list for clients that look into the old node.
     ///
-    /// XEP-0402 §6.1: "the server MAY collate all items, casting them into the 'storage:bookmarks'
-    /// namespace and setting the jid attribute to the item id in each case."
+    /// XEP-0402 §5.3.1: "the server MAY collate all items, casting them into the
+    /// 'storage:bookmarks' namespace and setting the jid attribute to the item id in each case."
     async fn mirror(&self) -> Result<(), StanzaError> {
         let Some(nodes) = self.site.nodes() else { return Ok(()) };
         let rooms = self.bookmarks().await?.into_iter().map(|bookmark| bookmark.room).collect();
@@ -211,7 +211,7 @@ impl Bookmarks {
         account.fact(self.tones).of(conversation)
     }
 
-    /// XEP-0402 §6.2: "If a client publishes a replacement list of bookmarks via the older
+    /// XEP-0402 §5.3.2: "If a client publishes a replacement list of bookmarks via the older
     /// specifications, a server MAY examine the list and update the individual items as required,
     /// sending updates or retraction notifications as needed."
     async fn heard_list(self: Arc<Self>, published: Published) {

@@ -6,7 +6,7 @@ use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::nodes::KnownNode;
 use waxwing_kernel::routes::Routes;
 
-/// XEP-0472 §5.1, the base profile, and XEP-0277 §3.1.
+/// XEP-0472 §5.1, the base profile, and XEP-0277 §4.1.
 const BLOG: &[(&str, &str)] = &[
     ("pubsub#type", "urn:xmpp:microblog:0"),
     ("pubsub#notify_retract", "true"),
@@ -17,8 +17,8 @@ const BLOG: &[(&str, &str)] = &[
     ("pubsub#access_model", "presence"),
 ];
 
-/// XEP-0277 §3.2: "The "pubsub#access_model" SHOULD be set to "open" to allow any user to comment to
-/// a post." To comment is to publish.
+/// XEP-0277 §4.2: "The "pubsub#access_model" SHOULD be set to "open" to allow any user to comment
+/// to a post." To comment is to publish.
 const COMMENTS: &[(&str, &str)] = &[
     ("pubsub#notify_retract", "true"),
     ("pubsub#max_items", "max"),
@@ -29,7 +29,7 @@ const COMMENTS: &[(&str, &str)] = &[
     ("pubsub#itemreply", "publisher"),
 ];
 
-/// XEP-0501 §4.2: "The "pubsub#item_expire" SHOULD be set, usually 24 hours (86400)."
+/// XEP-0501 §4.1.1: "The "pubsub#item_expire" SHOULD be set, usually 24 hours (86400)."
 const STORIES: &[(&str, &str)] = &[
     ("pubsub#type", "urn:xmpp:pubsub-social-feed:stories:0"),
     ("pubsub#notify_retract", "true"),

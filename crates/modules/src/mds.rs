@@ -41,7 +41,7 @@ struct Desk(Mutex<HashMap<BareJid, VecDeque<Displayed>>>);
 
 /// A conversation that was read up to somewhere.
 struct Displayed {
-    /// §5.2: "the item id is taken from the 'to' attribute".
+    /// §4.5.3: "the item id is taken from the 'to' attribute".
     item: String,
     /// The element that says up to where.
     payload: String,
@@ -72,8 +72,8 @@ impl Module for Mds {
 }
 
 impl Mds {
-    /// §5.2: "The server MUST strip the <displayed/> element from the message and continue to
-    /// process it normally"; §6.2: this "MUST happen before the message is stored in the archive
+    /// §4.5.3: "The server MUST strip the <displayed/> element from the message and continue to
+    /// process it normally"; §5.2: this "MUST happen before the message is stored in the archive
     /// and before it is reflected back".
     fn assist(&self, transit: &mut Transit<'_>) -> Verdict {
         let Kind::Message(kind) = transit.stanza.head.kind else { return Verdict::Pass };
@@ -127,7 +127,7 @@ impl Desk {
     }
 }
 
-/// §5.2: "The server MUST publish a PEP item on the 'urn:xmpp:mds:displayed:0' node".
+/// §4.5.3: "The server MUST publish a PEP item on the 'urn:xmpp:mds:displayed:0' node".
 async fn publish(hub: &Hub, account: &Arc<Account>, it: &Displayed) -> Result<(), StanzaError> {
     let Some(site) = hub.site(account.jid().domain()) else { return Ok(()) };
     let Some(nodes) = site.nodes() else { return Ok(()) };

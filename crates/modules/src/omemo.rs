@@ -6,8 +6,8 @@ use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::nodes::KnownNode;
 use waxwing_kernel::routes::Routes;
 
-/// §4.6, §4.7: "It is REQUIRED to set the access model of the … node to 'open'". One list, which
-/// every device replaces.
+/// §5.3.1, §5.3.2: "It is REQUIRED to set the access model of the … node to 'open'". One list,
+/// which every device replaces.
 const LIST: &[(&str, &str)] = &[
     ("pubsub#access_model", "open"),
     ("pubsub#persist_items", "true"),
@@ -15,8 +15,8 @@ const LIST: &[(&str, &str)] = &[
     ("pubsub#send_last_published_item", "on_sub_and_presence"),
 ];
 
-/// §4.7: "When publishing bundles a client MUST make sure that the urn:xmpp:omemo:2:bundles node is
-/// configured to store multiple items." Nobody is told of bundles: they are fetched.
+/// §5.3.2: "When publishing bundles a client MUST make sure that the urn:xmpp:omemo:2:bundles node
+/// is configured to store multiple items." Nobody is told of bundles: they are fetched.
 const BUNDLES: &[(&str, &str)] = &[
     ("pubsub#access_model", "open"),
     ("pubsub#persist_items", "true"),

@@ -71,7 +71,7 @@ pub(super) struct Bookmark {
 impl Bookmark {
     /// Reads an item; `None` when it is no bookmark of a room.
     ///
-    /// XEP-0402 §3: "Each item SHALL have, as item id, the Room JID of the chatroom".
+    /// XEP-0402 §2: "Each item SHALL have, as item id, the Room JID of the chatroom".
     pub(super) fn read(id: &str, payload: &Arc<str>) -> Option<Self> {
         let jid = prepared(id)?;
         let body = tree(payload);
@@ -154,8 +154,9 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// XEP-0402 §6.2: "a server MAY examine the list and update the individual items as required …
-    /// SHOULD NOT send notifications for unchanged items". What the list has no place for stays.
+    /// XEP-0402 §5.3.2: "a server MAY examine the list and update the individual items as
+    /// required … SHOULD NOT send notifications for unchanged items". What the list has no place
+    /// for stays.
     pub(super) fn between(bookmarks: &[Bookmark], rooms: &[Room]) -> Self {
         let found = |jid: &str| bookmarks.iter().find(|bookmark| bookmark.room.jid == jid);
         let mut change = Self::default();

@@ -90,9 +90,9 @@ fn read(payload: &Arc<str>) -> Option<Tone> {
     let notify = conference.child("extensions", NS)?.child("notify", NOTIFY)?;
     let nick = conference.child("nick", NS).map(|nick| nick.text().trim().to_owned());
     let nick: Option<Arc<str>> = nick.filter(|nick| !nick.is_empty()).map(Arc::from);
-    // §5: "applications implementing this specification MUST use the element most specific to their
-    // own application identity". What device a push service wakes is not known here: it is woken for
-    // what any client would want.
+    // §3: "applications implementing this specification MUST use the element most specific to their
+    // own application identity". What device a push service wakes is not known here: it is woken
+    // for what any client would want.
     let concerns_clients = |setting: &Child<'_>| {
         setting.attribute("identity-category").is_none_or(|category| category == "client")
     };

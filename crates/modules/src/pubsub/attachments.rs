@@ -48,7 +48,7 @@ pub(super) fn right(name: &str, action: Action) -> Action {
     }
 }
 
-/// §4.3.2: "If any user … tries to create manually an attachment node or a summary node, a
+/// §4.4: "If any user … tries to create manually an attachment node or a summary node, a
 /// fully-compliant service MUST reject it by returning a <not-allowed/> error."
 pub(super) fn may_make(name: &str) -> Result<(), StanzaError> {
     if is_attachments(name) || is_summary(name) {
@@ -70,7 +70,7 @@ impl Pubsub {
     /// Sees to it that there is the node that somebody wants to attach something at; nothing at
     /// other nodes.
     ///
-    /// §4.3.1: "if the attachment node doesn't exist, the service MUST create automatically the
+    /// §4.3: "if the attachment node doesn't exist, the service MUST create automatically the
     /// node …. If the <iq/> stanza of the publishing client includes publishing options …, they are
     /// ignored."
     pub(super) async fn attach(&self, on: &Errand, ask: &mut Publish) -> Result<(), StanzaError> {
@@ -94,7 +94,7 @@ impl Pubsub {
 
     /// A node that lets in those whom the node of the items lets in.
     ///
-    /// §4.3.1: "it MUST apply the same access_model and publish_model as for the target node."
+    /// §4.3: "it MUST apply the same access_model and publish_model as for the target node."
     async fn match_node(
         &self,
         on: &Errand,
@@ -140,7 +140,7 @@ impl Pubsub {
         }
     }
 
-    /// §4.4: "For each item of the target node which has attachments, the summary node MUST contain
+    /// §4.6: "For each item of the target node which has attachments, the summary node MUST contain
     /// an item which MUST have the same ID."
     async fn summarize(&self, on: &Errand, node: &Node) -> Result<(), StanzaError> {
         let Some(target) = Target::read(&on.realm.jid, &node.name) else { return Ok(()) };
@@ -237,7 +237,7 @@ impl Pubsub {
         }
     }
 
-    /// §4.3.1: "If later the target node configuration is updated and either access_model or
+    /// §4.3: "If later the target node configuration is updated and either access_model or
     /// pubsub_model are modified, the fully-compliant service MUST also update the attachment node
     /// pubsub_model and access_model accordingly."
     pub(super) async fn attachments_match(
@@ -261,7 +261,7 @@ impl Pubsub {
             self.match_node(on, &summary, now).await.map(drop)
         };
         if let Err::<(), StanzaError>(error) = matched.await {
-            tracing::error!(owner = %node.owner, node = %node.name, %error, "attachments stay open");
+            tracing::error!(node = %node.name, %error, "attachments are as open as before");
         }
     }
 }

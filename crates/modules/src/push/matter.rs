@@ -38,7 +38,7 @@ pub(super) struct News {
 impl News {
     /// Whether somebody is to be told who wants this conversation to be so loud.
     ///
-    /// XEP-0492 §5: a mention "MAY rely on the user's nickname being spelled out in an incoming
+    /// XEP-0492 §3: a mention "MAY rely on the user's nickname being spelled out in an incoming
     /// message in a group chat". What cannot be read may be one.
     pub(super) fn is_wanted(&self, tone: &Tone) -> bool {
         match tone {

@@ -1,4 +1,4 @@
-//! The card in a node of the account, as XEP-0292 §3 has it since version 0.11.
+//! The card in a node of the account, as XEP-0292 §4.1 has it since version 0.11.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ impl Vcard {
         Ok(())
     }
 
-    /// A card that came by another way is published as well, without its picture. XEP-0292 §3.2:
+    /// A card that came by another way is published as well, without its picture. XEP-0292 §4.1.2:
     /// "The publication request needs to include the entire vCard".
     pub(super) async fn give_card(
         &self,

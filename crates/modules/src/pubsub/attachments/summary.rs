@@ -22,7 +22,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Counts what one person attached. §4.7.2: "if the same reaction appears several times for a
+    /// Counts what one person attached. §4.8.2: "if the same reaction appears several times for a
     /// single bare JID, it MUST be counted only once".
     pub(super) fn add(&mut self, payload: &Arc<str>) {
         let (has_noticed, reactions) = attached(payload).unwrap_or_default();
@@ -80,8 +80,8 @@ fn attached(payload: &Arc<str>) -> Option<(bool, Vec<String>)> {
     Some((root.child("noticed", NS).is_some(), reactions))
 }
 
-/// §4.3.3: "a fully-compliant service MUST check that the item is valid … If any of these points are
-/// not met, the service MUST reject the item by returning a <bad-request/> error."
+/// §4.5: "a fully-compliant service MUST check that the item is valid … If any of these points
+/// are not met, the service MUST reject the item by returning a <bad-request/> error."
 pub(super) fn check(draft: &Draft, publisher: &BareJid) -> Result<(), StanzaError> {
     let refused = |text: String| Err(StanzaError::bad_request().text(text));
     if draft.id.as_deref() != Some(publisher.as_str()) {
@@ -103,7 +103,7 @@ pub(super) fn check(draft: &Draft, publisher: &BareJid) -> Result<(), StanzaErro
 mod tests {
     use super::*;
 
-    /// The example of §4.4, with fewer people.
+    /// The example of §4.6, with fewer people.
     #[test]
     fn what_was_attached_is_counted() {
         let mut summary = Summary::default();

@@ -14,8 +14,8 @@ pub(super) struct Target {
 impl Target {
     /// Of the node `name` at `realm`; `None` when it is the name of none there.
     ///
-    /// §4.2: "the namespace …, a slash, the XMPP URI of the target item". There is one way to write
-    /// it, or the same item would have several nodes.
+    /// §4.1.1: "the namespace …, a slash, the XMPP URI of the target item". There is one way to
+    /// write it, or the same item would have several nodes.
     pub(super) fn read(realm: &BareJid, name: &str) -> Option<Self> {
         let (_, rest) = name.split_once("?;node=")?;
         let (node, item) = rest.split_once(";item=")?;
