@@ -119,17 +119,17 @@ async def survives(world, end):
     assert ("conference", "text", None, "The Tomb") in info["identities"], info
 
 
-@scenario("rooms: one is what it was after SIGTERM, with members, subject and history", seconds=60)
+@scenario("restart: a room has its members, subject and history after SIGTERM", seconds=60)
 async def after_sigterm(world):
     await survives(world, world.server.stop)
 
 
-@ours("rooms: one is what it was after SIGKILL, with members, subject and history", seconds=60)
+@ours("restart: a room has its members, subject and history after SIGKILL", seconds=60)
 async def after_sigkill(world):
     await survives(world, world.server.kill)
 
 
-@ours("nodes: what was published and who subscribed is there after SIGKILL", seconds=60)
+@ours("restart: a node has its items and subscribers after SIGKILL", seconds=60)
 async def nodes_after_sigkill(world):
     owner, juliet = await guests(world, ("owner", "juliet"), "xep_0060")
     host, name, pubsub = await node(world, owner, "stone", title="Stone", notify_retract="1")
