@@ -43,6 +43,8 @@ impl Room {
     pub fn arrive(&mut self, letter: &mut Letter, now: &Now<'_>) -> Outcome {
         let wants_in = letter.stanza.body.has("x", MUC);
         let known = self.occupant(letter).map(|own| (own.number, Arc::clone(&own.nick)));
+        let speaks = known.is_some() || wants_in;
+        let hold_until = speaks.then(|| self.pace(letter.sender(), now)).flatten();
         let outcome = match (known, wants_in) {
             (Some((number, nick)), is_again) => match letter.nick.as_deref() {
                 Some(wanted) if wanted != &*nick => self.rename(letter, number, now),
@@ -54,7 +56,8 @@ impl Room {
             (None, true) => self.enter(letter, now),
             (None, false) => Ok(self.turn_away(letter)),
         };
-        outcome.unwrap_or_else(|error| self.refuse_entry(letter, error))
+        let outcome = outcome.unwrap_or_else(|error| self.refuse_entry(letter, error));
+        Outcome { hold_until, ..outcome }
     }
 
     /// §7.2: `<x/>` stands beside the error.

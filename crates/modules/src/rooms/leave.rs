@@ -93,7 +93,6 @@ impl Room {
             posts.extend(self.spread(occupant, shown));
         }
         self.relay.forget(occupant);
-        self.paces.forget(occupant);
         self.occupants.remove(number);
         posts
     }

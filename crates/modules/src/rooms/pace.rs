@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use waxwing_jid::Jid;
 
 use super::letter::Now;
-use super::occupants::Occupant;
 use super::room::Room;
 
 /// Messages that may come at once after a rest, as so many seconds of the average.
 const BURST_SECONDS: u32 = 4;
+
+/// Sessions that are remembered besides those that are there.
+const SPARE: usize = 100;
 
 /// When all that came will be made up for: of the room, and of each session in it.
 #[derive(Debug, Default)]
@@ -21,18 +23,20 @@ pub struct Paces {
 }
 
 impl Paces {
-    /// Forgets somebody who leaves.
-    pub fn forget(&mut self, occupant: &Occupant) {
-        for sitting in &occupant.sittings {
-            self.sessions.remove(sitting.seat.jid());
+    /// Forgets those whose time has come. Nobody is forgotten for leaving: who comes back at once
+    /// has not rested.
+    fn tidy(&mut self, there: usize, now: Instant) {
+        if self.sessions.len() > 2 * there + SPARE {
+            self.sessions.retain(|_, even| *even > now);
         }
     }
 }
 
 impl Room {
-    /// Counts a message of a session. Gives the time before which nothing more of it should be
+    /// Counts a message or presence of a session. Gives the time before which nothing more of it should be
     /// read, if there is one.
     pub fn pace(&mut self, session: &Jid, now: &Now<'_>) -> Option<Instant> {
+        self.paces.tidy(self.occupants.len(), now.instant);
         let settings = &self.service.settings;
         let (own, all) = (settings.messages_per_second, settings.room_messages_per_second);
         let room = step(self.paces.room.unwrap_or(now.instant), all, now.instant);
@@ -57,6 +61,32 @@ mod tests {
     use waxwing_kernel::clock::Clock;
 
     use super::*;
+
+    /// What one session makes everybody hear costs it its own time, whatever it is, and nobody
+    /// else's; to go and come again is no rest.
+    #[tokio::test]
+    async fn presence_counts_as_messages_do() {
+        use super::super::tests::Stage;
+
+        let mut stage = Stage::open().await;
+        let burst = stage.room.service.settings.messages_per_second * BURST_SECONDS;
+        let (to, romeo) = ("garden@rooms.localhost/Romeo", "romeo@localhost/r");
+        let join =
+            format!("<presence to='{to}'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
+        let away = format!("<presence to='{to}'><show>away</show></presence>");
+        let bye = format!("<presence to='{to}' type='unavailable'/>");
+        for xml in [&join, &away] {
+            stage.enter(romeo, "Romeo");
+            let held = (0..=burst).filter_map(|_| stage.outcome(romeo, xml).hold_until);
+            assert!(held.count() > 0, "{xml}");
+            stage.send(romeo, &bye);
+            assert!(stage.outcome(romeo, &join).hold_until.is_some(), "{xml}");
+            let own = "<presence to='garden@rooms.localhost/Owner'/>";
+            assert_eq!(stage.outcome("owner@localhost/o", own).hold_until, None);
+            stage.hub.clock().advance(Duration::from_secs(60));
+            assert_eq!(stage.outcome(romeo, &join).hold_until, None);
+        }
+    }
 
     #[test]
     fn a_burst_is_free_and_the_rest_is_paid_for() {

@@ -60,8 +60,8 @@ impl Room {
     }
 
     /// "After the room has optionally sent the discussion history to the new occupant, it SHALL
-    /// send the current room subject." And "If there is no subject set, the room MUST return an empty
-    /// <subject/> element."
+    /// send the current room subject." And "If there is no subject set, the room MUST return an
+    /// empty <subject/> element."
     pub fn subject_stanza(&self, _: &Now<'_>) -> Stanza {
         let stanza = Stanza::message(MessageType::Groupchat);
         let Some(subject) = &self.subject else {

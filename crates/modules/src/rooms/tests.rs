@@ -46,18 +46,24 @@ impl Stage {
 
     /// `from` sends this to the room; gives what everybody gets, in order.
     pub(super) fn send(&mut self, from: &str, xml: &str) -> Vec<Stanza> {
+        let outcome = self.outcome(from, xml);
+        let jid = Jid::new(from).unwrap();
+        let mut sent = self.carry_out(outcome, &jid);
+        let outcome = self.room.close_behind();
+        sent.extend(self.carry_out(outcome, &jid));
+        sent
+    }
+
+    /// What the room makes of it, before anything is stored or sent.
+    pub(super) fn outcome(&mut self, from: &str, xml: &str) -> Outcome {
         let xml = xml.replacen(' ', &format!(" xmlns='{CLIENT}' from='{from}' "), 1);
         let stanza = Stanza::parse(&xml).unwrap();
         let nick = stanza.head.to.as_ref().and_then(|to| to.resource().map(str::to_owned));
         let jid = Jid::new(from).unwrap();
         let is_operator = self.operators.contains(&jid.bare_str());
-        let from = Party::new(jid.clone(), None);
+        let from = Party::new(jid, None);
         let mut letter = Letter { from, nick, stanza, is_operator, may_create: Ok(()) };
-        let outcome = with_now(&self.hub, |now| self.room.on(&mut letter, now));
-        let mut sent = self.carry_out(outcome, &jid);
-        let outcome = self.room.close_behind();
-        sent.extend(self.carry_out(outcome, &jid));
-        sent
+        with_now(&self.hub, |now| self.room.on(&mut letter, now))
     }
 
     fn carry_out(&mut self, outcome: Outcome, sender: &Jid) -> Vec<Stanza> {
