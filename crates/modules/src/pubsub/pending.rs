@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use waxwing_jid::Jid;
+use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::request::Request;
-use waxwing_stanza::payload::dataform::{DataForm, Field, FieldType, FormType};
+use waxwing_stanza::payload::dataform::{self, DataForm, Field, FieldType, FormType};
+use waxwing_stanza::payload::disco::{Identity, Info, Item};
 use waxwing_stanza::{StanzaError, payload, to_xml};
 use waxwing_store::domains::pubsub::Audience as Stored;
 use waxwing_xml::write;
@@ -20,6 +21,9 @@ use super::{Answer, Errand, Pubsub};
 pub(super) const NS: &str = "http://jabber.org/protocol/commands";
 /// §8.7: "the command name … MUST have a value of".
 pub(super) const NODE: &str = "http://jabber.org/protocol/pubsub#get-pending";
+
+/// What it is called for people.
+const TITLE: &str = "Subscription requests that wait";
 
 /// Nodes of one form, and requests that are sent at a time.
 const MOST: u32 = 100;
@@ -94,6 +98,24 @@ impl Pubsub {
         }
         Ok(())
     }
+}
+
+/// XEP-0050 §2.2, §2.3: the list of commands, and the command, as service discovery shows them.
+pub(super) fn discovered(name: &str, realm: &BareJid) -> Option<(Info, Vec<Item>)> {
+    let kind = match name {
+        NS => "command-list",
+        NODE => "command-node",
+        _ => return None,
+    };
+    let identities = vec![Identity::new("automation", kind, Some(TITLE))];
+    let info = Info { identities, ..Info::default() }.with([NS, dataform::NS]);
+    let command = || Item {
+        jid: realm.as_str().to_owned(),
+        node: Some(NODE.to_owned()),
+        name: Some(TITLE.to_owned()),
+    };
+    let items = if name == NS { vec![command()] } else { Vec::new() };
+    Some((info, items))
 }
 
 fn answer(session: &str, status: &str, form: Option<&DataForm>) -> String {
