@@ -78,7 +78,7 @@ impl Module for Archive {
         summary: "Keeps the history of conversations for all devices of a person.",
         is_on: true,
         xeps: &[
-            Xep(313, "1.1.3").lacks("archives of rooms and of nodes"),
+            Xep(313, "1.1.3"),
             Xep(441, "0.2.0"),
             Xep(59, "1.0").lacks("pages by their index"),
             Xep(424, "0.4.2"),

@@ -135,8 +135,8 @@ fn is_empty(card: &str) -> bool {
 }
 
 /// The hashes of the pictures, one a line. XEP-0153 §3.1: "the SHA1 hash of the avatar image data
-/// itself". §6.1: several pictures "should all represent the same image and the … field must contain
-/// a hash of all of them".
+/// itself". §6.1: several pictures "should all represent the same image and the … field must
+/// contain a hash of all of them".
 fn hashes_of(card: &str) -> Result<String, StanzaError> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -12,11 +12,12 @@ use super::forged::OCCUPANT_ID;
 /// Bytes of the keyed hash that are shown.
 const BYTES: usize = 16;
 
-/// What an account is called in the room with this salt: the same at every visit, and saying nothing
-/// of the account.
+/// What an account is called in the room with this salt: the same at every visit, and saying
+/// nothing of the account.
 ///
-/// §4.1: "generate a private secret key for every room and use an HMAC algorithm with a sufficiently
-/// secure hash function": so nobody else can tell whose it is, nor whose it is in another room.
+/// §4.1: "generate a private secret key for every room and use an HMAC algorithm with a
+/// sufficiently secure hash function": so nobody else can tell whose it is, nor whose it is in
+/// another room.
 pub fn occupant_id(salt: &str, real: &BareJid) -> Arc<str> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes());
     let tag = hmac::sign(&key, real.as_str().as_bytes());

@@ -62,9 +62,10 @@ fn entomb(room: &Room, number: u64, peer: Option<&str>, grave: &str) -> Vec<Stat
     Archive::entomb(room.jid.as_str(), number.cast_signed(), peer, grave).into()
 }
 
-/// XEP-0424 §4: "the original contents … get replaced with a <retracted/> element which MUST include
-/// an 'id' attribute that's set to the value of the retraction's … 'id'". XEP-0425 §6: "the occupant
-/// id … SHOULD be included … for the original (retracted) message author in the <message/>".
+/// XEP-0424 §4: "the original contents … get replaced with a <retracted/> element which MUST
+/// include an 'id' attribute that's set to the value of the retraction's … 'id'". XEP-0425 §6: "the
+/// occupant id … SHOULD be included … for the original (retracted) message author in the
+/// <message/>".
 fn grave(author: &str, id: &str, now: &Now<'_>, moderated: Option<&str>) -> String {
     let mut out = ids::element(author);
     out.push_str("<retracted");

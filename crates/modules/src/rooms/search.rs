@@ -120,8 +120,8 @@ impl Rooms {
         Ok((hits, is_more))
     }
 
-    /// "Order the results descendingly by the number of users. This mode does not guarantee that all
-    /// channels in the database are returned": those where nobody is are not.
+    /// "Order the results descendingly by the number of users. This mode does not guarantee that
+    /// all channels in the database are returned": those where nobody is are not.
     async fn by_users(
         &self,
         wish: &Wish,
@@ -170,7 +170,7 @@ impl Rooms {
                 || wish.in_name && has(&row.name)
                 || wish.in_description && has(&config.description)
         };
-        wish.words.iter().all(fits).then(|| Hit { count, config, row })
+        wish.words.iter().all(fits).then_some(Hit { count, config, row })
     }
 }
 
@@ -239,8 +239,8 @@ fn words(text: &str) -> Result<Vec<String>, StanzaError> {
     }
 }
 
-/// "it MUST reply with an <resource-constraint/> error with type wait. The application defined error
-/// condition <rate-limit/> MUST be included."
+/// "it MUST reply with an <resource-constraint/> error with type wait. The application defined
+/// error condition <rate-limit/> MUST be included."
 fn busy() -> StanzaError {
     StanzaError::resource_constraint()
         .kind(ErrorKind::Wait)
@@ -248,7 +248,8 @@ fn busy() -> StanzaError {
         .with(format!("<rate-limit xmlns='{ERROR}' retry-after='1'/>"))
 }
 
-/// §6: "the Search Service MUST include all fields it supports with their respective default values."
+/// §6: "the Search Service MUST include all fields it supports with their respective default
+/// values."
 fn template() -> DataForm {
     let flag = |var, label, value| Field::new(FieldType::Boolean, var).label(label).value(value);
     DataForm::new(FormType::Form)

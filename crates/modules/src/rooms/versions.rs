@@ -87,9 +87,9 @@ pub fn until(room: &Room) -> String {
     mav(None, &name(room, room.version))
 }
 
-/// §5.2.2: a change is told with "the original version string (before the affiliation change) in the
-/// since attribute, and the new version string". It is made before the change; nothing while nobody in the room reckons with
-/// versions.
+/// §5.2.2: a change is told with "the original version string (before the affiliation change) in
+/// the since attribute, and the new version string". It is made before the change; nothing while
+/// nobody in the room reckons with versions.
 pub fn step(room: &Room) -> String {
     if !room.is_versioned {
         return String::new();
@@ -100,8 +100,8 @@ pub fn step(room: &Room) -> String {
 /// What somebody who comes in with this rank is told before any presence.
 ///
 /// §5.2.1: nothing "if a client sends the current version"; otherwise what changed since, or all
-/// there is. §5.2.3: "An auth forbidden error MUST be returned in a <message/> stanza if an observer
-/// doesn't have the necessary permissions".
+/// there is. §5.2.3: "An auth forbidden error MUST be returned in a <message/> stanza if an
+/// observer doesn't have the necessary permissions".
 pub fn welcome(room: &Room, ask: &Ask, rank: Rank) -> Vec<Stanza> {
     let may = |list| rank.list_affiliation(list, &room.config).is_ok();
     if !may(Affiliation::Member) || !may(Affiliation::Admin) {

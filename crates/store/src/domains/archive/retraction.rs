@@ -106,9 +106,9 @@ impl Archive {
         self.db.query(ask).await?.iter().map(read).collect()
     }
 
-    /// Puts `grave`, which ends with the end tag, in the place of what a message says, and keeps its
-    /// start tag: for messages whose start tag has no `>` inside. Nothing happens when it was not
-    /// sent by `peer`, where one is named, and when it is a retraction or a tombstone itself.
+    /// Puts `grave`, which ends with the end tag, in the place of what a message says, and keeps
+    /// its start tag: for messages whose start tag has no `>` inside. Nothing happens when it was
+    /// not sent by `peer`, where one is named, and when it is a retraction or a tombstone itself.
     pub fn entomb(owner: &str, number: i64, peer: Option<&str>, grave: &str) -> [Statement; 2] {
         let peer = peer.unwrap_or_default();
         let at = |sql| Statement::new(sql).with(owner).with(number);
