@@ -19,7 +19,9 @@ async def leaks(node):
     )
     spy.tape.clear()
     expect(await friend.enter(room, "Friend") is None, "no way in")
-    expect(await spy.enter(room, "Spy") is None, "no way in")
+    # Affiliations since the beginning (XEP-0463), which only those get who may know them.
+    mav = "<mav xmlns='urn:xmpp:muc:affiliations:1'/>"
+    expect(await spy.enter(room, "Spy", mav) is None, "no way in")
     admin = f"{MUC}#admin"
 
     async def order(text):
@@ -85,6 +87,36 @@ async def pry(spy, room):
         await spy.ask("get", f"<query xmlns='{disco}items'/>", to)
     await spy.say(f"<message to='{room}/Nobody' type='chat'><body>hello?</body></message>")
     await spy.wait(lambda s: s.get("type") == "error")
+
+
+@attack("rooms: one that hid nobody hides everybody later, also in what it has kept")
+async def later(node):
+    owner, friend = await Person.online(node, "victim"), await Person.online(node, "sleeper")
+    spy, room = await Person.online(node), f"unmasked@{HOST}"
+    await owner.open(
+        room, "Owner", field("muc#roomconfig_whois", "anyone")
+        + field("muc#roomconfig_persistentroom", "1"),
+    )
+    expect(await friend.enter(room, "Friend") is None, "no way in")
+    for person in (owner, friend):
+        await person.say(
+            f"<message to='{room}' type='groupchat'><body>by {person.bare[:3]}</body></message>"
+        )
+        await owner.wait(said(f"by {person.bare[:3]}"))
+    await friend.say(f"<message to='{room}' type='groupchat'><subject>s</subject></message>")
+    answer = await owner.configure(room, field("muc#roomconfig_whois", "moderators"))
+    expect(condition(answer) is None, reason(answer))
+    await friend.leave(room, "Friend")
+    spy.tape.clear()
+    expect(await spy.enter(room, "Spy") is None, "no way in")
+    answer = await spy.ask("set", "<query xmlns='urn:xmpp:mam:2'/>", room)
+    expect(condition(answer) is None, reason(answer))
+    expect(b"by vic" in spy.tape and b"by sle" in spy.tape, "there is no history")
+    for name in (owner.bare, friend.bare):
+        expect(name.encode() not in spy.tape, f"the visitor saw {name}")
+    await owner.ask("set", f"<query xmlns='{MUC}#owner'><destroy/></query>", room)
+    for person in (owner, friend, spy):
+        person.cut()
 
 
 FORGED = (
