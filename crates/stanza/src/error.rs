@@ -25,7 +25,7 @@ pub struct StanzaError {
     /// What stands in front of the error in the stanza: one element with its own `xmlns`.
     pub beside: Option<Box<str>>,
     /// The new address that goes with `gone` and `redirect` (RFC 6120 §8.3.3.5, §8.3.3.14).
-    pub uri: Option<String>,
+    pub uri: Option<Box<str>>,
 }
 
 impl StanzaError {
@@ -67,7 +67,7 @@ impl StanzaError {
     }
 
     /// Says where to go instead, for `gone` and `redirect`.
-    pub fn uri(mut self, uri: impl Into<String>) -> StanzaError {
+    pub fn uri(mut self, uri: impl Into<Box<str>>) -> StanzaError {
         self.uri = Some(uri.into());
         self
     }
@@ -123,7 +123,8 @@ impl StanzaError {
                 error.text = Some(part.text().into_owned().into());
             } else if let Some(condition) = Condition::read(part.name()) {
                 error.condition = condition;
-                error.uri = Some(part.text().trim().to_owned()).filter(|uri| !uri.is_empty());
+                let uri = part.text();
+                error.uri = Some(uri.trim()).filter(|uri| !uri.is_empty()).map(Box::from);
             }
         }
         let kind = child.attribute("type");

@@ -21,10 +21,13 @@ const PAGE: u32 = 500;
 /// Nodes that are remembered of one publisher who goes offline some day.
 const NODES: usize = 1000;
 
+/// Nodes, by their owners and names.
+type Places = HashSet<(BareJid, Arc<str>)>;
+
 /// Who published what goes when they go offline, since the server started.
 #[derive(Default)]
 pub(super) struct Leavers {
-    nodes: Mutex<HashMap<BareJid, HashSet<(BareJid, Arc<str>)>>>,
+    nodes: Mutex<HashMap<BareJid, Places>>,
     /// What was left from the last run is gone.
     is_tidy: AtomicBool,
 }
@@ -39,7 +42,7 @@ impl Leavers {
         }
     }
 
-    fn take(&self, publisher: &BareJid) -> HashSet<(BareJid, Arc<str>)> {
+    fn take(&self, publisher: &BareJid) -> Places {
         self.nodes.lock().remove(publisher).unwrap_or_default()
     }
 }
