@@ -87,10 +87,11 @@ impl Actor {
         Why { actor, reason, ..Why::default() }
     }
 
-    /// The server itself.
-    pub fn operator(room: &Room) -> Self {
+    /// An admin of the domain from outside, by whose address others know who it was: that of the
+    /// room for one who has none.
+    pub fn operator(room: &Room, account: Option<BareJid>) -> Self {
         let rank = Rank { affiliation: Affiliation::Owner, role: Role::None };
-        Self { bare: room.jid.clone(), nick: None, rank }
+        Self { bare: account.unwrap_or_else(|| room.jid.clone()), nick: None, rank }
     }
 }
 

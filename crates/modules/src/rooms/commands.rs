@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::clock::stamp_of;
-use waxwing_kernel::command::{Command, FieldKind, Grid, Order, Refusal, Said};
+use waxwing_kernel::command::{
+    Caller, Command, FieldKind, Grid, Order, Refusal, RefusalKind, Said,
+};
 use waxwing_kernel::routes::Routes;
 use waxwing_stanza::payload::dataform::{DataForm, Field, FormType};
 use waxwing_stanza::{Condition, StanzaError};
@@ -103,6 +105,7 @@ impl Rooms {
     }
 
     async fn set_room(self: Arc<Self>, order: Order<SetRoom>) -> Result<Said, Refusal> {
+        let by = account(&order.caller);
         let SetRoom { room: jid, option, values, .. } = order.form;
         let known =
             |var: &str| var == option || var.rsplit(['_', '}', '#']).next() == Some(&*option);
@@ -115,7 +118,7 @@ impl Rooms {
         let field = Field { var: Some(found.var.to_owned()), values, ..Field::default() };
         let form = DataForm::new(FormType::Submit).with(field);
         self.within(&jid, move |room, now| {
-            let actor = Actor::operator(room);
+            let actor = Actor::operator(room, by);
             let outcome = room.set_up(&form, actor, None, now)?;
             Ok((outcome, Said::note(format!("{} of {} is set.", found.label, room.jid))))
         })
@@ -123,6 +126,7 @@ impl Rooms {
     }
 
     async fn affiliate(self: Arc<Self>, order: Order<Affiliate>) -> Result<Said, Refusal> {
+        let by = account(&order.caller);
         let Affiliate { room: address, jid, affiliation, nick, reason, .. } = order.form;
         let affiliation = affiliation.meant();
         let note = format!("{jid} is {} in {address}.", affiliation.name());
@@ -130,7 +134,7 @@ impl Rooms {
             let nick = nick.map(|nick| room.proper_nick(&nick)).transpose()?;
             let nick = nick.map_or(Reserve::Keep, Reserve::Take);
             let changes = vec![Change { jid, affiliation, nick, reason }];
-            let actor = Actor::operator(room);
+            let actor = Actor::operator(room, by);
             room.judge_changes(&actor, &changes)?;
             let plan = room.plan(changes, &actor.bare, now)?;
             let rows = room.rows_of(&plan);
@@ -178,13 +182,14 @@ impl Rooms {
     }
 
     async fn kick(self: Arc<Self>, order: Order<Kick>) -> Result<Said, Refusal> {
+        let by = account(&order.caller);
         let Kick { room, nick, reason, .. } = order.form;
         self.within(&room, move |room, _| {
             let Some(number) = room.occupants.by_nick(&nick).map(|occupant| occupant.number) else {
                 let text = format!("nobody is called {nick} in {}", room.jid);
                 return Err(StanzaError::item_not_found().text(text));
             };
-            let actor = Actor::operator(room);
+            let actor = Actor::operator(room, by);
             let posts = room.give_role(number, Role::None, &actor, reason);
             Ok((Outcome::of(posts), Said::note(format!("{nick} is out of {}.", room.jid))))
         })
@@ -266,6 +271,14 @@ fn page(grid: Grid, has_more: bool, nothing: &str) -> Said {
     Said::note(note).table(grid)
 }
 
+/// The account of whoever gives a command, if it has one.
+fn account(caller: &Caller) -> Option<BareJid> {
+    match caller {
+        Caller::Account(jid) => Some(jid.bare()),
+        Caller::Operator | Caller::Token { .. } => None,
+    }
+}
+
 fn yes(flag: bool) -> String {
     if flag { "yes" } else { "no" }.to_owned()
 }
@@ -275,6 +288,9 @@ fn refused(error: StanzaError) -> Refusal {
     let text = error.text.as_deref().unwrap_or("the room refuses").to_owned();
     match error.condition {
         Condition::ItemNotFound => Refusal::not_found(text),
+        Condition::NotAcceptable | Condition::JidMalformed | Condition::BadRequest => {
+            Refusal { kind: RefusalKind::Invalid, field: None, text }
+        }
         Condition::Conflict => Refusal::conflict(text),
         Condition::ResourceConstraint => Refusal::busy(text),
         Condition::InternalServerError => Refusal::failed(text),

@@ -130,7 +130,7 @@ impl Room {
         }
         let (own, bare) = (self.affiliations.of(&letter.bare()), letter.bare());
         self.may_register(own)?;
-        let nick = self.wanted_nick(query.form.as_ref())?;
+        let (form, nick) = self.wanted_nick(query.form.as_ref())?;
         let taken = self.occupants.by_nick(&nick).is_some_and(|other| other.real != bare);
         let reserved = self.affiliations.reserved(&nick).is_some_and(|other| *other != bare);
         if taken || reserved {
@@ -140,8 +140,7 @@ impl Room {
             return Err(StanzaError::conflict().text(text));
         }
         if own < Affiliation::Member && self.asks_admins() {
-            let form = query.form.as_ref();
-            return form.map_or(Ok(Outcome::nothing()), |form| self.ask(letter, form, &nick, now));
+            return self.ask(letter, form, &nick, now);
         }
         let affiliation = own.max(Affiliation::Member);
         let change = Change { jid: bare, affiliation, nick: Reserve::Take(nick), reason: None };
@@ -150,7 +149,10 @@ impl Room {
 
     /// "If the user did not include a valid data form, the room MUST return a <bad-request/> error
     /// to the user".
-    fn wanted_nick(&self, form: Option<&DataForm>) -> Result<String, StanzaError> {
+    fn wanted_nick<'a>(
+        &self,
+        form: Option<&'a DataForm>,
+    ) -> Result<(&'a DataForm, String), StanzaError> {
         let bad = |text: String| StanzaError::bad_request().text(text);
         let form = form.filter(|form| form.kind == FormType::Submit);
         let form = form.ok_or_else(|| bad("A filled form is needed.".to_owned()))?;
@@ -159,9 +161,10 @@ impl Room {
         }
         let nick = form.value(NICK).filter(|nick| !nick.is_empty());
         let nick = nick.ok_or_else(|| bad(format!("{NICK}: must be given.")))?;
-        self.proper_nick(nick).map_err(|error| {
+        let nick = self.proper_nick(nick).map_err(|error| {
             bad(format!("{NICK}: {}", error.text.as_deref().unwrap_or("cannot be a nick.")))
-        })
+        })?;
+        Ok((form, nick))
     }
 
     fn unregister(&mut self, letter: &Letter, now: &Now<'_>) -> Result<Outcome, StanzaError> {

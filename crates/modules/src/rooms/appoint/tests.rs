@@ -1,5 +1,7 @@
 //! Bounds, large lists, and what becomes of those who are in the room more than once.
 
+mod random;
+
 use waxwing_stanza::{Kind, PresenceType, Stanza};
 
 use crate::rooms::admin::NS;
@@ -18,9 +20,8 @@ async fn open(settings: RoomsConfig) -> Stage {
 }
 
 fn ask(kind: &str, items: &str) -> String {
-    format!(
-        "<iq type='{kind}' id='i' to='garden@rooms.localhost'><query xmlns='{NS}'>{items}</query></iq>"
-    )
+    let query = format!("<query xmlns='{NS}'>{items}</query>");
+    format!("<iq type='{kind}' id='i' to='garden@rooms.localhost'>{query}</iq>")
 }
 
 fn condition(sent: &[Stanza], to: &str) -> Option<&'static str> {
