@@ -176,8 +176,7 @@ impl ShelfAsk {
 /// What a module says of an archive: nothing when it keeps none under that address and node.
 pub type ShelfAnswer = Result<Option<Shelf>, StanzaError>;
 
-pub(crate) type ShelfRoute =
-    Box<dyn Fn(ShelfAsk) -> Answer<'static, ShelfAnswer> + Send + Sync>;
+pub(crate) type ShelfRoute = Box<dyn Fn(ShelfAsk) -> Answer<'static, ShelfAnswer> + Send + Sync>;
 
 impl Router {
     /// Opens an archive for somebody who wants to read it; nothing when no module has it.

@@ -80,9 +80,8 @@ pub fn says_something(body: &Body) -> bool {
             return false;
         }
         // Mediated invitations (XEP-0045 §7.8.2), but not what else rooms tell.
-        let is_invitation = || {
-            ns == MUC_USER && child.children().any(|inner| matches!(inner.name(), "invite"))
-        };
+        let is_invitation =
+            || ns == MUC_USER && child.children().any(|inner| matches!(inner.name(), "invite"));
         let is_listed = || {
             let is_it = |(of, what): &(&str, Option<&str>)| {
                 *of == ns && what.is_none_or(|what| what == name)

@@ -54,10 +54,7 @@ impl Archive {
         Ok(fields(&opened(&ask, ask.payload.node.clone()).await?))
     }
 
-    pub(super) async fn query(
-        self: Arc<Self>,
-        ask: Request<Query>,
-    ) -> Result<String, StanzaError> {
+    pub(super) async fn query(self: Arc<Self>, ask: Request<Query>) -> Result<String, StanzaError> {
         let shelf = opened(&ask, ask.payload.node.clone()).await?;
         self.answer(&ask, &shelf).await
     }

@@ -125,9 +125,8 @@ impl Filter {
     pub(super) fn admits(&self, entry: &Entry) -> bool {
         let is_within =
             entry.number > self.above && self.below.is_none_or(|below| entry.number < below);
-        let has_words = || {
-            self.words.as_ref().is_none_or(|words| words.are_in(&search::words_of(entry)))
-        };
+        let has_words =
+            || self.words.as_ref().is_none_or(|words| words.are_in(&search::words_of(entry)));
         is_within
             && has_words()
             && match self.with() {

@@ -193,8 +193,8 @@ impl Filling {
     /// Adds a message if it fits. One alone always does.
     fn add(&mut self, entry: Entry) -> bool {
         let size = entry.stanza.len();
-        let fits = self.entries.is_empty()
-            || self.entries.len() < self.messages && size <= self.bytes;
+        let fits =
+            self.entries.is_empty() || self.entries.len() < self.messages && size <= self.bytes;
         if fits {
             self.bytes = self.bytes.saturating_sub(size);
             self.entries.push(entry);

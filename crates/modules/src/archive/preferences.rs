@@ -30,9 +30,8 @@ impl Fact for Wishes {
         };
         let jids = |list: &[String]| {
             let jid = |text: &String| {
-                Jid::new(text).map_err(|error| {
-                    StoreError::Corrupt(format!("an archive preference: {error}"))
-                })
+                Jid::new(text)
+                    .map_err(|error| StoreError::Corrupt(format!("an archive preference: {error}")))
             };
             list.iter().map(jid).collect::<Result<_, _>>()
         };
@@ -93,10 +92,7 @@ impl Archive {
     }
 
     /// §2.1: "The server then replies with the applied preferences".
-    pub(super) async fn wish(
-        self: Arc<Self>,
-        ask: Request<Prefs>,
-    ) -> Result<String, StanzaError> {
+    pub(super) async fn wish(self: Arc<Self>, ask: Request<Prefs>) -> Result<String, StanzaError> {
         let (account, most) = (ask.account(), self.config.exceptions as usize);
         if account.is_guest() {
             return Err(StanzaError::not_allowed().text("Nothing is kept for guests."));

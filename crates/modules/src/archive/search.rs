@@ -61,9 +61,10 @@ pub(super) fn words_of(entry: &Entry) -> Words {
     if worth::is_encrypted(&stanza) {
         return Words::default();
     }
-    let texts = stanza.body.children().filter(|child| {
-        child.namespace() == CLIENT && matches!(child.name(), "body" | "subject")
-    });
+    let texts = stanza
+        .body
+        .children()
+        .filter(|child| child.namespace() == CLIENT && matches!(child.name(), "body" | "subject"));
     let texts: Vec<_> = texts.map(|child| child.text().into_owned()).collect();
     Words::of(&texts.join(" "))
 }

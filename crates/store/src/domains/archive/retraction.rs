@@ -53,8 +53,7 @@ const UNINDEX: &str = "DELETE FROM archive_word WHERE ROWID IN \
      (SELECT id FROM archive WHERE id = ?2 AND owner = ?1 AND (peer = ?3 OR ?3 = '') \
      AND stanza NOT LIKE '%<retract %')";
 
-pub(super) const STATEMENTS: &[&str] =
-    &[NOTE, WAITING, DONE, LIKELY[1], REPLACE, ENTOMB, UNINDEX];
+pub(super) const STATEMENTS: &[&str] = &[NOTE, WAITING, DONE, LIKELY[1], REPLACE, ENTOMB, UNINDEX];
 
 impl Archive {
     /// Notes that a message is to be taken back.
