@@ -13,7 +13,7 @@ use crate::rooms::room::Life;
 use crate::rooms::tests::{Stage, codes, real};
 
 /// Letters of one run.
-const LETTERS: usize = 2000;
+const LETTERS: usize = 1500;
 
 const ADMIN: &str = "http://jabber.org/protocol/muc#admin";
 const OWNER: &str = "http://jabber.org/protocol/muc#owner";
@@ -179,7 +179,7 @@ fn check(stage: &Stage, views: &BTreeMap<&str, View>, step: &str) {
 
 #[tokio::test]
 async fn whatever_people_do_the_room_is_as_it_must_be() {
-    for seed in 0..60 {
+    for seed in 0..4 {
         run(seed).await;
     }
 }
