@@ -1,10 +1,12 @@
-"""Two at Debian's profanity: OMEMO (XEP-0384) through accounts' nodes, alone and in a room."""
+"""OMEMO (XEP-0384) between Debian's profanity and another one, and between it and Converse.js."""
 
 import asyncio
 import contextlib
 
 from meeting import guest, opened
+from peer import befriend
 from registry import scenario
+from scenarios.browser import browser
 from scenarios.events import publish
 from slixmpp.exceptions import IqError
 from terminal import profanity
@@ -43,6 +45,18 @@ async def published(peer, owner):
     return len(devices), len(list(bundle.iter(f"{{{AXOLOTL}}}preKeyPublic")))
 
 
+async def has_kept_encrypted(reader, *secrets):
+    """The archive has the messages, and none of these words."""
+    found = [
+        message["mam_result"]["forwarded"]["stanza"].xml
+        async for message in reader.plugin["xep_0313"].iterate()
+    ]
+    closed = [one for one in found if one.find(f"{{{AXOLOTL}}}encrypted") is not None]
+    assert len(closed) >= len(secrets), found
+    whole = " ".join(text for one in found for text in one.itertext())
+    assert not any(secret in whole for secret in secrets), whole
+
+
 @scenario("profanity: two of them publish OMEMO keys, and only they can read what they write",
           seconds=120)
 async def omemo(world):
@@ -78,14 +92,7 @@ async def omemo(world):
                 await one.shows(ANSWER)
             with walk.step("kept encrypted"):
                 reader = await guest(world, "romeo", "xep_0313", resource="reader")
-                found = [
-                    message["mam_result"]["forwarded"]["stanza"].xml
-                    async for message in reader.plugin["xep_0313"].iterate()
-                ]
-                closed = [one for one in found if one.find(f"{{{AXOLOTL}}}encrypted") is not None]
-                assert len(closed) >= 2, found
-                whole = " ".join(text for one in found for text in one.itertext())
-                assert SECRET not in whole and ANSWER not in whole, whole
+                await has_kept_encrypted(reader, SECRET, ANSWER)
             with walk.step("in a room"):
                 owner = await opened(
                     world, host, "cell", "Friar", membersonly=True, whois="anyone"
@@ -111,3 +118,39 @@ async def omemo(world):
                 )
                 assert heard["from"] == f"{owner.room}/Romeo", heard
                 assert ROOM_SECRET not in str(heard), heard
+
+
+@scenario("Converse.js and profanity: what one encrypts the other reads (OMEMO)", seconds=120)
+async def across(world):
+    steps = ("keys", "to the terminal", "to the browser", "kept encrypted")
+    if not world.server.is_ours:
+        await prepare(world, "romeo")
+    romeo, juliet = world.account("romeo"), world.account("juliet")
+    reader = await guest(world, "romeo", "xep_0313", resource="reader")
+    await befriend(reader, await guest(world, "juliet", resource="reader"))
+    async with (
+        profanity(world, "romeo") as one,
+        browser(world, "juliet", world.server.ws_url, "converse-omemo.png") as page,
+    ):
+        with Walk(*steps) as walk:
+            with walk.step("keys"):
+                await one.type("/omemo trustmode blind")
+                await one.type("/omemo gen")
+                await one.shows("materials generated. Your Device ID", seconds=30)
+                await keys(reader, romeo)
+                await keys(reader, juliet)
+            with walk.step("to the terminal"):
+                page.do("talkTo", to=romeo)
+                await page.wait("talking", seconds=20)
+                page.do("lock")
+                await page.wait("locked", seconds=30)
+                page.do("say", to=romeo, body=SECRET)
+                await one.type(f"/omemo start {juliet}")
+                await one.shows(SECRET)
+            with walk.step("to the browser"):
+                await one.shows("[OMEMO]")
+                await one.type(ANSWER)
+                page.do("shows", text=ANSWER)
+                await page.wait("shown", seconds=25)
+            with walk.step("kept encrypted"):
+                await has_kept_encrypted(reader, SECRET, ANSWER)

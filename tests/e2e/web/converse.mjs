@@ -19,7 +19,9 @@ const SIGNED_IN = 'converse-user-profile, #user-profile, converse-controlbox-but
 async function serve() {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
-    const inside = pathname.startsWith('/dist/') ? normalize(pathname.slice(5)) : null;
+    // What encrypts asks for its own code beside the page.
+    const isCode = pathname.startsWith('/dist/') || pathname.endsWith('.wasm');
+    const inside = isCode ? normalize(pathname.replace(/^\/dist/, '')) : null;
     const file = inside ? join(DIST, inside) : join(HERE, 'converse.html');
     try {
       const body = await readFile(file);
@@ -122,6 +124,14 @@ async function say({ to, body }) {
   await field.press('Enter');
 }
 
+/** Closes or opens the lock of the conversation. */
+async function lock() {
+  const button = page.locator('.toggle-omemo:not([data-disabled=true])').first();
+  await button.click();
+  await page.locator('.toggle-omemo .fa-lock').first().waitFor();
+  tell('locked');
+}
+
 const saying = text =>
   page.locator(`converse-chat-message-body:has-text(${JSON.stringify(text)})`);
 
@@ -219,7 +229,7 @@ async function pictured({ name }) {
 
 obey({
   signIn, comeBack, leave, talkTo, say, shows, counts, upload, pictured,
-  enterRoom, sayInRoom, company, retract, scrollBack,
+  enterRoom, sayInRoom, company, retract, scrollBack, lock,
   picture: async ({ file }) => {
     await page.screenshot({ path: file });
     tell('taken');
