@@ -32,6 +32,22 @@ async fn contact_addresses_are_shown_and_hashed_when_they_are_set() {
     assert!(!info.contains("jabber:x:data"), "{info}");
 }
 
+/// XEP-0485 §8: "When a service supports both features, the data in both forms SHOULD be merged into
+/// one form."
+#[tokio::test]
+async fn forms_of_the_same_type_are_one_form() {
+    let settings = "[modules.contact]\nabuse = ['mailto:abuse@example.org']\n\
+                    [modules.serverinfo]\nenabled = true";
+    let world = World::with(settings).await;
+    let romeo = world.bind("romeo@localhost/orchard").await;
+    let info = romeo.ask("get", &format!("<query xmlns='{INFO}'/>")).await;
+    assert_eq!(info.matches("<value>http://jabber.org/network/serverinfo</value>").count(), 1);
+    for part in ["mailto:abuse@example.org", "xmpp:pubsub.localhost?;node=serverinfo"] {
+        assert!(info.contains(&format!("<value>{part}</value>")), "{info}");
+    }
+    assert!(info.contains("<feature var='urn:xmpp:serverinfo:0'/>"), "{info}");
+}
+
 #[tokio::test]
 async fn a_module_that_is_off_is_not_shown() {
     let world = World::with("[modules.time]\nenabled = false").await;

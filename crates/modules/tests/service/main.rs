@@ -4,6 +4,7 @@
 mod admin;
 mod api;
 mod audit;
+mod bookmarks;
 mod commands;
 mod declared;
 mod discovery;
