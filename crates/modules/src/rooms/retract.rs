@@ -42,14 +42,14 @@ pub fn target(stanza: &Stanza, names: &Names) -> Option<u64> {
 /// XEP-0424 §5: a retraction "MUST only be processed when both the original message and the
 /// retraction request are received from the same" person: the statements see to that.
 pub fn take_back(room: &mut Room, stanza: &Stanza, number: u64, now: &Now<'_>) -> Vec<Statement> {
+    let Some(taken) = target(stanza, now.names) else { return Vec::new() };
     let Some(occupant) = room.occupants.get(number) else { return Vec::new() };
-    let Some(number) = target(stanza, now.names) else { return Vec::new() };
     // §4: the tombstone names the id of the retraction.
     let id = stanza.head.id.as_deref().unwrap_or_default();
     let (author, peer) = (Arc::clone(&occupant.id), occupant.real.clone());
     let grave = grave(&author, id, now, None);
-    room.history.forget(number, |said| is_by(said, &author));
-    entomb(room, number, Some(peer.as_str()), &grave)
+    room.history.forget(taken, |said| is_by(said, &author));
+    entomb(room, taken, Some(peer.as_str()), &grave)
 }
 
 /// Whether a message is of the occupant with this pseudonym.

@@ -42,7 +42,9 @@ impl Slow {
 pub fn check(room: &mut Room, letter: &Letter, now: &Now<'_>) -> Result<(), StanzaError> {
     let seconds = room.config.slow_seconds;
     if seconds == 0 {
-        room.slow = Slow::default();
+        if !room.slow.said.is_empty() {
+            room.slow = Slow::default();
+        }
         return Ok(());
     }
     // "Room administrators and owners MUST NOT be rate limited."

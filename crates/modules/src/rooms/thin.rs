@@ -116,10 +116,13 @@ pub fn roster(room: &Room, own: &Occupant) -> Vec<Stanza> {
 
 /// Somebody speaks: those who do not know it yet are told who it is.
 pub fn introduce(room: &mut Room, number: u64) -> Vec<Post> {
+    if !room.thin.is_on {
+        return Vec::new();
+    }
     let last = room.occupants.last_number();
     let Some(occupant) = room.occupants.get(number) else { return Vec::new() };
     let reach = if occupant.is_shown { reach(room, occupant) } else { 0 };
-    if !room.thin.is_on || !room.is_told(occupant.role) || reach >= last {
+    if !room.is_told(occupant.role) || reach >= last {
         return Vec::new();
     }
     let both = [

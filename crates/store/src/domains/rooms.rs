@@ -106,7 +106,8 @@ const STANDING: Table = Table {
     steps: &["CREATE TABLE room_standing (room {text} NOT NULL, jid {text} NOT NULL, \
                 affiliation {int} NOT NULL, nick {text}, reason {text}, maker {text}, \
                 at {instant} NOT NULL, version {int} NOT NULL, PRIMARY KEY (room, jid)); \
-              CREATE INDEX room_standing_jid ON room_standing (jid, affiliation)"],
+              CREATE INDEX room_standing_jid ON room_standing (jid, affiliation); \
+              CREATE INDEX room_standing_gone ON room_standing (at) WHERE affiliation = 0"],
 };
 
 const NOTE: Table = Table {
