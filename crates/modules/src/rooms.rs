@@ -103,6 +103,7 @@ impl Module for Rooms {
         is_on: true,
         xeps: &[
             Xep(45, "1.35.5"),
+            Xep(249, "1.2"),
             Xep(313, "1.1.3"),
             Xep(317, "0.3.1"),
             Xep(410, "1.1.0"),

@@ -7,9 +7,9 @@ use waxwing_xml::Child;
 
 use super::forged::MUC;
 use super::letter::{Letter, Now};
-use super::{extras, hats, options};
 use super::outcome::Outcome;
 use super::room::Room;
+use super::{extras, hats, options, owner, register};
 
 /// The node under which somebody finds the nick that is reserved for it.
 const OWN_NICK: &str = "x-roomuser-item";
@@ -18,8 +18,16 @@ const OWN_NICK: &str = "x-roomuser-item";
 const ROOM_INFO: &str = "http://jabber.org/protocol/muc#roominfo";
 
 /// What every room can do.
-pub const FEATURES: &[&str] =
-    &[MUC, INFO, ITEMS, "http://jabber.org/protocol/muc#stable_id", ROOM_INFO, "urn:xmpp:ping"];
+pub const FEATURES: &[&str] = &[
+    MUC,
+    INFO,
+    ITEMS,
+    "http://jabber.org/protocol/muc#stable_id",
+    ROOM_INFO,
+    owner::FORM,
+    register::FORM,
+    "urn:xmpp:ping",
+];
 
 impl Room {
     /// §6.4: what the room is and can do.

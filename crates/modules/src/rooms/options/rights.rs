@@ -27,6 +27,7 @@ const REGISTER: Opt = Opt {
     kind: FieldType::Boolean,
     show: |config| shown(config.allows_registration),
     read: |config, values| flag(values).map(|is_on| config.allows_registration = is_on),
+    feature: |config| config.allows_registration.then_some("jabber:iq:register"),
     ..Opt::PLAIN
 };
 
@@ -47,6 +48,9 @@ const ASK_FOR_VOICE: Opt = Opt {
     kind: FieldType::Boolean,
     show: |config| shown(config.allows_voice_requests),
     read: |config, values| flag(values).map(|is_on| config.allows_voice_requests = is_on),
+    feature: |config| {
+        config.allows_voice_requests.then_some("http://jabber.org/protocol/muc#request")
+    },
     ..Opt::PLAIN
 };
 
