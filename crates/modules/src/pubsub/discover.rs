@@ -16,6 +16,7 @@ use super::config::{Access, meta};
 use super::errors::{no_item, no_node, unstored};
 use super::node::{Node, State};
 use super::rights::{Action, Affiliation, judge};
+use super::shelf::MAM;
 use super::subscribers::Status;
 use super::wire::NS;
 use super::{Answer, Errand, NAME, Pubsub, attachments, pending};
@@ -107,7 +108,11 @@ impl Pubsub {
         let on = Errand::of(&self, &ask);
         let Some(name) = ask.payload.node else {
             let shared = ACCOUNT_FEATURES.iter().filter(|it| !NOT_OF_SERVICE.contains(it));
+            // Somebody else speaks the protocol of archives, who may be switched off.
+            let mut abouts = on.site.router.abouts().iter();
+            let has_history = abouts.any(|about| about.account_features.contains(&MAM));
             let features = shared.chain(SERVICE_FEATURES).copied();
+            let features = features.chain(has_history.then_some(MAM));
             let identities = vec![Identity::new("pubsub", "service", Some(NAME))];
             return Ok(Info { identities, ..Info::default() }.with(features).sorted());
         };

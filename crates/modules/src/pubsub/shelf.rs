@@ -19,6 +19,9 @@ use super::news::{News, message};
 use super::node::{Item, Realm};
 use super::rights::{Action, Affiliation, judge};
 
+/// What a service that has archives shows (XEP-0313).
+pub(super) const MAM: &str = "urn:xmpp:mam:2";
+
 impl Pubsub {
     /// Opens the history of a node of an account, or of the service.
     pub(super) async fn shelf(self: Arc<Self>, ask: ShelfAsk) -> ShelfAnswer {

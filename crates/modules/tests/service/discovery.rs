@@ -49,6 +49,18 @@ async fn forms_of_the_same_type_are_one_form() {
 }
 
 #[tokio::test]
+async fn the_history_of_nodes_is_shown_where_somebody_reads_it() {
+    for (settings, is_shown) in [("", true), ("[modules.archive]\nenabled = false", false)] {
+        let world = World::with(settings).await;
+        let romeo = world.bind("romeo@localhost/orchard").await;
+        let info = format!("<query xmlns='{INFO}'/>");
+        let info = romeo.ask_at("pubsub.localhost", "get", &info).await;
+        assert!(info.contains("<feature var='urn:xmpp:pubsub-attachments:1'/>"), "{info}");
+        assert_eq!(info.contains("<feature var='urn:xmpp:mam:2'/>"), is_shown, "{info}");
+    }
+}
+
+#[tokio::test]
 async fn a_module_that_is_off_is_not_shown() {
     let world = World::with("[modules.time]\nenabled = false").await;
     let romeo = world.bind("romeo@localhost/orchard").await;
