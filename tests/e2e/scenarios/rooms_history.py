@@ -146,3 +146,61 @@ async def nodes_after_sigkill(world):
     assert titles(found) == ["before"], found
     await owner.plugin["xep_0060"].publish(host, name, id="after", payload=entry("after"))
     await hears(juliet, name, child="item", id="after")
+
+
+@scenario("rooms: slixmpp on two devices is one occupant, who is there while one of them is")
+async def devices(world):
+    steps = ("both hear", "one goes", "one is cut off", "both are kicked")
+    cable = await world.cable(world.server.tcp_port)
+    juliet = await guest(world, "juliet")
+    desk, phone = await guest(world, "romeo"), await guest(world, "romeo", resource="phone")
+    tablet = await guest(world, "romeo", resource="tablet", cable=cable)
+    with Walk(*steps) as walk:
+        owner = await opened(world, juliet, "yard", "Juliet")
+        one = await joined(owner, desk, "Romeo")
+        other, third = (Occupant(peer, owner.room, "Romeo") for peer in (phone, tablet))
+        for seat in (other, third):
+            _, _, seen, _ = await seat.enter()
+            nicks = [presence["from"].resource for presence in seen]
+            assert sorted(nicks) == ["Juliet", "Romeo"], nicks
+        with walk.step("both hear"):
+            one.say("I am here twice")
+            for seat in (owner, one, other, third):
+                await seat.hears("I am here twice", "Romeo")
+            owner.say("I see but one", to="Romeo")
+            for seat in (one, other):
+                await seat.hears("I see but one", "Juliet", "chat")
+        with walk.step("one goes"):
+            await one.leave()
+            await juliet.stays_silent(
+                "wire", lambda s: s.name == "presence" and s["type"] == "unavailable"
+            )
+            owner.say("Still here?")
+            await other.hears("Still here?", "Juliet")
+            await desk.stays_silent("message", lambda m: m["body"] == "Still here?")
+        with walk.step("one is cut off"):
+            await one.enter()
+            cable.cut()
+            owner.say("And now?")
+            for seat in (one, other):
+                await seat.hears("And now?", "Juliet")
+        with walk.step("both are kicked"):
+            await owner.muc.set_role(owner.room, "Romeo", "none", timeout=10)
+            for seat in (one, other):
+                await seat.sees("Romeo", "unavailable", codes={110, 307})
+            await owner.sees("Romeo", "unavailable", codes={307})
+
+
+@scenario("rooms: who is cut off without a word is gone from the room, and others see it")
+async def cut_off(world):
+    cable = await world.cable(world.server.tcp_port)
+    romeo, juliet = await guest(world, "romeo"), await guest(world, "juliet", cable=cable)
+    one = await opened(world, romeo, "storm", "Romeo")
+    two = await joined(one, juliet, "Juliet")
+    cable.cut()
+    await juliet.wait("offline")
+    await one.sees("Juliet", "unavailable")
+    again = Occupant(await guest(world, "juliet", resource="again"), one.room, "Juliet")
+    await again.enter()
+    again.say("Romeo!")
+    await one.hears("Romeo!", two.nick)
