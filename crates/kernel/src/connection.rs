@@ -125,7 +125,7 @@ impl Connection {
                             None => return,
                         }
                     }
-                    Event::Ask(ticket, question) => match self.identify(question).await {
+                    Event::Ask(ticket, question) => match Box::pin(self.identify(question)).await {
                         Some(answer) => self.answer(ticket, answer),
                         None => return self.give_up(),
                     },

@@ -108,14 +108,11 @@ impl Crowd<'_> {
             Some(_) => session.jid == *to,
             None => session.is_available() && session.priority >= 0,
         };
-        let mailboxes = self.hub.directory().mailboxes(to.bare_str(), takes);
-        // Whoever has a session is in memory.
-        let Some(account) = (!mailboxes.is_empty()).then(|| self.hub.known(to)).flatten() else {
-            return Handed::Gone;
-        };
         let mut handed = Handed::Gone;
-        for mailbox in mailboxes {
-            if let Handed::Taken = self.give(&account, &mailbox, stanza.clone()) {
+        for mailbox in self.hub.directory().mailboxes(to.bare_str(), takes) {
+            if let Some(account) = mailbox.account()
+                && let Handed::Taken = self.give(account, &mailbox, stanza.clone())
+            {
                 handed = Handed::Taken;
             }
         }

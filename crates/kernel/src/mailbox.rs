@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use waxwing_stanza::Stanza;
 use waxwing_stream::{Closing, Stream, StreamError, Tag, Ticket};
 
+use crate::account::Account;
 use crate::wire::Wire;
 
 /// A stanza on its way to one session.
@@ -57,6 +58,8 @@ struct Shared {
     inbox: Mutex<Inbox>,
     /// Whether its session waits for its client to come back.
     is_asleep: AtomicBool,
+    /// Whose session it is; none where that is no account's.
+    account: Option<Arc<Account>>,
 }
 
 #[derive(Default)]
@@ -80,6 +83,17 @@ impl Mailbox {
     pub fn new(room: usize) -> Self {
         let inbox = Mutex::new(Inbox { room, ..Inbox::default() });
         Self(Arc::new(Shared { inbox, ..Shared::default() }))
+    }
+
+    /// The same for a session of an account.
+    pub(crate) fn of(account: Arc<Account>, room: usize) -> Self {
+        let inbox = Mutex::new(Inbox { room, ..Inbox::default() });
+        Self(Arc::new(Shared { inbox, account: Some(account), ..Shared::default() }))
+    }
+
+    /// Whose session it is.
+    pub(crate) fn account(&self) -> Option<&Arc<Account>> {
+        self.0.account.as_ref()
     }
 
     /// Puts a letter in. A box that overflows belongs to a client that does not read: its session

@@ -222,7 +222,7 @@ impl Blocking {
 
     /// The same as [`Blocking::screen`] where many are told the same.
     fn hears(&self, account: &Account, from: &Jid) -> bool {
-        !account.fact(self.lists).blocks(from, account.jid())
+        !account.look(self.lists, |list| list.blocks(from, account.jid()))
     }
 
     /// §3.3: "If the user attempts to send an outbound stanza to the JID, the user's server MUST

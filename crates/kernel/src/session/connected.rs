@@ -9,7 +9,6 @@ use waxwing_stream::{
 };
 
 use crate::mailbox::{Handover, Mail};
-use crate::request::{Departures, Leaving};
 use crate::session::line::Line;
 use crate::session::{Listen, Session, Woke, expire};
 
@@ -187,11 +186,7 @@ impl Session {
                 self.hub.trace_element(&self.jid, &element);
                 let site = self.site()?;
                 if let Some(handler) = site.router.nonza(element.name(), element.namespace()) {
-                    let mut out = Departures::new();
-                    handler(&mut Leaving { slots: &mut self.slots, out: &mut out });
-                    for delivery in out {
-                        self.write(stream, &delivery);
-                    }
+                    self.write_what(stream, |leaving| handler(leaving));
                 }
             }
             Event::Ask(ticket, question) => self.on_question(stream, ticket, question),

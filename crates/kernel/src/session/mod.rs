@@ -108,7 +108,7 @@ pub(crate) struct Session {
 impl Session {
     /// A session for `jid`, not yet in the directory.
     pub(crate) fn new(hub: Hub, site: &Site, account: Arc<Account>, jid: Jid) -> Self {
-        let mailbox = Mailbox::new(hub.limits().mailbox_stanzas);
+        let mailbox = Mailbox::of(Arc::clone(&account), hub.limits().mailbox_stanzas);
         Self {
             hub,
             account,
@@ -259,17 +259,22 @@ impl Session {
         self.hub.trace_stanza(&self.jid, false, &delivery.stanza);
     }
 
+    /// Writes what modules held back and let go of now.
+    fn write_what(&mut self, stream: &mut Stream, release: impl FnOnce(&mut Leaving<'_>)) {
+        let mut out = Departures::new();
+        release(&mut Leaving { slots: &mut self.slots, out: &mut out });
+        for delivery in out {
+            self.write(stream, &delivery);
+        }
+    }
+
     /// The connection is gone: what was held back for its client joins what the client has not
     /// confirmed, and what never left finds another way.
     async fn lose(&mut self, stream: &mut Stream) {
         if let Some(site) = self.site() {
-            let mut out = Departures::new();
-            for (_, release) in &site.router.0.losses {
-                release(&mut Leaving { slots: &mut self.slots, out: &mut out });
-            }
-            for delivery in out {
-                self.write(stream, &delivery);
-            }
+            self.write_what(stream, |leaving| {
+                site.router.0.losses.iter().for_each(|(_, release)| release(leaving));
+            });
         }
         let unsent = std::mem::take(&mut self.written);
         if !unsent.is_empty() {

@@ -89,8 +89,8 @@ fn answer_request(io: &mut Chassis) {
 
 /// After a stanza: asks for an acknowledgement at once, or starts the clock for it.
 pub(crate) fn schedule_request(io: &mut Chassis, now: Instant) {
-    let (every, after) = (io.limits().ack_every_stanzas, io.limits().ack_every_seconds);
     let Some(acks) = io.acks.as_ref().filter(|_| !io.shut) else { return };
+    let (every, after) = (io.limits().ack_every_stanzas, io.limits().ack_every_seconds);
     // A driver that sees no room waits for the answer.
     let every = if acks.has_room() { every.max(1) } else { 1 };
     if acks.wants_request(every) {
