@@ -121,7 +121,7 @@ impl Module for Pubsub {
         summary: "Keeps nodes that people publish at, and tells those who subscribe.",
         is_on: true,
         xeps: &[
-            Xep(59, "1.0").lacks("pages by their index"),
+            Xep(59, "1.0"),
             Xep(60, "1.30.0").lacks("collections, which XEP-0248 describes"),
             Xep(163, "1.2.2"),
             Xep(222, "1.0"),
@@ -156,11 +156,7 @@ impl Module for Pubsub {
             .get(Self::service_info)
             .get(Self::service_items)
             .set(Self::command);
-        on.account()
-            .get(Self::get)
-            .set(Self::set)
-            .get(Self::owner_get)
-            .set(Self::owner_set);
+        on.account().get(Self::get).set(Self::set).get(Self::owner_get).set(Self::owner_set);
         // Others shall not see that there is an account.
         on.owner().set(Self::command);
         on.nobody()

@@ -91,15 +91,15 @@ const DOWN: &str = "SELECT number, owner, node, id, publisher, published, expire
 const OLDEST: &str = "SELECT id FROM pubsub_item WHERE node = ?1 ORDER BY number LIMIT ?2";
 const IDS_OF: &str = "SELECT id FROM pubsub_item WHERE node = ?1 AND publisher = ?2 \
      ORDER BY number LIMIT ?3";
-const DUE: &str = "SELECT node, id FROM pubsub_item WHERE expires <= ?1 ORDER BY expires LIMIT ?2 OFFSET ?3";
+const DUE: &str = "SELECT node, id FROM pubsub_item WHERE expires <= ?1 \
+     ORDER BY expires LIMIT ?2 OFFSET ?3";
 const LEFT: &str = "SELECT node, id FROM pubsub_item WHERE leaves = 1 AND published < ?1 \
      ORDER BY published LIMIT ?2 OFFSET ?3";
-const DROP_DUE: &str =
-    "DELETE FROM pubsub_item WHERE node = ?1 AND id = ?2 AND expires <= ?3";
+const DROP_DUE: &str = "DELETE FROM pubsub_item WHERE node = ?1 AND id = ?2 AND expires <= ?3";
 
 pub(super) const STATEMENTS: &[&str] = &[
-    ADD, DROP, PURGE, TRIM, RESCHEDULE, KEEP, COUNT, BEFORE, FIND, NUMBER, UP, DOWN,
-    OLDEST, IDS_OF, DUE, LEFT, DROP_DUE,
+    ADD, DROP, PURGE, TRIM, RESCHEDULE, KEEP, COUNT, BEFORE, FIND, NUMBER, UP, DOWN, OLDEST,
+    IDS_OF, DUE, LEFT, DROP_DUE,
 ];
 
 /// The items in a database.

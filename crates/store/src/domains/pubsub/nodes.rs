@@ -85,8 +85,8 @@ const BACK: &str = "SELECT id, name, title, access, creator, created, kind FROM 
      WHERE owner = ?1 AND name < ?2 ORDER BY name DESC LIMIT ?3";
 const END: &str = "SELECT id, name, title, access, creator, created, kind FROM pubsub_node \
      WHERE owner = ?1 ORDER BY name DESC LIMIT ?2";
-const KIND_FORWARD: &str = "SELECT id, name, title, access, creator, created, kind FROM pubsub_node \
-     WHERE owner = ?1 AND kind = ?4 AND name > ?2 ORDER BY name LIMIT ?3";
+const KIND_FORWARD: &str = "SELECT id, name, title, access, creator, created, kind \
+     FROM pubsub_node WHERE owner = ?1 AND kind = ?4 AND name > ?2 ORDER BY name LIMIT ?3";
 const KIND_BACK: &str = "SELECT id, name, title, access, creator, created, kind FROM pubsub_node \
      WHERE owner = ?1 AND kind = ?4 AND name < ?2 ORDER BY name DESC LIMIT ?3";
 const KIND_END: &str = "SELECT id, name, title, access, creator, created, kind FROM pubsub_node \
