@@ -130,6 +130,7 @@ pub(super) const TITLES: &[(u16, &str)] = &[
     (455, "Service Outage Status"),
     (459, "XMPP Compliance Suites 2022"),
     (461, "Message Replies"),
+    (462, "PubSub Type Filtering"),
     (463, "MUC Affiliations Versioning"),
     (465, "Pubsub Public Subscriptions"),
     (467, "XMPP over QUIC"),
