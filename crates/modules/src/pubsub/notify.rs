@@ -142,7 +142,7 @@ impl Pubsub {
         by: Option<&Party>,
     ) {
         let Audience { realm, node, .. } = audience;
-        self.order.mark(hub, realm.jid.as_str(), &node.name);
+        self.order.mark(|| hub.next_id(), realm.jid.as_str(), &node.name);
         if !news.is_told(config) {
             return;
         }

@@ -7,7 +7,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use waxwing_jid::{BareJid, Jid};
-use waxwing_kernel::Hub;
 
 use super::subscribers::Held;
 
@@ -50,9 +49,10 @@ impl Default for Order {
 }
 
 impl Order {
-    /// The node speaks from now on.
-    pub(super) fn mark(&self, hub: &Hub, owner: &str, node: &str) {
-        *self.of(owner, node).lock() = hub.next_id();
+    /// The node speaks from `now` on, a number that rises with everything that is numbered.
+    pub(super) fn mark(&self, now: impl FnOnce() -> u64, owner: &str, node: &str) {
+        let mut mark = self.of(owner, node).lock();
+        *mark = now();
     }
 
     /// Does something that takes no time, unless the node has spoken since `line` was drawn;
@@ -131,6 +131,28 @@ impl Fleeting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What was read before a node spoke is not handed out behind what it said.
+    #[test]
+    fn an_old_item_never_comes_behind_a_newer_one() {
+        let (order, node) = (Order::default(), ("juliet@localhost", "tune"));
+        let hand = |line| {
+            let mut is_handed = false;
+            let is_done = order.unless_spoken(line, node, || is_handed = true);
+            assert_eq!(is_done, is_handed);
+            is_handed
+        };
+        assert!(hand(1), "it never spoke");
+        order.mark(|| 5, node.0, node.1);
+        assert!(!hand(4), "read before");
+        assert!(hand(6), "read after");
+        let other = (0..).map(|number| format!("n{number}"));
+        let other = other
+            .into_iter()
+            .find(|name| !std::ptr::eq(order.of(node.0, name), order.of(node.0, node.1)));
+        order.mark(|| 9, node.0, &other.unwrap());
+        assert!(hand(6), "another node spoke");
+    }
 
     #[test]
     fn with_a_session_its_own_subscriptions_end_and_with_the_last_those_of_the_account() {

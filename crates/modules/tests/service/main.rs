@@ -12,5 +12,6 @@ mod elsewhere;
 mod export;
 mod invites;
 mod reports;
+mod subscribers;
 mod upload;
 mod world;
