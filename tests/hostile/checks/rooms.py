@@ -178,27 +178,34 @@ async def deaf(node):
     owner.cut()
 
 
-@attack("rooms: 3000 times in and out", 40)
+@attack("rooms: 2000 times in and out, by eight at once", 40)
 async def in_and_out(node):
-    owner, one = await Person.online(node, "victim"), await Person.online(node)
+    owner = await Person.online(node, "victim")
     room = f"door@{HOST}"
     await owner.open(room, "Owner")
-    for i in range(3000):
-        await one.say(
-            f"<presence to='{room}/In{i}'><x xmlns='{MUC}'/></presence>"
-            f"<presence to='{room}/In{i}' type='unavailable'/>"
-        )
-        if i % 200 == 199:
-            await one.wait(shows(f"In{i}", "unavailable"), 20)
-            one.heard.clear()
-    await one.ping(20)
-    await owner.wait(shows("In2999", "unavailable"), 20)
+    crowd = [await Person.online(node, user, f"in{i}")
+             for i in range(4) for user in ("mallory", "crowd")]
+
+    async def pass_through(person, nick):
+        for i in range(250):
+            await person.say(
+                f"<presence to='{room}/{nick}{i}'><x xmlns='{MUC}'/></presence>"
+                f"<presence to='{room}/{nick}{i}' type='unavailable'/>"
+            )
+            if i % 50 == 49:
+                await person.wait(shows(f"{nick}{i}", "unavailable"), 20)
+                person.heard.clear()
+
+    passing = [pass_through(person, f"N{n}i") for n, person in enumerate(crowd)]
+    watching = owner.wait(shows("N0i249", "unavailable"), 35)
+    await asyncio.gather(watching, *passing)
     answer = await owner.ask(
         "get", f"<query xmlns='{MUC}#admin'><item role='participant'/></query>", room
     )
+    expect(condition(answer) is None, reason(answer))
     expect(answer.find(f".//{{{MUC}#admin}}item") is None, "somebody is still there")
-    owner.cut()
-    one.cut()
+    for person in (owner, *crowd):
+        person.cut()
 
 
 @attack("rooms: more of them than one account may own: a clear error", 40)
