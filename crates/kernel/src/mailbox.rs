@@ -86,7 +86,7 @@ impl Mailbox {
     }
 
     /// The same for a session of an account.
-    pub(crate) fn of(account: Arc<Account>, room: usize) -> Self {
+    pub fn of(account: Arc<Account>, room: usize) -> Self {
         let inbox = Mutex::new(Inbox { room, ..Inbox::default() });
         Self(Arc::new(Shared { inbox, account: Some(account), ..Shared::default() }))
     }

@@ -216,8 +216,8 @@ impl Hub {
     }
 
     /// Tells those who want to know that what stands between an account and a contact has changed:
-    /// [`Signal::Shared`], [`Signal::Withheld`] or [`Signal::Regrouped`]. Call it when the change is
-    /// shown.
+    /// [`Signal::Shared`], [`Signal::Withheld`] or [`Signal::Regrouped`]. Call it when the change
+    /// is shown.
     pub async fn signal_contact(
         &self,
         (site, account): (&Arc<Site>, &Arc<Account>),

@@ -101,8 +101,8 @@ async fn more_subscribers_than_there_is_room_for_are_read_in_pages() {
     }
 }
 
-/// §4.1, and §8.8.1.3.2, §8.8.2.3.2, §8.9.1.3.2, §8.9.2.3.3: "If the requesting entity is not a node
-/// owner, the service MUST return a <forbidden/> error."
+/// §4.1, and §8.8.1.3.2, §8.8.2.3.2, §8.9.1.3.2, §8.9.2.3.3: "If the requesting entity is not a
+/// node owner, the service MUST return a <forbidden/> error."
 #[tokio::test]
 async fn who_may_subscribe_and_manage() {
     const FORBIDDEN: &str = "auth forbidden";

@@ -75,7 +75,10 @@ impl World {
     pub(crate) async fn bind(&self, jid: &str) -> Client {
         let jid = Jid::new(jid).unwrap();
         let account = self.hub.account(&jid.bare()).await.unwrap();
-        let mailbox = Mailbox::new(100);
+        let mailbox = match &account {
+            Some(account) => Mailbox::of(Arc::clone(account), 100),
+            None => Mailbox::new(100),
+        };
         let resource = Resource {
             jid: jid.clone(),
             mailbox: mailbox.clone(),
