@@ -102,9 +102,9 @@ impl Vcard {
 
     /// §3.2: "Upon receiving a vCard publication request with a valid photo attached to it a
     /// service MUST first publish an item to the 'urn:xmpp:avatar:data' node on behalf of the
-    /// requesting entity. … Afterwards the service MUST publish a new item to the 'urn:xmpp:avatar:metadata'
-    /// node with one info element". Where the picture was taken out, XEP-0084 §3.5: "the user
-    /// publishes an empty <metadata/> element".
+    /// requesting entity. … Afterwards the service MUST publish a new item to the
+    /// 'urn:xmpp:avatar:metadata' node with one info element". Where the picture was taken out,
+    /// XEP-0084 §3.5: "the user publishes an empty <metadata/> element".
     pub(super) async fn give_picture(
         &self,
         person: &Person<'_>,

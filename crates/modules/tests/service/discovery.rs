@@ -32,8 +32,8 @@ async fn contact_addresses_are_shown_and_hashed_when_they_are_set() {
     assert!(!info.contains("jabber:x:data"), "{info}");
 }
 
-/// XEP-0485 §8: "When a service supports both features, the data in both forms SHOULD be merged into
-/// one form."
+/// XEP-0485 §8: "When a service supports both features, the data in both forms SHOULD be merged
+/// into one form."
 #[tokio::test]
 async fn forms_of_the_same_type_are_one_form() {
     let settings = "[modules.contact]\nabuse = ['mailto:abuse@example.org']\n\
