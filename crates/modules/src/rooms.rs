@@ -164,10 +164,15 @@ impl Rooms {
     /// An account goes, and its rows with it: rooms in use forget it as well, so that whoever gets
     /// the address next is nobody in them.
     async fn remove(self: Arc<Self>, happening: Happening) -> Effects {
+        let forget = Rows::forget_notes(hats::WORN, happening.account.jid().as_str());
+        if let Err(error) = self.hub.db().batch(vec![forget]).await {
+            tracing::warn!(%error, "the hats of an account that was erased stay");
+        }
         for room in self.in_use() {
             let gone = happening.account.jid().clone();
             let errand = move |room: &mut Room, _: &Now<'_>| {
                 room.affiliations.remove(&gone);
+                room.notes.remove(hats::WORN, gone.as_str());
                 (Outcome::nothing(), ())
             };
             if let Err(error) = self.ask(&room, errand).await {

@@ -31,7 +31,7 @@ const FORM: &str = "urn:xmpp:hats:commands";
 
 /// The notes of a room about hats: what there are, by their URIs, and who wears which.
 const HAT: &str = "hat";
-const WORN: &str = "worn";
+pub(super) const WORN: &str = "worn";
 
 /// Bytes of a URI and of a title, and hats of one person.
 const URI_BYTES: usize = 512;

@@ -114,7 +114,8 @@ const NOTE: Table = Table {
     name: "room_note",
     owner: None,
     steps: &["CREATE TABLE room_note (room {text} NOT NULL, kind {text} NOT NULL, \
-                key {text} NOT NULL, value {text} NOT NULL, PRIMARY KEY (room, kind, key))"],
+                key {text} NOT NULL, value {text} NOT NULL, PRIMARY KEY (room, kind, key)); \
+              CREATE INDEX room_note_key ON room_note (kind, key)"],
 };
 
 /// The card with the picture, which is read when somebody asks for it.
@@ -146,6 +147,7 @@ const DROP_STANDING: &str = "DELETE FROM room_standing WHERE room = ?1 AND jid =
 const PUT_NOTE: &str = "INSERT INTO room_note (room, kind, key, value) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (room, kind, key) DO UPDATE SET value = excluded.value";
 const DROP_NOTE: &str = "DELETE FROM room_note WHERE room = ?1 AND kind = ?2 AND key = ?3";
+const FORGET_NOTES: &str = "DELETE FROM room_note WHERE kind = ?1 AND key = ?2";
 /// Those who stand in no way any more, and how far back they are known then.
 const NOTE_STRANGERS: &str = "INSERT INTO room_note (room, kind, key, value) \
      SELECT room, 'horizon', '', CAST(MAX(version) AS TEXT) FROM room_standing \
@@ -175,6 +177,7 @@ impl Rooms {
         DROP_STANDING,
         PUT_NOTE,
         DROP_NOTE,
+        FORGET_NOTES,
         NOTE_STRANGERS,
         DROP_STRANGERS,
         GET_CARD,
@@ -256,6 +259,11 @@ impl Rooms {
     /// Keeps it no more.
     pub fn drop_note(room: &str, kind: &str, key: &str) -> Statement {
         Statement::new(DROP_NOTE).with(room).with(kind).with(key)
+    }
+
+    /// Keeps what has this kind and key in no room any more.
+    pub fn forget_notes(kind: &str, key: &str) -> Statement {
+        Statement::new(FORGET_NOTES).with(kind).with(key)
     }
 
     /// Forgets those who have stood in no way in a room since `before`, in Unix milliseconds, and

@@ -77,6 +77,39 @@ async fn a_room_comes_back_as_it_was_put() {
 }
 
 #[tokio::test]
+async fn who_stands_in_no_way_any_more_is_forgotten_after_a_while() {
+    for ground in grounds() {
+        let db = ground.open_with(&domains::tables()).await;
+        let rooms = Rooms::new(db.clone());
+        let garden = room("garden");
+        let at = garden.room.as_str();
+        let stood = |jid, affiliation, at, version| StandingRow {
+            at,
+            version,
+            nick: None,
+            ..standing(jid, affiliation)
+        };
+        let all = [
+            stood("a@example.org", 0, 10, 5),
+            stood("b@example.org", 0, 100, 9),
+            stood("c@example.org", 1, 10, 6),
+        ];
+        put(&db, std::slice::from_ref(&garden)).await;
+        let worn = NoteRow { kind: "worn".into(), key: "a@example.org".into(), value: "x".into() };
+        let mut rows: Vec<_> = all.iter().map(|row| Rooms::put_standing(at, row)).collect();
+        rows.push(Rooms::put_note(at, &worn));
+        db.batch(rows).await.unwrap();
+        db.batch(Rooms::forget_strangers(50).into()).await.unwrap();
+        let horizon = NoteRow { kind: "horizon".into(), key: String::new(), value: "5".into() };
+        let stored = rooms.load(at).await.unwrap().unwrap();
+        assert_eq!(stored.standings, all[1..]);
+        assert_eq!(stored.notes, [horizon.clone(), worn]);
+        db.batch(vec![Rooms::forget_notes("worn", "a@example.org")]).await.unwrap();
+        assert_eq!(rooms.load(at).await.unwrap().unwrap().notes, [horizon]);
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_left_of_a_room_that_was_destroyed() {
     for ground in grounds() {
         let db = ground.open_with(&domains::tables()).await;
