@@ -33,8 +33,8 @@ impl Paces {
 }
 
 impl Room {
-    /// Counts a message or presence of a session. Gives the time before which nothing more of it should be
-    /// read, if there is one.
+    /// Counts a message or presence of a session. Gives the time before which nothing more of it
+    /// should be read, if there is one.
     pub fn pace(&mut self, session: &Jid, now: &Now<'_>) -> Option<Instant> {
         self.paces.tidy(self.occupants.len(), now.instant);
         let settings = &self.service.settings;
