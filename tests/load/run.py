@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Twenty seconds of load on the release server: is everything delivered once and in order?
+"""A minute of load on the release server: is everything delivered once and in order?
 
 Speed is not looked at: a busy machine must not fail this. The generator ends with an error when a
 message is lost, doubled, refused or out of order, when a sign-in fails, or a session goes away.
@@ -45,6 +45,18 @@ RUNS = [
     ("tcp", "fairness --pairs 10 --rate 500 --warm-up 0 --seconds 2 --turns 1", 1000),
     ("wss", "fairness --pairs 5 --rate 200 --warm-up 0 --seconds 1 --turns 1", 200),
     ("tcp", "presence --contacts 50 --warm-up 0 --seconds 1", 50),
+    ("tcp", "room --occupants 100 --talkers 10 --warm-up 0 --seconds 2", 1000),
+    ("starttls", "room --occupants 30 --talkers 30 --window 2 --warm-up 0 --seconds 1", 100),
+    ("tls", "room --occupants 50 --talkers 5 --rate 100 --warm-up 0 --seconds 1", 1000),
+    ("ws", "room --occupants 50 --talkers 5 --warm-up 0 --seconds 1", 100),
+    ("wss", "room --occupants 30 --talkers 3 --rate 50 --warm-up 0 --seconds 1", 300),
+    ("tcp", "room-join --occupants 80 --warm-up 0 --seconds 2", 80),
+    ("ws", "room-join --occupants 30 --newcomers 5 --warm-up 0 --seconds 1", 30),
+    ("tcp", "pubsub --subscribers 150 --warm-up 0 --seconds 1", 150),
+    ("tls", "pubsub --subscribers 50 --rate 20 --warm-up 0 --seconds 1", 500),
+    ("wss", "pubsub --subscribers 50 --kept 5 --warm-up 0 --seconds 1", 50),
+    ("tcp", "soak --occupants 60 --rate 150 --warm-up 0 --seconds 15", 1000),
+    ("wss", "soak --occupants 20 --rate 60 --warm-up 0 --seconds 5", 100),
     ("tcp", "login --users 50 --warm-up 0 --seconds 1", 5),
     ("tls", "login --users 50 --warm-up 0 --seconds 1", 5),
     ("tcp", "roster --users 5 --items 10 --warm-up 0 --seconds 1", 5),
