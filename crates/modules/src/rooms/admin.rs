@@ -63,7 +63,7 @@ enum Subject {
 }
 
 impl Item {
-    /// §17.5 "if a moderator, admin, or owner attempts to modify both the affiliation and role of
+    /// §17.4 "if a moderator, admin, or owner attempts to modify both the affiliation and role of
     /// the same item in the same IQ set, the service MUST return a <bad-request/> error".
     fn subject(&self) -> Result<Subject, StanzaError> {
         match (&self.role, &self.affiliation) {
@@ -119,7 +119,7 @@ impl Room {
         Ok(Outcome::answer(letter, Some(format!("<query xmlns='{NS}'>{xml}</query>"))))
     }
 
-    /// §17.5 "in IQ results regarding roles, a MUC service MUST include the 'nick', 'role',
+    /// §17.4 "in IQ results regarding roles, a MUC service MUST include the 'nick', 'role',
     /// 'affiliation', and 'jid' attributes (with the value of the latter set to the user's full
     /// JID)."
     fn role_list(&self, role: Role) -> String {
@@ -135,7 +135,7 @@ impl Room {
         out
     }
 
-    /// §17.5 "in IQ results regarding affiliations, a MUC service MUST NOT include the 'role'
+    /// §17.4 "in IQ results regarding affiliations, a MUC service MUST NOT include the 'role'
     /// attribute, MUST include the 'affiliation' attribute and the 'jid' attribute (with the value
     /// set to the bare JID), and SHOULD include the 'nick' attribute". Whoever asks for a page
     /// (XEP-0059) gets one, ordered by address; others get the whole list.
@@ -282,7 +282,7 @@ impl Room {
         occupant.map(|occupant| occupant.real.clone()).ok_or_else(absent)
     }
 
-    /// The occupant that an item is about: by nick (§17.5), or by address.
+    /// The occupant that an item is about: by nick (§17.4), or by address.
     fn meant(&self, item: &Item) -> Result<u64, StanzaError> {
         if let Some(nick) = &item.nick {
             let nick = waxwing_jid::prepare_resource(nick).map_err(|_| absent())?;

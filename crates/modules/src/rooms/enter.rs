@@ -67,7 +67,7 @@ impl Room {
         Outcome::of(vec![Post::Back(reply.with(format!("<x xmlns='{MUC}'/>")))])
     }
 
-    /// §7.2.17: "a service receiving a `<presence>` without an `<x>` element from a non-occupant
+    /// §7.2.18: "a service receiving a `<presence>` without an `<x>` element from a non-occupant
     /// full-JID responds with an explicit kick to that client."
     fn turn_away(&self, letter: &Letter) -> Outcome {
         let item = Item { reason: Some("You are not in the room."), ..Item::default() };
@@ -118,7 +118,7 @@ impl Room {
         Ok(nick.into())
     }
 
-    /// §7.2.6 to §7.2.9: whether somebody may enter.
+    /// §7.2.5 to §7.2.7: whether somebody may enter.
     fn may_enter(&self, letter: &Letter) -> Result<(), StanzaError> {
         let affiliation = self.affiliation(letter);
         if affiliation == Affiliation::Outcast {
@@ -229,7 +229,7 @@ impl Room {
         self.welcome(number, (&seat, mav), &why, &wish, now)
     }
 
-    /// §7.2.4, §7.2.12: what those who enter are warned of.
+    /// §7.2.3, §7.2.12: what those who enter are warned of.
     fn entry_codes(&self) -> Vec<u16> {
         let is_open = self.config.whois == super::config::Whois::Anyone;
         let codes = [is_open.then_some(100), self.config.is_logged.then_some(170)];
@@ -342,7 +342,7 @@ fn no_nick() -> StanzaError {
     StanzaError::jid_malformed().text("Say under which nick: room@service/nick.")
 }
 
-/// §7.2.6: the password that somebody gave.
+/// §7.2.5: the password that somebody gave.
 fn password_of(letter: &Letter) -> Option<String> {
     let x = letter.stanza.body.child("x", MUC)?;
     x.child("password", MUC).map(|password| password.text().into_owned())

@@ -41,7 +41,7 @@ impl Room {
         let info = match node.as_deref() {
             None | Some("") => self.info(now),
             Some(OWN_NICK) => self.own_nick(letter),
-            // §17.5.2: "If a service does not discard any namespaces, it MUST return a
+            // §18.1.1: "If a service does not discard any namespaces, it MUST return a
             // <service-unavailable/> error".
             Some("http://jabber.org/protocol/muc#traffic") => {
                 let text = "Rooms pass on whatever is well-formed.";

@@ -124,7 +124,7 @@ impl Room {
         })
     }
 
-    /// §17.6, §18.3: whether an error says that an occupant cannot be reached any more: "the
+    /// §18.1.2: whether an error says that an occupant cannot be reached any more: "the
     /// delivery-related errors are <gone/>, <item-not-found/>, <recipient-unavailable/>,
     /// <redirect/>, <remote-server-not-found/>, and <remote-server-timeout/>".
     ///

@@ -1,6 +1,6 @@
 //! The settings of a room, each declared once: field of the form, effect on the configuration, what
 //! service discovery says of it, and what occupants are told when it changes (XEP-0045 §10.2,
-//! §6.4, §15.5.3).
+//! §6.4, §16.5.3).
 //!
 //! A new setting is a row in a file of this folder and a field of [`Config`]; it is stored under
 //! the name of its field, so no row of the database changes for it.
@@ -36,7 +36,7 @@ pub struct Opt {
     pub show: fn(&Config) -> Vec<String>,
     /// Takes the values that somebody filled in, or says what is wrong with them.
     pub read: fn(&mut Config, &[String]) -> Result<(), String>,
-    /// What the room is by it (§15.3).
+    /// What the room is by it (§16.3).
     pub feature: fn(&Config) -> Option<&'static str>,
     /// Under which names anybody may see it (§6.4).
     pub info: &'static [&'static str],
@@ -210,7 +210,7 @@ mod tests {
         fill(&Config::default(), &form)
     }
 
-    /// Every name of §15.5.3, but those of the two lists, which are affiliations.
+    /// Every name of §16.5.3, but those of the two lists, which are affiliations.
     #[test]
     fn every_registered_field_is_there() {
         let registered = [
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(plain.len(), other.len());
     }
 
-    /// §6.4 and §15.5.4, but for what a room knows by itself: its subject and occupants.
+    /// §6.4 and §16.5.4, but for what a room knows by itself: its subject and occupants.
     #[test]
     fn what_is_set_is_told() {
         let set: [(&str, &str, &[&str]); 10] = [

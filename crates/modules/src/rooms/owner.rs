@@ -4,7 +4,7 @@
 use waxwing_jid::BareJid;
 use waxwing_stanza::payload::dataform::{DataForm, Field, FieldType, FormType};
 use waxwing_stanza::{MessageType, Payload, Stanza, StanzaError, payload, to_xml};
-use waxwing_store::domains::rooms::Rooms as Rows;
+use waxwing_store::domains::rooms::{RoomRow, Rooms as Rows};
 use waxwing_xml::Child;
 use xso::FromXml;
 
@@ -203,7 +203,8 @@ impl Room {
             true => self.row_with(&config, self.subject.as_ref()),
             false => self.next_row(&config, self.subject.as_ref()),
         };
-        rows.push(Rows::put(&row));
+        // The room is open then, if it was not.
+        rows.push(Rows::put(&RoomRow { is_public: config.is_public, ..row }));
         Outcome::after(rows, move |room, _| {
             let mut posts: Vec<Post> = done.map(Post::Back).into_iter().collect();
             posts.extend(room.adopt(config));

@@ -19,7 +19,7 @@ use super::{dress, forged, thin};
 /// Why a presence is told, for those who get it.
 #[derive(Clone, Debug, Default)]
 pub struct Why {
-    /// Status codes for everybody (XEP-0045 §15.6).
+    /// Status codes for everybody (XEP-0045 §16.6).
     pub codes: Vec<u16>,
     /// More of them for the occupant itself; 110 is added.
     pub own: Vec<u16>,
@@ -159,7 +159,7 @@ impl Room {
         posts
     }
 
-    /// Tells everybody else. §7.2.3 "Unless the room is configured to not broadcast presence from
+    /// Tells everybody else. §7.2.2 "Unless the room is configured to not broadcast presence from
     /// new occupants below a certain affiliation level".
     pub fn tell_others(&mut self, number: u64, why: &Why) -> Vec<Post> {
         self.dress(number);

@@ -1,4 +1,4 @@
-//! Who may do what in a room: the tables of XEP-0045 §5.1.2, §5.1.3, §5.2.2 and §5.2.3, once.
+//! Who may do what in a room: the tables of XEP-0045 §5.1 and §5.2, once.
 //!
 //! Nothing here knows a room or a stanza; who is asked about, and what for, are the arguments.
 
@@ -119,7 +119,7 @@ impl Rank {
             // §9.5 "If the room is non-anonymous, a service SHOULD also allow any member to
             // retrieve the member list even if not yet an occupant."
             _ if is_open && (self.is_admin() || self.is_reader(config)) => Ok(()),
-            // §5.2.2 "in such rooms, members SHOULD NOT be allowed to retrieve the member list";
+            // §5.2.1 "in such rooms, members SHOULD NOT be allowed to retrieve the member list";
             // moderators see real addresses there.
             Affiliation::Member
                 if self.role == Role::Moderator && config.member_list.has(Role::Moderator) =>
@@ -145,7 +145,7 @@ impl Rank {
         config.member_list.has(role)
     }
 
-    /// Whether somebody of this rank may let the room invite others (§5.1.2, §7.8.2, §9.5).
+    /// Whether somebody of this rank may let the room invite others (§5.1.1, §7.8.2, §9.5).
     ///
     /// # Errors
     /// `forbidden`.
@@ -167,7 +167,7 @@ impl Rank {
 
 impl Affiliation {
     /// Whether somebody of this affiliation may give the affiliation `to` to somebody who has
-    /// `target` (§5.2.3).
+    /// `target` (§5.2.2).
     ///
     /// # Errors
     /// `forbidden` to who may not do this to anybody, and for what only owners may do;

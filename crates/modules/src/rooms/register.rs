@@ -28,7 +28,7 @@ const ALLOW: &str = "muc#register_allow";
 /// Who asks, which no registered field says.
 const JID: &str = "{urn:waxwing:rooms}jid";
 
-/// What people may say of themselves to the admins (§15.5.1).
+/// What people may say of themselves to the admins (§16.5.1).
 const ABOUT: [(&str, FieldType, &str); 5] = [
     ("muc#register_first", FieldType::TextSingle, "Given Name"),
     ("muc#register_last", FieldType::TextSingle, "Family Name"),
@@ -176,7 +176,7 @@ impl Room {
                 return Err(StanzaError::registration_required().text(text));
             }
             Affiliation::Member => Affiliation::None,
-            // §5.2.3: only owners make something else of these; the nick goes.
+            // §5.2.2: only owners make something else of these; the nick goes.
             other => other,
         };
         let change = Change { jid, affiliation, nick: Reserve::Drop, reason: None };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use waxwing_jid::Jid;
 use waxwing_kernel::crowd::Seat;
 use waxwing_stanza::payload::disco;
-use waxwing_stanza::{Kind, Stanza, StanzaError};
+use waxwing_stanza::{IqType, Kind, Stanza, StanzaError};
 
 use super::letter::{Letter, Now};
 use super::occupants::Occupant;
@@ -123,7 +123,21 @@ impl Room {
 
 /// An answer as who asked gets it.
 pub fn answer(mut stanza: Stanza, nick: Jid, id: Option<Arc<str>>) -> Stanza {
+    hide(&mut stanza);
     (stanza.head.from, stanza.head.to, stanza.head.id) = (Some(nick), None, id);
     debug_assert!(matches!(stanza.head.kind, Kind::Iq(_)));
     stanza
+}
+
+/// An error may say who detected it, and where somebody is now (RFC 6120 §8.3.1, §8.3.3.5): real
+/// addresses.
+fn hide(stanza: &mut Stanza) {
+    let Some(error) = stanza.error() else { return };
+    if stanza.head.kind != Kind::Iq(IqType::Error) || error.by.is_none() && error.uri.is_none() {
+        return;
+    }
+    let mut xml = String::new();
+    StanzaError { by: None, uri: None, ..error }.write(&mut xml);
+    stanza.body_mut().retain(|child| StanzaError::read(child).is_none());
+    stanza.body_mut().append(xml);
 }

@@ -161,8 +161,14 @@ impl Room {
     pub fn on(&mut self, letter: &mut Letter, now: &Now<'_>) -> Outcome {
         let outcome = match letter.stanza.head.kind {
             Kind::Presence(kind) => return self.on_presence(letter, kind, now),
-            Kind::Message(MessageType::Error) | Kind::Iq(IqType::Error) if self.is_lost(letter) => {
+            Kind::Message(MessageType::Error) if self.is_lost(letter) => {
                 return self.lose(letter, now);
+            }
+            Kind::Iq(IqType::Error) if self.is_lost(letter) => {
+                // It answers somebody's question as well.
+                let mut outcome = self.pass_answer(letter);
+                outcome.posts.extend(self.lose(letter, now).posts);
+                return outcome;
             }
             Kind::Message(MessageType::Error) => return self.bounced(letter, now),
             Kind::Message(kind) => self.on_message(letter, kind, now),
@@ -275,13 +281,13 @@ impl Room {
         self.row_with(&self.config, self.subject.as_ref())
     }
 
-    /// The same with another configuration and subject.
+    /// The same with another configuration and subject. Nobody finds a room that is being set up.
     pub fn row_with(&self, config: &Config, subject: Option<&Subject>) -> RoomRow {
         RoomRow {
             room: self.jid.as_str().to_owned(),
             service: self.jid.domain().to_owned(),
             name: config.name.clone(),
-            is_public: config.is_public && self.life != Life::Absent,
+            is_public: config.is_public && self.life == Life::Open,
             is_persistent: config.is_persistent,
             run: self.service.run,
             config: config.to_text(),

@@ -1,6 +1,6 @@
 //! Whose presence is told to whom: to everybody, as a rule; in large rooms to those who need it.
 //!
-//! XEP-0045 §7.2.2 and §7.2.3 have everybody told of everybody, which costs the square of those who
+//! XEP-0045 §7.2.2 has everybody told of everybody, which costs the square of those who
 //! come. A room that has grown large tells less: whoever comes gets the presences of the moderators
 //! and its own; of the others it gets one when they speak for the first time since, just before the
 //! message. Whoever has got a presence gets the changes and the end of it as well. So clients know

@@ -54,7 +54,7 @@ const LANGUAGE: Opt = Opt {
     ..Opt::PLAIN
 };
 
-/// §15.5.4 has the field that shows them, and none that sets them.
+/// §16.5.4 has the field that shows them, and none that sets them.
 const CONTACTS: Opt = Opt {
     var: "{urn:waxwing:rooms}contacts",
     label: "Addresses of those who answer for the room",

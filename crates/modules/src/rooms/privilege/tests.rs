@@ -54,7 +54,7 @@ fn roles_are_changed_by_the_chart() {
     }
 }
 
-/// The affiliation state chart (§5.2.3). Who acts: nobody in particular, a member, an admin, an
+/// The affiliation state chart (§5.2.2). Who acts: nobody in particular, a member, an admin, an
 /// owner.
 #[test]
 fn affiliations_are_changed_by_the_chart() {
@@ -109,7 +109,7 @@ fn roles_follow_affiliations() {
     }
 }
 
-/// Who may see which list (§5.2.2, §8.5, §9.2, §9.5, §9.8, §10.5, §10.8). Who asks: somebody from
+/// Who may see which list (§5.2.1, §8.5, §9.2, §9.5, §9.8, §10.5, §10.8). Who asks: somebody from
 /// outside, a visitor, a participant, a moderator, a member from outside, a member, an admin from
 /// outside, an owner from outside.
 #[test]
@@ -165,7 +165,7 @@ fn done(stage: &mut Stage, jid: &str, xml: &str) -> &'static str {
     let leave = PresenceType::Unavailable;
     let turned_away = |it: &&&Stanza| it.head.kind == waxwing_stanza::Kind::Presence(leave);
     let codes = own.iter().find(turned_away).map(|it| crate::rooms::tests::codes(it));
-    // §7.2.17: who is not in the room is told so.
+    // §7.2.18: who is not in the room is told so.
     if codes.is_some_and(|codes| codes.contains(&333)) { "turned away" } else { "yes" }
 }
 
@@ -197,7 +197,7 @@ fn admin(item: &str) -> String {
     format!("<iq type='set' id='i' to='ROOM'><query xmlns='{ns}'>{item}</query></iq>")
 }
 
-/// §5.1.2, row by row: none, visitor, participant, moderator.
+/// §5.1.1, row by row: none, visitor, participant, moderator.
 #[tokio::test]
 async fn roles_have_their_privileges() {
     let invite = "<message to='ROOM'><x xmlns='http://jabber.org/protocol/muc#user'>\
@@ -250,7 +250,7 @@ async fn roles_have_their_privileges() {
     }
 }
 
-/// The first three rows of §5.1.2: who is present, gets messages, and gets presence.
+/// The first three rows of §5.1.1: who is present, gets messages, and gets presence.
 #[tokio::test]
 async fn those_in_the_room_hear_and_see() {
     let mut stage = full_room(false).await;
@@ -262,7 +262,7 @@ async fn those_in_the_room_hear_and_see() {
     }
 }
 
-/// §5.2.2, row by row: outcast, none, member, admin, owner. Nobody of them is in the room when it
+/// §5.2.1, row by row: outcast, none, member, admin, owner. Nobody of them is in the room when it
 /// is done, so that it is the affiliation that counts.
 #[tokio::test]
 async fn affiliations_have_their_privileges() {
