@@ -161,7 +161,7 @@ pub struct Effects {
     pub(crate) spooled: Vec<Delivery>,
     /// Whether the sender's session may have what is kept for its account.
     pub(crate) reads_spool: bool,
-    /// The answer to what an address at a service of ours sent ([`Hub::send`]); there is one at most.
+    /// The answer to what an address at a service of ours sent ([`Hub::send`]), if there is one.
     pub(crate) returned: Option<Box<Stanza>>,
     /// Those of whoever sees to the stanza elsewhere.
     pub(crate) receipts: Receipts,
