@@ -1,6 +1,8 @@
 //! What moderators and admins ask of a room: its lists, and who plays which role (XEP-0045 §8, §9,
 //! §10.5, §10.8).
 
+use std::collections::HashMap;
+
 use waxwing_jid::{BareJid, Jid};
 use waxwing_stanza::payload::rsm;
 use waxwing_stanza::{Payload, Stanza, StanzaError, payload, to_xml};
@@ -163,15 +165,15 @@ impl Room {
                 (range, Some(page))
             }
         };
+        let nicks: HashMap<&BareJid, &str> =
+            self.occupants.iter().map(|occupant| (&occupant.real, &*occupant.nick)).collect();
         let mut out = String::new();
         for (jid, standing) in &listed[range] {
             out += "<item";
             attribute(&mut out, "affiliation", list.name());
             attribute(&mut out, "jid", jid.as_str());
-            let number = self.occupants.of(jid).first().copied();
-            let present = number.and_then(|number| self.occupants.get(number));
-            let nick = standing.nick.as_deref().or(present.map(|occupant| &*occupant.nick));
-            if let Some(nick) = nick {
+            let present = nicks.get(jid).copied();
+            if let Some(nick) = standing.nick.as_deref().or(present) {
                 attribute(&mut out, "nick", nick);
             }
             match &standing.reason {

@@ -97,7 +97,9 @@ impl Room {
             }
         }
         let plan = self.plan(changes, &actor.bare, now)?;
-        let hold_until = self.pace(letter.sender(), now);
+        // Each is a message to somebody.
+        let held = invites.iter().filter_map(|_| self.pace(letter.sender(), now));
+        let hold_until = held.max();
         let mut rows = self.rows_of(&plan);
         let notes: Vec<NoteRow> = invites.iter().map(|it| note_of(it, letter, now)).collect();
         let forgotten = self.forgotten(notes.len());

@@ -12,9 +12,10 @@ use waxwing_store::domains::archive::{Archive, Entry, Order, Selection, With};
 use waxwing_store::domains::rooms::Rooms as Rows;
 
 use super::Rooms;
-use super::letter::Letter;
+use super::letter::{Letter, Now};
+use super::outcome::Outcome;
 use super::role::Affiliation;
-use super::room::Room;
+use super::room::{Life, Room};
 use super::table::USER;
 use super::task::restricted;
 
@@ -99,17 +100,30 @@ impl Rooms {
 
     /// Removes rooms that ended with an earlier run of the server.
     pub(super) async fn sweep(self: Arc<Self>, _: Hub, _: Arc<Site>) {
+        let (service, run) = (self.service.jid.as_str(), self.service.run);
         loop {
-            match self.rows.left_over(self.service.run, LEFT_OVER).await {
+            let rooms = match self.rows.left_over(service, run, LEFT_OVER).await {
                 Ok(rooms) if rooms.is_empty() => return,
-                Ok(rooms) => {
-                    let rows = rooms.iter().flat_map(|room| Rows::destroy(room)).collect();
-                    if let Err(error) = self.hub.db().batch(rows).await {
-                        return tracing::error!(%error, "old rooms could not be removed");
-                    }
-                }
+                Ok(rooms) => rooms,
                 Err(error) => return tracing::error!(%error, "old rooms could not be found"),
+            };
+            for room in rooms {
+                if let Err(error) = self.clear_away(&room).await {
+                    return tracing::error!(%error, room, "an old room could not be removed");
+                }
             }
         }
+    }
+
+    /// Removes a room that ended, in its task: somebody may make another there at that moment.
+    async fn clear_away(self: &Arc<Self>, room: &str) -> Result<(), StanzaError> {
+        let errand = |room: &mut Room, _: &Now<'_>| {
+            let rows = match room.life {
+                Life::Absent => Rows::destroy(room.jid.as_str()),
+                Life::Locked | Life::Open => Vec::new(),
+            };
+            (Outcome { rows, ..Outcome::nothing() }, ())
+        };
+        self.ask(&BareJid::new(room)?, errand).await
     }
 }

@@ -88,6 +88,24 @@ mod tests {
         }
     }
 
+    /// A message with many invitations is many messages.
+    #[tokio::test]
+    async fn each_invitation_counts() {
+        use super::super::tests::Stage;
+
+        let mut stage = Stage::open().await;
+        let most = stage.room.service.settings.changes;
+        let invites: String =
+            (0..most).map(|number| format!("<invite to='p{number}@localhost'/>")).collect();
+        let message = format!(
+            "<message to='garden@rooms.localhost'>\
+             <x xmlns='http://jabber.org/protocol/muc#user'>{invites}</x></message>"
+        );
+        let messages = stage.room.service.settings.messages_per_second * BURST_SECONDS / most + 1;
+        let held = (0..messages).map(|_| stage.outcome("owner@localhost/o", &message).hold_until);
+        assert!(held.last().unwrap().is_some());
+    }
+
     #[test]
     fn a_burst_is_free_and_the_rest_is_paid_for() {
         let now = Clock::simulated(0, 1).now() + Duration::from_secs(60);

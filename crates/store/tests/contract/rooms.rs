@@ -164,7 +164,10 @@ async fn rooms_that_did_not_stay_are_found_after_their_run() {
         let db = ground.open_with(&domains::tables()).await;
         let rooms = Rooms::new(db.clone());
         let brief = |local: &str, run| RoomRow { is_persistent: false, run, ..room(local) };
-        put(&db, &[brief("old", 1), brief("new", 5), RoomRow { run: 1, ..room("stays") }]).await;
-        assert_eq!(rooms.left_over(5, 9).await.unwrap(), [brief("old", 1).room]);
+        // Each host counts its own runs.
+        let other = RoomRow { service: "rooms.verona.example".into(), ..brief("other", 1) };
+        let stays = RoomRow { run: 1, ..room("stays") };
+        put(&db, &[brief("old", 1), brief("new", 5), other, stays]).await;
+        assert_eq!(rooms.left_over(SERVICE, 5, 9).await.unwrap(), [brief("old", 1).room]);
     }
 }

@@ -19,8 +19,8 @@ const ALL: &str = "SELECT room, service, name, is_public, is_persistent, run, co
      subject_by, subject_at, salt, version, made, maker FROM room \
      WHERE service = ?1 AND room > ?2 ORDER BY room LIMIT ?3";
 const HELD: &str = "SELECT COUNT(*) FROM room_standing WHERE jid = ?1 AND affiliation = ?2";
-const LEFT_OVER: &str =
-    "SELECT room FROM room WHERE is_persistent = 0 AND run < ?1 ORDER BY run LIMIT ?2";
+const LEFT_OVER: &str = "SELECT room FROM room \
+     WHERE is_persistent = 0 AND run < ?1 AND service = ?2 ORDER BY run LIMIT ?3";
 
 pub(super) const STATEMENTS: &[&str] =
     &[PAGE, PAGE_BACK, PAGE_LAST, COUNT_PUBLIC, BEFORE, COUNT, ALL, HELD, LEFT_OVER];
@@ -114,12 +114,18 @@ impl Rooms {
         self.db.query(all).await?.iter().map(read_room).collect()
     }
 
-    /// Rooms that ended with a run of the server before `run`, at most `limit`.
+    /// Rooms of a service that ended with a run of it before `run`, at most `limit`.
     ///
     /// # Errors
     /// The store's.
-    pub async fn left_over(&self, run: i64, limit: u32) -> Result<Vec<String>, StoreError> {
-        let rows = self.db.query(Statement::new(LEFT_OVER).with(run).with(limit)).await?;
+    pub async fn left_over(
+        &self,
+        service: &str,
+        run: i64,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let left_over = Statement::new(LEFT_OVER).with(run).with(service).with(limit);
+        let rows = self.db.query(left_over).await?;
         rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
     }
 }
