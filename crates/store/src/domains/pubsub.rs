@@ -9,6 +9,7 @@ mod history;
 mod items;
 mod latest;
 mod nodes;
+mod past;
 mod subscriptions;
 
 use crate::{Db, Statement, StoreError, Table};
@@ -19,9 +20,11 @@ pub use self::history::{History, Stretch};
 pub use self::items::{Due, Item, Items, Slice};
 pub use self::latest::Latest;
 pub use self::nodes::{Listed, Node, Nodes, Walk};
+pub use self::past::Past;
 pub use self::subscriptions::{Subscription, Subscriptions};
 
 const HIGHEST_ITEM: &str = "SELECT number FROM pubsub_item ORDER BY number DESC LIMIT 1";
+const HIGHEST_PAST: &str = "SELECT number FROM pubsub_past ORDER BY number DESC LIMIT 1";
 const HIGHEST_NODE: &str = "SELECT id FROM pubsub_node ORDER BY id DESC LIMIT 1";
 
 /// The tables of publish-subscribe.
@@ -31,13 +34,14 @@ pub struct Pubsub;
 impl Pubsub {
     /// The tables to migrate.
     pub const TABLES: &'static [&'static Table] =
-        &[&nodes::TABLE, &items::TABLE, &affiliations::TABLE, &subscriptions::TABLE];
+        &[&nodes::TABLE, &items::TABLE, &past::TABLE, &affiliations::TABLE, &subscriptions::TABLE];
 
     /// Every statement used here, so that both engines can be asked whether they understand it.
-    pub const STATEMENTS: [&'static [&'static str]; 8] = [
-        &[HIGHEST_ITEM, HIGHEST_NODE],
+    pub const STATEMENTS: [&'static [&'static str]; 9] = [
+        &[HIGHEST_ITEM, HIGHEST_PAST, HIGHEST_NODE],
         nodes::STATEMENTS,
         items::STATEMENTS,
+        past::STATEMENTS,
         history::STATEMENTS,
         affiliations::STATEMENTS,
         subscriptions::STATEMENTS,
@@ -51,7 +55,7 @@ impl Pubsub {
     /// # Errors
     /// The store's.
     pub async fn last_number(db: &Db) -> Result<i64, StoreError> {
-        let asked = [HIGHEST_ITEM, HIGHEST_NODE].map(Statement::new);
+        let asked = [HIGHEST_ITEM, HIGHEST_PAST, HIGHEST_NODE].map(Statement::new);
         let found = db.query_all(asked.into()).await?;
         let numbers: Result<Vec<i64>, _> = found.iter().flatten().map(|row| row.int(0)).collect();
         Ok(numbers?.into_iter().max().unwrap_or(0))

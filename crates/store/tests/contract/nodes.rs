@@ -1,10 +1,11 @@
 //! Nodes, their items, and who has to do with them.
 
+use waxwing_store::domains::archive::Order;
 use waxwing_store::domains::pubsub::{
-    Affiliation, Affiliations, Due, Item, Items, Node, Nodes, Pubsub, Slice, Subscription,
-    Subscriptions, Walk,
+    Affiliation, Affiliations, Due, History, Item, Items, Node, Nodes, Past, Pubsub, Slice,
+    Stretch, Subscription, Subscriptions, Walk,
 };
-use waxwing_store::{Db, StoreError};
+use waxwing_store::{Db, Statement, StoreError};
 
 use crate::ground::{Ground, grounds};
 
@@ -191,6 +192,142 @@ async fn an_item_ends_when_its_time_is_over() {
     }
 }
 
+const DOMAIN: &str = "pubsub.example.org";
+
+/// Publishes an item and remembers the one whose place it takes.
+async fn publish_over(db: &Db, new: &Item) {
+    let [drop, add] = Items::put(new);
+    db.batch(vec![Past::keep(new.node, &new.id, DOMAIN), drop, add]).await.unwrap();
+}
+
+/// Every number of the history of a node, read `size` at a time.
+async fn pages(db: &Db, stretch: Stretch<'_>, order: Order, size: u32) -> Vec<i64> {
+    let (history, mut stretch, mut all) = (History::new(db.clone()), stretch, Vec::new());
+    loop {
+        let page = history.page(&stretch, order, size).await.unwrap();
+        assert!(page.len() <= size as usize);
+        let Some(last) = page.last() else { return all };
+        match order {
+            Order::Rising => stretch.above = last.number,
+            Order::Falling => stretch.below = last.number,
+        }
+        all.extend(page.iter().map(|item| item.number));
+    }
+}
+
+fn whole(node: i64) -> Stretch<'static> {
+    Stretch { node, above: 0, below: i64::MAX, publisher: None, now: 0 }
+}
+
+#[tokio::test]
+async fn what_was_replaced_or_pushed_out_stays_in_the_history_with_its_number() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        let ids = ["a", "b", "a", "c", "a", "b", "d"];
+        for (number, id) in (1..).zip(ids) {
+            publish_over(&db, &item(number, 7, id)).await;
+        }
+        publish_over(&db, &item(8, 9, "a")).await;
+        assert_eq!(Items::new(db.clone()).count(7).await.unwrap(), 4, "{}", ground.name);
+        assert_eq!(Past::new(db.clone()).count(7).await.unwrap(), 3, "{}", ground.name);
+        // Three make room: the newest two of them are remembered.
+        db.batch(vec![Past::keep_surplus(7, 1, DOMAIN, 2), Items::trim(7, 1)]).await.unwrap();
+        assert_eq!(Items::new(db.clone()).count(7).await.unwrap(), 1, "{}", ground.name);
+        let all = [1, 2, 3, 5, 6, 7];
+        for size in [1, 2, 3, 9] {
+            let rising = pages(&db, whole(7), Order::Rising, size).await;
+            assert_eq!(rising, all, "{}: {size}", ground.name);
+            let mut falling = pages(&db, whole(7), Order::Falling, size).await;
+            falling.reverse();
+            assert_eq!(falling, all, "{}: {size}", ground.name);
+        }
+        let history = History::new(db.clone());
+        let page = history.page(&whole(7), Order::Rising, 9).await.unwrap();
+        assert_eq!(page[2], item(3, 7, "a"), "{}: as it was", ground.name);
+        let own = Stretch { publisher: Some(ROMEO), ..whole(7) };
+        assert_eq!(pages(&db, own, Order::Rising, 1).await, [2, 6], "{}", ground.name);
+        let part = Stretch { above: 2, below: 7, ..whole(7) };
+        assert_eq!(pages(&db, part, Order::Rising, 2).await, [3, 5, 6], "{}", ground.name);
+        for (limit, count) in [(9, 6), (4, 4)] {
+            assert_eq!(history.count(&whole(7), limit).await.unwrap(), count, "{}", ground.name);
+        }
+        assert_eq!(pages(&db, whole(9), Order::Rising, 9).await, [8], "{}", ground.name);
+    }
+}
+
+#[tokio::test]
+async fn the_history_forgets() {
+    for ground in grounds() {
+        let db = open(&ground).await;
+        let past = Past::new(db.clone());
+        let left = async || pages(&db, whole(7), Order::Rising, 9).await;
+        for (number, id) in (1..).zip(["a", "b", "a", "b", "a", "b", "a", "b"]) {
+            publish_over(&db, &item(number, 7, id)).await;
+        }
+        db.batch(vec![Past::trim(7, 4)]).await.unwrap();
+        assert_eq!(left().await, [3, 4, 5, 6, 7, 8], "{}: the oldest go", ground.name);
+        assert_eq!(past.publisher(7, "b", 0).await.unwrap().as_deref(), Some(ROMEO));
+        assert_eq!(past.publisher(7, "c", 0).await.unwrap(), None);
+        // By age, in a domain, some at a time.
+        assert_eq!(past.drop_old("example.org", i64::MAX, 9).await.unwrap(), 0, "{}", ground.name);
+        assert_eq!(past.drop_old(DOMAIN, 1_003, 9).await.unwrap(), 0, "{}", ground.name);
+        assert_eq!(past.drop_old(DOMAIN, 1_006, 2).await.unwrap(), 2, "{}", ground.name);
+        assert_eq!(left().await, [5, 6, 7, 8], "{}", ground.name);
+        // Those that end.
+        db.batch(vec![Past::reschedule(7, Some(10))]).await.unwrap();
+        let later = Stretch { now: 1_015, ..whole(7) };
+        assert_eq!(pages(&db, later, Order::Rising, 9).await, [6, 7, 8], "{}", ground.name);
+        assert_eq!(past.publisher(7, "a", 1_015).await.unwrap(), None, "{}", ground.name);
+        assert_eq!(past.drop_due(1_014, 9).await.unwrap(), 0, "{}", ground.name);
+        assert_eq!(past.drop_due(1_015, 9).await.unwrap(), 1, "{}", ground.name);
+        db.batch(vec![Past::reschedule(7, None)]).await.unwrap();
+        assert_eq!(past.drop_due(i64::MAX, 9).await.unwrap(), 0, "{}", ground.name);
+        // What is taken back.
+        publish_over(&db, &item(9, 7, "a")).await;
+        assert_eq!(left().await, [6, 7, 8, 9], "{}", ground.name);
+        db.batch(vec![Items::drop(7, "a"), Past::drop(7, "a")]).await.unwrap();
+        assert_eq!(left().await, [6, 8], "{}", ground.name);
+        db.batch(vec![Items::drop(7, "b")]).await.unwrap();
+        assert_eq!(left().await, [6], "{}", ground.name);
+        assert_eq!(Pubsub::last_number(&db).await.unwrap(), 6, "{}", ground.name);
+        // What goes with its publisher is not remembered.
+        publish_over(&db, &Item { leaves: true, ..item(10, 7, "z") }).await;
+        publish_over(&db, &item(11, 7, "z")).await;
+        assert_eq!(left().await, [6, 11], "{}", ground.name);
+        db.batch(vec![Past::purge(7)]).await.unwrap();
+        assert_eq!(left().await, [11], "{}", ground.name);
+    }
+}
+
+/// A page is read through indexes, from where it begins: nothing is sorted or walked through.
+#[tokio::test]
+async fn pages_of_the_history_come_from_indexes() {
+    let db = open(&crate::ground::file()).await;
+    for sql in Pubsub::STATEMENTS.concat() {
+        if !sql.contains("pubsub_past") || sql.starts_with("INSERT") {
+            continue;
+        }
+        let places = (1..10).take_while(|place| sql.contains(&format!("?{place}"))).count();
+        let explain = Statement::new(format!("EXPLAIN QUERY PLAN {sql}").leak());
+        let explain = (0..places).fold(explain, |statement, _| statement.with(1_i64));
+        let steps = db.query(explain).await.unwrap();
+        let steps = steps.iter().map(|row| row.text(3).unwrap().to_owned());
+        let steps: Vec<String> = steps.collect();
+        let is_walk = |step: &String| {
+            let walks =
+                step.starts_with("SCAN pubsub_item") || step.starts_with("SCAN pubsub_past");
+            walks && !step.contains("INDEX") && !sql.contains("ORDER BY number DESC LIMIT 1")
+        };
+        assert!(!steps.iter().any(is_walk), "{sql}: {steps:#?}");
+        // Only what was read for the page is sorted, to merge it.
+        let read = ["SCAN present", "SCAN past", "SCAN history"];
+        for (before, step) in steps.iter().zip(&steps[1..]) {
+            let is_sort = step.starts_with("USE TEMP B-TREE");
+            assert!(!is_sort || read.contains(&before.as_str()), "{sql}: {steps:#?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn with_a_node_goes_everything_that_hangs_on_it() {
     for ground in grounds() {
@@ -203,6 +340,8 @@ async fn with_a_node_goes_everything_that_hangs_on_it() {
                 Subscriptions::put(&subscription(id, "juliet@example.org/a", "s1", 3)),
             ];
             batch.extend(Items::put(&item(10 + id, id, "i")));
+            batch.push(Past::keep(id, "i", DOMAIN));
+            batch.extend(Items::put(&item(20 + id, id, "i")));
             db.batch(batch).await.unwrap();
         }
         db.batch(Nodes::drop(1).into()).await.unwrap();
@@ -210,6 +349,7 @@ async fn with_a_node_goes_everything_that_hangs_on_it() {
         let subscriptions = Subscriptions::new(db.clone());
         for (id, left) in [(1, 0), (2, 1)] {
             assert_eq!(Items::new(db.clone()).count(id).await.unwrap(), left, "{}", ground.name);
+            assert_eq!(Past::new(db.clone()).count(id).await.unwrap(), left, "{}", ground.name);
             assert_eq!(people.count(id).await.unwrap(), 2 * left, "{}", ground.name);
             let held = subscriptions.of(id, JULIET).await.unwrap();
             assert_eq!(held.len() as i64, left, "{}", ground.name);

@@ -1,4 +1,5 @@
-//! The items of a node as its history: pages between two numbers, of everybody or of one publisher.
+//! The history of a node: pages between two numbers, of everybody or of one publisher. What the
+//! node keeps and what it only remembers ([`super::Past`]) are one order.
 
 use crate::domains::archive::Order;
 use crate::{Db, Statement, StoreError};
@@ -8,17 +9,40 @@ use super::{Item, items};
 /// What is read of an item.
 macro_rules! columns {
     () => {
-        "SELECT number, owner, node, id, publisher, published, expires, leaves, payload"
+        "number, owner, node, id, publisher, published, expires, leaves, payload"
     };
 }
 
-/// The items between two numbers that have not ended, with one condition more.
+/// The rows of a table between two numbers that have not ended, with one condition more.
 macro_rules! between {
-    ($condition:literal) => {
+    ($table:literal, $condition:literal) => {
         concat!(
-            " FROM pubsub_item WHERE node = ?1 AND number > ?2 AND number < ?3 \
+            " FROM ",
+            $table,
+            " WHERE node = ?1 AND number > ?2 AND number < ?3 \
              AND (expires IS NULL OR expires > ?4)",
             $condition
+        )
+    };
+}
+
+/// So many from either table, and of these so many: each is read through an index from where the
+/// page begins, and no further than it goes.
+macro_rules! page {
+    ($condition:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM (SELECT * FROM (SELECT ",
+            columns!(),
+            between!("pubsub_item", $condition),
+            $order,
+            ") AS present UNION ALL SELECT * FROM (SELECT ",
+            columns!(),
+            between!("pubsub_past", $condition),
+            $order,
+            ") AS past) AS history",
+            $order
         )
     };
 }
@@ -27,11 +51,13 @@ macro_rules! between {
 macro_rules! questions {
     ($condition:literal) => {
         [
-            concat!(columns!(), between!($condition), " ORDER BY number LIMIT ?5"),
-            concat!(columns!(), between!($condition), " ORDER BY number DESC LIMIT ?5"),
+            page!($condition, " ORDER BY number LIMIT ?5"),
+            page!($condition, " ORDER BY number DESC LIMIT ?5"),
             concat!(
                 "SELECT COUNT(*) FROM (SELECT number",
-                between!($condition),
+                between!("pubsub_item", $condition),
+                " UNION ALL SELECT number",
+                between!("pubsub_past", $condition),
                 " LIMIT ?5) AS counted"
             ),
         ]

@@ -79,6 +79,12 @@ const CONFIGURE: &str =
 const DROP: &str = "DELETE FROM pubsub_node WHERE id = ?1";
 const COUNT: &str = "SELECT COUNT(*) FROM pubsub_node WHERE owner = ?1";
 const COUNT_BY: &str = "SELECT COUNT(*) FROM pubsub_node WHERE creator = ?2 AND owner = ?1";
+/// What they keep, and what they remember.
+const BYTES_BY: &str = "SELECT \
+     (SELECT COALESCE(SUM(octet_length(i.payload)), 0) + 256 * COUNT(*) FROM pubsub_node n \
+     JOIN pubsub_item i ON i.node = n.id WHERE n.creator = ?2 AND n.owner = ?1) + \
+     (SELECT COALESCE(SUM(octet_length(p.payload)), 0) + 256 * COUNT(*) FROM pubsub_node n \
+     JOIN pubsub_past p ON p.node = n.id WHERE n.creator = ?2 AND n.owner = ?1)";
 const FORWARD: &str = "SELECT id, name, title, access, creator, created, kind FROM pubsub_node \
      WHERE owner = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
 const BACK: &str = "SELECT id, name, title, access, creator, created, kind FROM pubsub_node \
@@ -100,6 +106,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     DROP,
     COUNT,
     COUNT_BY,
+    BYTES_BY,
     FORWARD,
     BACK,
     END,
@@ -144,9 +151,10 @@ impl Nodes {
     }
 
     /// Removes a node, with everything that hangs on it.
-    pub fn drop(id: i64) -> [Statement; 4] {
+    pub fn drop(id: i64) -> [Statement; 5] {
         [
             super::Items::purge(id),
+            super::Past::purge(id),
             super::Affiliations::clear(id),
             super::Subscriptions::clear(id),
             Statement::new(DROP).with(id).must_change(1),
@@ -186,6 +194,19 @@ impl Nodes {
     /// The store's.
     pub async fn count_by(&self, owner: &str, creator: &str) -> Result<i64, StoreError> {
         let row = self.0.query_one(Statement::new(COUNT_BY).with(owner).with(creator)).await?;
+        row.map_or(Ok(0), |row| row.int(0))
+    }
+
+    /// Bytes that an item counts besides its payload.
+    pub const ITEM_BYTES: i64 = 256;
+
+    /// How many bytes the items have that are stored for the nodes of `owner` that `creator` made.
+    /// It costs as much as there are items.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn bytes_by(&self, owner: &str, creator: &str) -> Result<i64, StoreError> {
+        let row = self.0.query_one(Statement::new(BYTES_BY).with(owner).with(creator)).await?;
         row.map_or(Ok(0), |row| row.int(0))
     }
 
