@@ -8,7 +8,11 @@ use waxwing_stream::{Closing, StreamError};
 use crate::directory::Resource;
 use crate::hub::Hub;
 use crate::mailbox::Mail;
+use crate::request::Answer;
 use crate::wire::Transport;
+
+/// What a module does when the server is about to end.
+pub(crate) type EndingRoute = Box<dyn Fn(Hub) -> Answer<'static, ()> + Send + Sync>;
 
 /// How often some more are told, and how often it is looked whether everybody has left.
 const TICK: Duration = Duration::from_millis(20);
@@ -16,6 +20,9 @@ const TICK: Duration = Duration::from_millis(20);
 /// How many sessions are told in one tick, if there is time to be so gentle: a thousand in a
 /// second can come back elsewhere, or here, without standing in each other's way.
 const GENTLE: usize = 20;
+
+/// The part of the time, one in so many, that modules have to say that they end.
+const LAST_WORDS: u32 = 4;
 
 impl Hub {
     /// Refuses new sessions and ends the open ones with `system-shutdown` (RFC 6120 §4.9.3.22);
@@ -25,6 +32,7 @@ impl Hub {
     pub async fn drain(&self, limit: Duration, elsewhere: Option<&str>) -> usize {
         self.start_draining(elsewhere);
         let deadline = self.clock().now() + limit;
+        Box::pin(self.last_words(limit / LAST_WORDS)).await;
         // Behind those without a connection nobody waits; what they hold is stored first.
         let (live, waiting): (Vec<_>, Vec<_>) =
             self.directory().everybody().into_iter().partition(|session| session.is_live);
@@ -45,6 +53,23 @@ impl Hub {
         }
         self.write_notes().await;
         self.sessions()
+    }
+
+    /// Lets the modules say what they have to while everybody is still there to hear it.
+    async fn last_words(&self, limit: Duration) {
+        let sites = self.sites();
+        let all = async {
+            for (_, run) in sites.iter().flat_map(|site| &site.router.0.endings) {
+                run(self.clone()).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = all => {}
+            () = self.clock().until(Some(self.clock().now() + limit)) => {
+                tracing::warn!("not everybody could be told in time that services end");
+            }
+        }
     }
 
     fn say_goodbye(&self, sessions: &[Resource]) {

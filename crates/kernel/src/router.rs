@@ -21,6 +21,7 @@ use crate::backend::{Backend, Bearer, Lookups, PasswordRoute};
 use crate::command::{Command, Deed};
 use crate::component::{AttachedRoute, InterceptRoute, LetterRoute};
 use crate::disco::{AccountRoutes, DiscoAnswer, DiscoAsk, FormRoute, IdentityRoute, NodeRoute};
+use crate::drain::EndingRoute;
 use crate::drawer::DrawerRoute;
 use crate::events::{self, EventAbout};
 use crate::http::HttpRoute;
@@ -203,6 +204,7 @@ pub struct Table {
     pub(crate) services: Vec<Service>,
     /// What takes visits at the service of each module.
     pub(crate) visits: HashMap<&'static str, VisitRoute>,
+    pub(crate) endings: Vec<(&'static str, EndingRoute)>,
     pub(crate) welcomes: Vec<(&'static str, WelcomeRoute)>,
     pub(crate) tones: Vec<(&'static str, ToneRoute)>,
     pub(crate) shelves: Vec<(&'static str, ShelfRoute)>,

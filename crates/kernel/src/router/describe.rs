@@ -30,6 +30,7 @@ impl Router {
             self.0.services.iter().map(|it| format!("service {} · {}", it.label, it.module)),
         );
         lines.extend(self.0.visits.keys().map(|module| format!("visits · {module}")));
+        lines.extend(self.0.endings.iter().map(|(module, _)| format!("ending · {module}")));
         lines.extend(self.0.welcomes.iter().map(|(module, _)| format!("welcome · {module}")));
         lines.extend(self.0.tones.iter().map(|(module, _)| format!("tone · {module}")));
         lines.extend(self.0.shelves.iter().map(|(module, _)| format!("shelves · {module}")));

@@ -7,6 +7,7 @@ use waxwing_jid::Jid;
 
 use super::{At, Routes};
 use crate::account::Account;
+use crate::hub::Hub;
 use crate::module::Module;
 use crate::request::Scope;
 use crate::shelf::{ShelfAnswer, ShelfAsk};
@@ -46,6 +47,18 @@ impl<'a, M: Module> Routes<'a, M> {
         let module = Arc::clone(&self.module);
         let run = Box::new(move |ask| Box::pin(handler(Arc::clone(&module), ask)) as _);
         self.table.shelves.push((M::ABOUT.name, run));
+    }
+
+    /// Has something to say when the server is about to end, while the streams of everybody are
+    /// still open. New sessions are refused by then ([`Hub::is_draining`]). It is waited for,
+    /// but no longer than a part of the time that the operator gives to the end.
+    pub fn ending<F>(&mut self, handler: fn(Arc<M>, Hub) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let module = Arc::clone(&self.module);
+        let run = Box::new(move |hub| Box::pin(handler(Arc::clone(&module), hub)) as _);
+        self.table.endings.push((M::ABOUT.name, run));
     }
 
     /// Says whether an account wants to hear anything from an address, when it would get what many
