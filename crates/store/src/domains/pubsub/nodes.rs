@@ -79,12 +79,14 @@ const CONFIGURE: &str =
 const DROP: &str = "DELETE FROM pubsub_node WHERE id = ?1";
 const COUNT: &str = "SELECT COUNT(*) FROM pubsub_node WHERE owner = ?1";
 const COUNT_BY: &str = "SELECT COUNT(*) FROM pubsub_node WHERE creator = ?2 AND owner = ?1";
-/// What they keep, and what they remember.
-const BYTES_BY: &str = "SELECT \
-     (SELECT COALESCE(SUM(octet_length(i.payload)), 0) + 256 * COUNT(*) FROM pubsub_node n \
-     JOIN pubsub_item i ON i.node = n.id WHERE n.creator = ?2 AND n.owner = ?1) + \
-     (SELECT COALESCE(SUM(octet_length(p.payload)), 0) + 256 * COUNT(*) FROM pubsub_node n \
-     JOIN pubsub_past p ON p.node = n.id WHERE n.creator = ?2 AND n.owner = ?1)";
+const COUNT_WITHIN: &str =
+    "SELECT COUNT(*) FROM pubsub_node WHERE owner = ?1 AND name > ?2 AND name < ?3";
+/// What they keep.
+const BYTES_KEPT: &str = "SELECT COALESCE(SUM(octet_length(i.payload)), 0) + 256 * COUNT(*) \
+     FROM pubsub_node n JOIN pubsub_item i ON i.node = n.id WHERE n.creator = ?2 AND n.owner = ?1";
+/// What they remember.
+const BYTES_PAST: &str = "SELECT COALESCE(SUM(octet_length(p.payload)), 0) + 256 * COUNT(*) \
+     FROM pubsub_node n JOIN pubsub_past p ON p.node = n.id WHERE n.creator = ?2 AND n.owner = ?1";
 const FORWARD: &str = "SELECT id, name, title, access, creator, created, kind FROM pubsub_node \
      WHERE owner = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
 const BACK: &str = "SELECT id, name, title, access, creator, created, kind FROM pubsub_node \
@@ -106,7 +108,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     DROP,
     COUNT,
     COUNT_BY,
-    BYTES_BY,
+    COUNT_WITHIN,
+    BYTES_KEPT,
+    BYTES_PAST,
     FORWARD,
     BACK,
     END,
@@ -197,6 +201,19 @@ impl Nodes {
         row.map_or(Ok(0), |row| row.int(0))
     }
 
+    /// How many of them have names between two others.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn count_within(
+        &self,
+        owner: &str,
+        (above, below): (&str, &str),
+    ) -> Result<i64, StoreError> {
+        let ask = Statement::new(COUNT_WITHIN).with(owner).with(above).with(below);
+        self.0.query_one(ask).await?.map_or(Ok(0), |row| row.int(0))
+    }
+
     /// Bytes that an item counts besides its payload.
     pub const ITEM_BYTES: i64 = 256;
 
@@ -206,8 +223,9 @@ impl Nodes {
     /// # Errors
     /// The store's.
     pub async fn bytes_by(&self, owner: &str, creator: &str) -> Result<i64, StoreError> {
-        let row = self.0.query_one(Statement::new(BYTES_BY).with(owner).with(creator)).await?;
-        row.map_or(Ok(0), |row| row.int(0))
+        let ask = |sql| Statement::new(sql).with(owner).with(creator);
+        let found = self.0.query_all(vec![ask(BYTES_KEPT), ask(BYTES_PAST)]).await?;
+        found.iter().flatten().map(|row| row.int(0)).sum()
     }
 
     /// At most `limit` nodes, in the order of the walk.

@@ -46,6 +46,11 @@ const DROP_OLD: &str = "DELETE FROM pubsub_past WHERE number IN (SELECT number F
 const HAS_DUE: &str = "SELECT 1 FROM pubsub_past WHERE expires <= ?1 LIMIT 1";
 const DROP_DUE: &str = "DELETE FROM pubsub_past WHERE number IN (SELECT number FROM pubsub_past \
      WHERE expires <= ?1 ORDER BY expires LIMIT ?2)";
+const DROP_OLDEST: &str = "DELETE FROM pubsub_past WHERE number IN \
+     (SELECT number FROM pubsub_past WHERE node = ?1 ORDER BY number LIMIT ?2)";
+const DROP_OLDEST_BY: &str = "DELETE FROM pubsub_past WHERE number IN \
+     (SELECT p.number FROM pubsub_node n JOIN pubsub_past p ON p.node = n.id \
+     WHERE n.creator = ?2 AND n.owner = ?1 ORDER BY p.number LIMIT ?3)";
 
 pub(super) const STATEMENTS: &[&str] = &[
     KEEP,
@@ -61,6 +66,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     DROP_OLD,
     HAS_DUE,
     DROP_DUE,
+    DROP_OLDEST,
+    DROP_OLDEST_BY,
 ];
 
 /// Past items in a database.
@@ -150,6 +157,30 @@ impl Past {
     pub async fn drop_due(&self, now: i64, limit: u32) -> Result<u64, StoreError> {
         let ask = |sql| Statement::new(sql).with(now);
         self.drop_some(ask(HAS_DUE), ask(DROP_DUE).with(limit)).await
+    }
+
+    /// Forgets the oldest `limit` of a node; how many there were.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn drop_oldest(&self, node: i64, limit: u32) -> Result<u64, StoreError> {
+        let drop = Statement::new(DROP_OLDEST).with(node).with(limit);
+        Ok(self.0.batch(vec![drop]).await?.into_iter().sum())
+    }
+
+    /// Forgets the oldest `limit` of all nodes of `owner` that `creator` made; how many there were.
+    /// It costs as much as there are.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn drop_oldest_by(
+        &self,
+        owner: &str,
+        creator: &str,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let drop = Statement::new(DROP_OLDEST_BY).with(owner).with(creator).with(limit);
+        Ok(self.0.batch(vec![drop]).await?.into_iter().sum())
     }
 
     async fn drop_some(&self, has: Statement, drop: Statement) -> Result<u64, StoreError> {

@@ -50,6 +50,8 @@ const CLEAR: &str = "DELETE FROM pubsub_subscription WHERE node = ?1";
 const FORGET: &str = "DELETE FROM pubsub_subscription WHERE bare = ?1";
 const OF: &str = "SELECT node, owner, jid, bare, subid, state, options, expires, made \
      FROM pubsub_subscription WHERE node = ?1 AND bare = ?2";
+const ANYWHERE: &str = "SELECT node, owner, jid, bare, subid, state, options, expires, made \
+     FROM pubsub_subscription WHERE bare = ?1";
 const ALL: &str = "SELECT node, owner, jid, bare, subid, state, options, expires, made \
      FROM pubsub_subscription WHERE node = ?1 AND subid > ?2 ORDER BY subid LIMIT ?3";
 const COUNT: &str = "SELECT COUNT(*) FROM pubsub_subscription WHERE node = ?1 AND state = ?2";
@@ -60,7 +62,7 @@ const EVERYWHERE: &str = "SELECT pubsub_node.name, pubsub_subscription.node, \
      ORDER BY pubsub_subscription.node LIMIT ?3";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[PUT, DROP, DROP_OF, CLEAR, FORGET, OF, ALL, COUNT, EVERYWHERE];
+    &[PUT, DROP, DROP_OF, CLEAR, FORGET, OF, ANYWHERE, ALL, COUNT, EVERYWHERE];
 
 /// The subscriptions in a database.
 #[derive(Clone, Debug)]
@@ -112,6 +114,15 @@ impl Subscriptions {
     /// The store's.
     pub async fn of(&self, node: i64, bare: &str) -> Result<Vec<Subscription>, StoreError> {
         let rows = self.0.query(Statement::new(OF).with(node).with(bare)).await?;
+        rows.iter().map(|row| read(row, 0)).collect()
+    }
+
+    /// Those of one address at any node.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn anywhere(&self, bare: &str) -> Result<Vec<Subscription>, StoreError> {
+        let rows = self.0.query(Statement::new(ANYWHERE).with(bare)).await?;
         rows.iter().map(|row| read(row, 0)).collect()
     }
 
