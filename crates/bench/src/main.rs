@@ -4,6 +4,7 @@
 //!
 //! Whatever is prepared is prepared for the larger of the two numbers, so that it cancels out.
 
+mod crowds;
 mod login;
 mod peer;
 mod sessions;
@@ -53,6 +54,8 @@ const OPERATIONS: &[Operation] = &[
     once("chat-promised", sessions::chat_promised, (100, 500)).wide(),
     once("chat-archived", sessions::chat_archived, (200, 1200)).wide(),
     once("presence", sessions::presence, (4, 24)).split(sessions::CONTACTS),
+    once("room", crowds::room, (4, 104)).split(crowds::OCCUPANTS).wide(),
+    once("publish", crowds::publish, (2, 62)).split(crowds::SUBSCRIBERS).wide(),
     once("ping", sessions::ping, (200, 1200)),
     once("spool", spool::append, (200, 1200)).wide(),
     once("archive", spool::file, (200, 1200)).wide(),

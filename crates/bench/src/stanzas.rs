@@ -28,6 +28,34 @@ pub(crate) fn chat(xmlns: &str) -> String {
     write(&text[..BYTES + xmlns.len() - write("").len()])
 }
 
+/// The same size for a room.
+pub(crate) fn groupchat(room: &str) -> String {
+    filled(|body| {
+        format!(
+            "<message type='groupchat' to='{room}' id='a0b1c2' xml:lang='en'><body>{body}</body>\
+             <origin-id xmlns='urn:xmpp:sid:0' id='a0b1c2'/></message>"
+        )
+    })
+}
+
+/// The same size, published to the node `news`.
+pub(crate) fn item(service: &str) -> String {
+    filled(|body| {
+        format!(
+            "<iq type='set' to='{service}' id='p1'><pubsub \
+             xmlns='http://jabber.org/protocol/pubsub'><publish node='news'><item id='one'><entry \
+             xmlns='http://www.w3.org/2005/Atom'><title>{body}</title></entry></item></publish>\
+             </pubsub></iq>"
+        )
+    })
+}
+
+/// With as much text as makes [`BYTES`].
+fn filled(write: impl Fn(&str) -> String) -> String {
+    let text = "Neither, fair saint, if either thee dislike. ".repeat(8);
+    write(&text[..BYTES - write("").len()])
+}
+
 /// From bytes to an element.
 pub(crate) fn split(runs: Runs) -> Outcome {
     let mut splitter = splitter()?;
@@ -124,5 +152,7 @@ mod tests {
         assert_eq!(chat("").len(), BYTES);
         let xmlns = " xmlns='jabber:client'";
         assert_eq!(chat(xmlns).replace(xmlns, ""), chat(""));
+        assert_eq!(groupchat("orchard@rooms.localhost").len(), BYTES);
+        assert_eq!(item("pubsub.localhost").len(), BYTES);
     }
 }
