@@ -18,8 +18,11 @@ mod news;
 mod node;
 mod notify;
 mod options;
+mod past;
 mod pending;
+mod public;
 mod publish;
+mod quota;
 mod remove;
 mod retract;
 mod retrieve;
@@ -128,7 +131,10 @@ impl Module for Pubsub {
             Xep(223, "1.1.1"),
             Xep(442, "0.2.0"),
             Xep(462, "0.1.1"),
+            Xep(465, "0.1.1")
+                .lacks("what an account is subscribed to, which XEP-0376 would have to keep"),
             Xep(470, "0.2.0"),
+            Xep(503, "0.3.0").lacks("several <metadata/> in one item, which XEP-0060 forbids"),
         ],
         server_features: &[],
         account_features: discover::ACCOUNT_FEATURES,
@@ -211,7 +217,9 @@ impl Pubsub {
             Set::Create { node, form } => self.create(&on, node, form).await,
             Set::Publish(publish) => self.publish(&on, publish).await,
             Set::Retract { node, ids, is_loud } => self.retract(&on, &node, ids, is_loud).await,
-            Set::Subscribe { node, jid, form } => self.subscribe(&on, node, jid, form).await,
+            Set::Subscribe { node, jid, form, is_public } => {
+                self.subscribe(&on, node, jid, (form, is_public)).await
+            }
             Set::Unsubscribe { node, jid, subid } => self.unsubscribe(&on, node, jid, subid).await,
             Set::Options { node, jid, subid, form } => {
                 self.set_options(&on, node, (jid, subid), form).await
@@ -320,6 +328,9 @@ impl Pubsub {
         (node, state): (&Node, &State),
         jid: &BareJid,
     ) -> Result<Standing, StanzaError> {
+        if let Some(target) = public::target(&node.name) {
+            return Box::pin(self.standing_at(site, realm, target, jid)).await;
+        }
         let affiliation = self.affiliation(site, realm, (node, state), jid).await?;
         let mut standing = Standing { affiliation, ..Standing::default() };
         let config = &state.config;
@@ -378,12 +389,17 @@ impl Pubsub {
     /// An account is erased. Its own nodes go by themselves; so does what it was elsewhere, here.
     async fn removed(self: Arc<Self>, happening: Happening) -> Effects {
         let jid = happening.account.jid();
+        if let Err(error) = self.unname_everywhere((&happening.hub, &happening.site), jid).await {
+            tracing::error!(%error, "an erased account is still named as a subscriber");
+        }
         let batch = vec![Affiliations::forget(jid.as_str()), Subscriptions::forget(jid.as_str())];
         if let Err(error) = self.hub.db().batch(batch).await {
             tracing::error!(%error, "what an erased account was at nodes could not be removed");
         }
         self.cache.forget(jid);
-        self.cache.forget_person(jid);
+        for site in self.hub.sites().iter() {
+            self.hub.lasting::<Cache>(site.domain()).forget_person(jid);
+        }
         Effects::default()
     }
 }

@@ -94,6 +94,8 @@ impl Pubsub {
         if rows.is_empty() {
             return Ok(());
         }
+        let ended: Vec<&str> = rows.iter().map(|row| row.subid.as_str()).collect();
+        self.unname(on, (node, state), bare, &ended).await?;
         let drop = rows.iter().map(|row| Subscriptions::drop(state.id, &row.subid));
         on.hub.db().batch(drop.collect()).await.map_err(unstored)?;
         for row in &rows {
@@ -161,9 +163,12 @@ impl Pubsub {
     pub(super) async fn withheld(self: Arc<Self>, happening: Happening) -> Effects {
         let Happening { hub, site, party, account, .. } = happening;
         let reader = party.jid.bare();
-        let realm = Realm { jid: account.jid().clone(), account: Some(Arc::clone(&account)) };
-        if let Err(error) = self.end_withheld((&hub, &site), realm, &reader).await {
-            tracing::error!(%error, account = %account.jid(), "subscriptions could not be checked");
+        // Its own nodes, and those that it made at the service.
+        for realm in [self.realm(Some(Arc::clone(&account))), self.realm(None)] {
+            let owner = account.jid();
+            if let Err(error) = self.end_withheld((&hub, &site), realm, (owner, &reader)).await {
+                tracing::error!(%error, account = %owner, "subscriptions could not be checked");
+            }
         }
         Effects::default()
     }
@@ -172,7 +177,7 @@ impl Pubsub {
         &self,
         (hub, site): (&Hub, &Arc<Site>),
         realm: Realm,
-        reader: &BareJid,
+        (person, reader): (&BareJid, &BareJid),
     ) -> Result<(), StanzaError> {
         let stored = Subscriptions::new(hub.db().clone());
         let (bare, owner) = (reader.as_str(), realm.jid.as_str());
@@ -183,6 +188,7 @@ impl Pubsub {
             let node = self.node(&on.realm, &name).await?;
             let _turn = node.turn(hub.db()).await.map_err(unstored)?;
             if let Some(state) = node.state()
+                && (on.realm.is_account() || state.creator == *person)
                 && matches!(state.config.access, Access::Presence | Access::Roster)
             {
                 self.end_if_unallowed(&on, (&node, &state), reader).await?;

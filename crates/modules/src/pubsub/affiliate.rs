@@ -270,9 +270,13 @@ impl Pubsub {
             // "if the affiliation of an entity with a pending subscription is modified to outcast,
             // the service SHOULD automatically reject the subscription request".
             Affiliation::Outcast | Affiliation::PublishOnly => {
-                self.end_all(on, (node, state), jid, |_| true).await
+                self.end_all(on, (node, state), jid, |_| true).await?;
+                self.recheck_list(on, node, jid).await
             }
-            Affiliation::None => self.end_if_unallowed(on, (node, state), jid).await,
+            Affiliation::None => {
+                self.end_if_unallowed(on, (node, state), jid).await?;
+                self.recheck_list(on, node, jid).await
+            }
         }
     }
 

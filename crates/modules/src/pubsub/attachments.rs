@@ -27,6 +27,10 @@ const SUMMARY: &str = "urn:xmpp:pubsub-attachments:summary:1";
 /// Attachments, or nodes, read at a time.
 const PAGE: u32 = 200;
 
+/// The names of all nodes that the service makes for attachments stand between these.
+pub(super) const NAMES: (&str, &str) =
+    ("urn:xmpp:pubsub-attachments:", "urn:xmpp:pubsub-attachments;");
+
 /// Whether a node keeps what is attached to an item.
 fn is_attachments(name: &str) -> bool {
     name.strip_prefix(NS).is_some_and(|rest| rest.starts_with('/'))
@@ -95,7 +99,7 @@ impl Pubsub {
     /// A node that lets in those whom the node of the items lets in.
     ///
     /// §4.3: "it MUST apply the same access_model and publish_model as for the target node."
-    async fn match_node(
+    pub(super) async fn match_node(
         &self,
         on: &Errand,
         name: &str,
@@ -157,7 +161,7 @@ impl Pubsub {
         let own = Errand::unasked((&on.hub, &on.site), on.realm.clone());
         let name = target.summary();
         if summary.is_empty() {
-            return self.unsummarize(&own, &name, target.item).await;
+            return self.retract_any(&own, &name, target.item).await;
         }
         let state = self.node(&on.realm, &target.node).await?.there()?;
         let node = self.match_node(on, &name, &state.config).await?;
@@ -166,7 +170,12 @@ impl Pubsub {
     }
 
     /// Removes an item that there may be.
-    async fn unsummarize(&self, own: &Errand, name: &str, item: String) -> Result<(), StanzaError> {
+    pub(super) async fn retract_any(
+        &self,
+        own: &Errand,
+        name: &str,
+        item: String,
+    ) -> Result<(), StanzaError> {
         let node = self.node(&own.realm, name).await?;
         let _turn = node.turn(own.hub.db()).await.map_err(unstored)?;
         let Some(state) = node.state() else { return Ok(()) };
@@ -209,7 +218,29 @@ impl Pubsub {
         Ok(())
     }
 
-    async fn drop_node(&self, own: &Errand, name: &str) -> Result<(), StanzaError> {
+    /// Removes what was attached to items of a node that are not there any more; in its turn.
+    pub(super) async fn detach_lost(&self, on: &Errand, node: &Node, id: i64) {
+        let detached = async {
+            let summary = format!("{SUMMARY}/{}", node.name);
+            if self.node(&on.realm, &summary).await?.state().is_none() {
+                return Ok(());
+            }
+            let rows = Items::new(on.hub.db().clone());
+            let own = Errand::unasked((&on.hub, &on.site), on.realm.clone());
+            for name in self.attached_to(on, &node.name).await? {
+                let Some(target) = Target::read(&on.realm.jid, &name) else { continue };
+                if rows.number(id, &target.item).await.map_err(unstored)?.is_none() {
+                    self.drop_node(&own, &name).await?;
+                }
+            }
+            Ok(())
+        };
+        if let Err::<(), StanzaError>(error) = detached.await {
+            tracing::warn!(owner = %node.owner, node = %node.name, %error, "attachments");
+        }
+    }
+
+    pub(super) async fn drop_node(&self, own: &Errand, name: &str) -> Result<(), StanzaError> {
         let node = self.node(&own.realm, name).await?;
         let _turn = node.turn(own.hub.db()).await.map_err(unstored)?;
         let Some(state) = node.state() else { return Ok(()) };

@@ -10,6 +10,7 @@ use waxwing_store::domains::pubsub::Nodes;
 use waxwing_store::{Db, StoreError};
 
 use super::node::Node;
+use super::quota::Stored;
 use super::sweep::Leavers;
 
 /// Nodes that are looked at to find one that can be forgotten.
@@ -23,6 +24,7 @@ pub(super) struct Cache {
     /// How many nodes the service has, once somebody wanted to know.
     count: Mutex<Option<i64>>,
     pub(super) leavers: Leavers,
+    pub(super) stored: Stored,
 }
 
 #[derive(Default)]

@@ -13,6 +13,9 @@ use waxwing_stanza::payload::dataform::DataForm;
 pub(super) use self::fields::{FIELDS, FieldAbout};
 pub(super) use self::form::{OPTIONS_FORM, differs, meta, submitted};
 
+/// Bytes of all texts of a configuration: thousands are in memory.
+const CONFIG_BYTES: usize = 16 * 1024;
+
 /// A configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Config {
@@ -210,7 +213,20 @@ impl Config {
             config.set(about, &field.values)?;
         }
         config.bound(bounds);
-        Ok(config)
+        match config.bytes() > CONFIG_BYTES {
+            true => {
+                let text = format!("All texts of a configuration may have {CONFIG_BYTES} bytes.");
+                Err(StanzaError::not_acceptable().text(text))
+            }
+            false => Ok(config),
+        }
+    }
+
+    /// Bytes of everything in it that has no length of its own.
+    fn bytes(&self) -> usize {
+        let texts = [&self.title, &self.description, &self.language, &self.kind];
+        let texts = texts.into_iter().chain(&self.groups).map(String::len);
+        texts.chain(self.contacts.iter().map(|jid| jid.as_str().len())).sum()
     }
 
     /// Sets one field.

@@ -12,9 +12,10 @@ use super::config::{Bounds, Config, SendLast, submitted};
 use super::errors::unstored;
 use super::news::News;
 use super::node::{Item, Last, Node, State};
+use super::past::{self, Remembers};
 use super::rights::Action;
 use super::wire::OWNER;
-use super::{Answer, Errand, Pubsub, attachments};
+use super::{Answer, Errand, Pubsub, attachments, public};
 
 impl Pubsub {
     /// The form with the configuration of a node.
@@ -55,6 +56,7 @@ impl Pubsub {
         // configuration MUST be applied."
         let Some(form) = submitted(&form)? else { return Ok(None) };
         attachments::may_make(name)?;
+        public::may_touch(name)?;
         let config = state.config.with(form, self.bounds())?;
         if config != *state.config {
             self.reconfigure(on, &node, &state, config).await?;
@@ -73,7 +75,8 @@ impl Pubsub {
         let mut next = State { config: Arc::new(config), ..state.clone() };
         let audience = self.audience(&on.hub, &on.realm, node, state).await?;
         let mut batch = vec![Nodes::configure(&next.row(node))];
-        batch.extend(adapt(state, &next.config, self.bounds()));
+        let past = self.remembers(&on.site, node, &next.config);
+        batch.extend(adapt(state, &next.config, (self.bounds(), past)));
         let has_fewer = batch.len() > 1;
         if let Err(error) = on.hub.db().batch(batch).await {
             node.doubt();
@@ -83,6 +86,7 @@ impl Pubsub {
             // It is committed; what it comes to is read when it is needed.
             node.doubt();
         } else {
+            next.untrimmed = if has_fewer { u32::MAX } else { next.untrimmed };
             node.set(Some(next.clone()));
         }
         // Who is told without a subscription depends on it.
@@ -94,6 +98,10 @@ impl Pubsub {
         self.announce((hub, &on.site), &audience, config, news, Some(&on.from)).await;
         self.recheck(on, (node, &next), &state.config).await;
         self.attachments_match(on, node, (&state.config, &next.config)).await;
+        self.list_matches(on, node, &next.config).await;
+        if has_fewer {
+            self.detach_lost(on, node, state.id).await;
+        }
         Ok(())
     }
 
@@ -113,8 +121,12 @@ impl Pubsub {
 }
 
 /// What a new configuration means for the items that are there.
-pub(super) fn adapt(state: &State, config: &Config, bounds: Bounds) -> Vec<Statement> {
-    let mut batch = Vec::new();
+pub(super) fn adapt(
+    state: &State,
+    config: &Config,
+    (bounds, past): (Bounds, Remembers<'_>),
+) -> Vec<Statement> {
+    let mut batch: Vec<Statement> = past::adapt(state, config).into_iter().collect();
     if state.items == 0 {
         return batch;
     }
@@ -123,7 +135,7 @@ pub(super) fn adapt(state: &State, config: &Config, bounds: Bounds) -> Vec<State
     }
     let most = kept(config, bounds);
     if state.items > i64::from(most) {
-        batch.push(Items::trim(state.id, most));
+        batch.extend(past.trim(state.id, most));
     }
     batch
 }

@@ -14,7 +14,7 @@ use super::errors::{unstored, with};
 use super::node::{Node, State};
 use super::rights::Affiliation;
 use super::wire::NS;
-use super::{Answer, Creators, Errand, Pubsub, attachments};
+use super::{Answer, Creators, Errand, Pubsub, attachments, public};
 
 /// Bytes of randomness in the name of a node that nobody named.
 const NAME_BYTES: usize = 16;
@@ -36,6 +36,7 @@ impl Pubsub {
             config = config.with(form, self.bounds())?;
         }
         attachments::may_make(&name)?;
+        public::may_touch(&name)?;
         let node = self.node(&on.realm, &name).await?;
         let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
         if node.state().is_some() {
@@ -86,7 +87,7 @@ impl Pubsub {
         config: Config,
     ) -> Result<(State, Vec<Statement>), StanzaError> {
         check_name(&self.service, &node.name)?;
-        self.find_room(on).await?;
+        self.find_room(on, &node.name).await?;
         let state = State {
             id: on.hub.next_id().cast_signed(),
             config: Arc::new(config),
@@ -94,6 +95,7 @@ impl Pubsub {
             created: on.hub.clock().wall_millis().cast_signed(),
             items: 0,
             last: None,
+            untrimmed: 0,
         };
         let mut batch = vec![Nodes::add(&state.row(node))];
         if !on.realm.is_account() {
@@ -116,7 +118,7 @@ impl Pubsub {
         node.set(Some(state));
     }
 
-    async fn find_room(&self, on: &Errand) -> Result<(), StanzaError> {
+    async fn find_room(&self, on: &Errand, name: &str) -> Result<(), StanzaError> {
         let (db, owner) = (on.hub.db(), &on.realm.jid);
         let rows = Nodes::new(db.clone());
         let full = |most: u32, whose: &str| {
@@ -124,8 +126,17 @@ impl Pubsub {
             Err(error.text(format!("{whose} may have {most} nodes.")))
         };
         if on.realm.is_account() {
-            let (most, count) = (self.config.nodes_per_account, rows.count(owner.as_str()).await);
-            return match count.map_err(unstored)? >= i64::from(most) {
+            // What others attach to items takes no room from the nodes of the owner.
+            let within = rows.count_within(owner.as_str(), attachments::NAMES).await;
+            let attached = within.map_err(unstored)?;
+            let (most, count) = match attachments::may_make(name) {
+                Err(_) => (self.config.items, attached),
+                Ok(()) => {
+                    let all = rows.count(owner.as_str()).await.map_err(unstored)?;
+                    (self.config.nodes_per_account, all - attached)
+                }
+            };
+            return match count >= i64::from(most) {
                 true => full(most, "An account"),
                 false => Ok(()),
             };

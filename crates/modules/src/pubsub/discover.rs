@@ -19,7 +19,7 @@ use super::rights::{Action, Affiliation, judge};
 use super::shelf::MAM;
 use super::subscribers::Status;
 use super::wire::NS;
-use super::{Answer, Errand, NAME, Pubsub, attachments, pending};
+use super::{Answer, Errand, NAME, Pubsub, attachments, pending, public};
 
 /// Namespace of filters by the kind of nodes (XEP-0462).
 const FILTER: &str = "urn:xmpp:pubsub-filter:0";
@@ -85,7 +85,7 @@ const NOT_OF_SERVICE: &[&str] =
 
 /// What is shown of the service besides.
 const SERVICE_FEATURES: &[&str] =
-    &["http://jabber.org/protocol/pubsub#access-open", INFO, ITEMS, rsm::NS, FILTER];
+    &["http://jabber.org/protocol/pubsub#access-open", INFO, ITEMS, rsm::NS, FILTER, public::NS];
 
 /// XEP-0163 §6.1: "an identity of "pubsub/pep"".
 pub(super) fn account_identity() -> Identity {

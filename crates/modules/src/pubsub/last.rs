@@ -216,6 +216,9 @@ impl Pubsub {
                 continue;
             }
             told = Some(node);
+            if !to.is_welcome(&latest.owner).await {
+                continue;
+            }
             if !to.keeps_up().await {
                 return Ok(None);
             }
@@ -303,10 +306,16 @@ impl Newcomer {
         let may = config.delivers
             && config.send_last == SendLast::OnSubscriptionAndPresence
             && (is_own || admits(&config, groups, affiliation));
-        if !may || is_own {
-            return may;
+        may && self.is_welcome(&latest.owner).await
+    }
+
+    /// Whether whose nodes are `owner`'s has not blocked it.
+    async fn is_welcome(&self, owner: &str) -> bool {
+        let Ok(owner) = BareJid::new(owner) else { return false };
+        // A service blocks nobody, and nobody themselves.
+        if owner.local().is_none() || owner == *self.account.jid() {
+            return true;
         }
-        let Ok(owner) = BareJid::new(&latest.owner) else { return false };
         // What is not in memory is read: who was blocked is not told.
         match (self.hub.account(&owner).await, self.hub.site(owner.domain())) {
             (Ok(Some(owner)), Some(site)) => site.welcomes(&owner, self.account.jid().as_jid()),

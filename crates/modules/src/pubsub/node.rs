@@ -93,6 +93,8 @@ pub(super) struct State {
     pub(super) items: i64,
     /// The item that was published last, where one is kept.
     pub(super) last: Option<Last>,
+    /// Items remembered since those beyond the limit were removed: any number at first.
+    pub(super) untrimmed: u32,
 }
 
 /// The item that was published last at a node.
@@ -317,6 +319,7 @@ impl State {
             created: row.created,
             items: if last.is_some() { items.count(row.id).await? } else { 0 },
             last: last.map(Item::of).transpose()?.map(|item| Last::new(&Arc::new(item))),
+            untrimmed: u32::MAX,
         })
     }
 

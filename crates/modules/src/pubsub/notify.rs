@@ -13,13 +13,13 @@ use waxwing_kernel::{Hub, Site};
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_store::domains::pubsub::{Affiliations, Audience as Stored, Heard};
 
-use super::Pubsub;
 use super::config::{Access, Config};
 use super::errors::unstored;
 use super::news::{self, News};
 use super::node::{Node, Realm, State};
 use super::rights::Affiliation;
 use super::subscribers::{Subscribers, Terms};
+use super::{Errand, Pubsub};
 
 /// Subscribers that are told in one go, and read at a time where they are not in memory.
 pub(super) const PAGE: u32 = 1000;
@@ -56,6 +56,8 @@ impl Subscribed {
 struct Telling<'a> {
     hub: &'a Hub,
     site: &'a Arc<Site>,
+    /// Whose node it is, if it is an account's.
+    account: Option<&'a Account>,
     node: &'a str,
     from: &'a Jid,
     config: &'a Config,
@@ -86,6 +88,22 @@ impl Pubsub {
         Ok(Audience { realm, node, id: state.id, subscribers })
     }
 
+    /// The same after a change of the node that may have shut some of them out; nobody where that
+    /// cannot be read.
+    pub(super) async fn audience_now(
+        &self,
+        on: &Errand,
+        node: &Arc<Node>,
+        state: &State,
+    ) -> Audience {
+        let subscribers = self.subscribed(&on.hub, &on.realm, node, state).await;
+        let subscribers = subscribers.unwrap_or_else(|error| {
+            tracing::error!(node = %node.name, %error, "subscribers cannot be read");
+            Subscribed::Held(Arc::new(Subscribers::none(&self.voice.held)))
+        });
+        Audience { realm: on.realm.clone(), node: Arc::clone(node), id: state.id, subscribers }
+    }
+
     async fn subscribed(
         &self,
         hub: &Hub,
@@ -98,7 +116,7 @@ impl Pubsub {
         }
         let stored = Stored::new(hub.db().clone());
         let mut all = Subscribers::none(&self.voice.held);
-        all.named = named(hub, realm, state).await?;
+        all.name(named(hub, realm, state).await?);
         let mut after = String::new();
         loop {
             let (page, is_full) = stored.page(state.id, &after, PAGE).await.map_err(unstored)?;
@@ -154,9 +172,20 @@ impl Pubsub {
         let in_words = words.map(|words| news::in_words(message.clone(), &words));
         let now = hub.clock().wall_millis().cast_signed();
         let (news, from, name) = (&news, &from, &*node.name);
-        let served = BTreeSet::new();
-        let mut telling =
-            Telling { hub, site, node: name, from, config, news, message, in_words, now, served };
+        let (served, account) = (BTreeSet::new(), realm.account.as_deref());
+        let mut telling = Telling {
+            hub,
+            site,
+            account,
+            node: name,
+            from,
+            config,
+            news,
+            message,
+            in_words,
+            now,
+            served,
+        };
         if let Some(account) = &realm.account {
             telling.contacts(account, audience.subscribers.named(), by);
         }
@@ -312,7 +341,10 @@ impl Telling<'_> {
         let hears = |one: &&Terms| is_for_all || one.hears(self.now);
         let mut told = terms.iter().filter(hears);
         let first = told.next()?;
-        if self.is_served(jid) {
+        // XEP-0163 §4.3.3: "a PEP service MUST NOT send notifications to a subscriber if the user
+        // has blocked the subscriber".
+        let is_blocked = self.account.is_some_and(|account| !self.site.welcomes(account, jid));
+        if is_blocked || self.is_served(jid) {
             return None;
         }
         // §13.8: "If a subscriber has multiple subscriptions to the same node, where some of the

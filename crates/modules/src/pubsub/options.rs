@@ -35,7 +35,7 @@ pub(super) struct Options {
     /// Whether others may know of the subscription (XEP-0465).
     pub(super) is_public: bool,
     /// While it is in which states of presence: a bit for each of [`STATES`].
-    states: u8,
+    pub(super) states: u8,
 }
 
 /// When a subscription ends.
@@ -98,6 +98,11 @@ impl Options {
             words.push(format!("show={}", self.shown().collect::<Vec<_>>().join(",")));
         }
         (!words.is_empty()).then(|| words.join(" "))
+    }
+
+    /// The same, where others do not know of it.
+    pub(super) fn unnamed(self) -> Self {
+        Self { is_public: false, ..self }
     }
 
     /// Whether it matters in which state the subscriber is.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use waxwing_kernel::Site;
 use waxwing_kernel::nodes::NodeNews;
 use waxwing_stanza::StanzaError;
 use waxwing_stanza::payload::dataform::DataForm;
@@ -17,7 +18,7 @@ use super::news::News;
 use super::node::{Item, Last, Node, State};
 use super::rights::{Action, judge};
 use super::wire::{Draft, NS, Publish};
-use super::{Answer, Errand, Pubsub, attachments};
+use super::{Answer, Errand, Pubsub, attachments, public};
 
 /// Bytes of randomness in the id of an item that nobody named.
 const ID_BYTES: usize = 16;
@@ -31,12 +32,17 @@ struct Plan {
     before: Option<Arc<Config>>,
     batch: Vec<Statement>,
     items: Vec<Arc<Item>>,
-    /// The ids of items that make room.
+    /// The ids of items that make room, as far as subscribers are told.
     gone: Vec<Box<str>>,
+    /// All of them.
+    displaced: Vec<String>,
+    /// Others may have gone with the configuration.
+    is_trimmed: bool,
 }
 
 impl Pubsub {
     pub(super) async fn publish(&self, on: &Errand, mut ask: Publish) -> Answer {
+        public::may_touch(&ask.node)?;
         self.attach(on, &mut ask).await?;
         let node = self.node(&on.realm, &ask.node).await?;
         let items = self.publish_at(on, &node, ask.items, ask.options).await?;
@@ -70,8 +76,9 @@ impl Pubsub {
         let most = if on.origin.is_some() { u32::MAX } else { self.config.batch };
         check(&plan.state.config, &drafts, most)?;
         plan.items = drafts.into_iter().map(|draft| item(on, &plan.state.config, draft)).collect();
-        self.file(node, &mut plan).await?;
-        let audience = self.audience(&on.hub, &on.realm, node, &plan.state).await?;
+        self.find_bytes(on, &plan.state, &plan.items).await?;
+        self.file(&on.site, node, &mut plan).await?;
+        let mut audience = self.audience(&on.hub, &on.realm, node, &plan.state).await?;
         // A node that keeps nothing costs no commit.
         if !plan.batch.is_empty()
             && let Err(error) = on.hub.db().batch(std::mem::take(&mut plan.batch)).await
@@ -86,12 +93,22 @@ impl Pubsub {
             self.announce(to, &audience, config, news, Some(&on.from)).await;
             self.recheck(on, (node, &plan.state), before).await;
             self.attachments_match(on, node, (before, config)).await;
+            self.list_matches(on, node, config).await;
+            if plan.is_trimmed {
+                self.detach_lost(on, node, plan.state.id).await;
+            }
+            // Who was shut out just now is told nothing of what is published.
+            audience = self.audience_now(on, node, &plan.state).await;
         }
         if !plan.gone.is_empty() {
             let news = News::Retracted(&plan.gone);
             self.announce(to, &audience, config, news, Some(&on.from)).await;
         }
         self.announce(to, &audience, config, News::Items(&plan.items), Some(&on.from)).await;
+        if !plan.displaced.is_empty() {
+            let displaced = NodeNews::Retracted(std::mem::take(&mut plan.displaced));
+            self.attachments_follow(on, node, &displaced).await;
+        }
         let shown = || plan.items.iter().map(|item| item.shown()).collect();
         self.tell_modules(on, node, NodeNews::Items(shown())).await;
         Ok(plan.items)
@@ -120,7 +137,8 @@ impl Pubsub {
         if !(is_owner && (is_known || on.origin.is_some())) {
             return Err(differs(&state.config, &wanted));
         }
-        plan.batch = adapt(state, &wanted, bounds);
+        let past = self.remembers(&on.site, node, &wanted);
+        plan.batch = adapt(state, &wanted, (bounds, past));
         plan.state.config = Arc::new(wanted);
         plan.batch.insert(0, Nodes::configure(&plan.state.row(node)));
         plan.before = Some(Arc::clone(&state.config));
@@ -147,13 +165,15 @@ impl Pubsub {
     }
 
     /// What must be written for the items, and which make room for them.
-    async fn file(&self, node: &Node, plan: &mut Plan) -> Result<(), StanzaError> {
+    async fn file(&self, site: &Site, node: &Node, plan: &mut Plan) -> Result<(), StanzaError> {
         let most = i64::from(kept(&plan.state.config, self.bounds()));
         let Some(last) = plan.items.last().cloned().filter(|_| most > 0) else { return Ok(()) };
         let (id, added) = (plan.state.id, plan.items.len() as i64);
         if !plan.state.config.persists {
             // Only the last is kept, for those who come.
             plan.batch.push(Items::purge(id));
+            let before = plan.state.last.take().filter(|before| before.id != last.id);
+            plan.displaced.extend(before.map(|before| before.id.into_string()));
             plan.batch.extend(Items::put(&last.row(&node.owner, id)));
             (plan.state.items, plan.state.last) = (1, Some(Last::new(&last)));
             return Ok(());
@@ -162,29 +182,37 @@ impl Pubsub {
             let error = with(StanzaError::not_acceptable(), "max-items-exceeded");
             return Err(error.text(format!("This node keeps {most} items.")));
         }
+        let past = self.remembers(site, node, &plan.state.config);
         // With another configuration it is counted again afterwards.
         if plan.before.is_none() {
             let replaced = self.replaced(plan).await?;
-            let over = plan.state.items - replaced + added - most;
+            let count = replaced.len() as i64;
+            let over = plan.state.items - count + added - most;
             if over > 0 {
                 self.make_room(plan, over).await?;
             }
-            plan.state.items += added - replaced - over.max(0);
+            plan.batch.extend(past.keep(&mut plan.state, &[&*replaced, &plan.displaced].concat()));
+            plan.batch.extend(plan.displaced.iter().map(|it| Items::drop(id, it)));
+            plan.state.items += added - count - over.max(0);
+        } else {
+            let ids: Vec<String> = plan.items.iter().map(|item| item.id.to_string()).collect();
+            plan.batch.extend(past.keep(&mut plan.state, &ids));
         }
         for item in &plan.items {
             plan.batch.extend(Items::put(&item.row(&node.owner, id)));
         }
         if plan.before.is_some() {
-            plan.batch.push(Items::trim(id, most as u32));
+            plan.batch.extend(past.trim(id, most as u32));
+            plan.is_trimmed = plan.state.items + added > most;
         }
         plan.state.last = Some(Last::new(&last));
         Ok(())
     }
 
-    /// How many of the items stand in the place of one with the same id.
-    async fn replaced(&self, plan: &Plan) -> Result<i64, StanzaError> {
+    /// The ids of those items that stand in the place of one with the same id.
+    async fn replaced(&self, plan: &Plan) -> Result<Vec<String>, StanzaError> {
         let State { id, items, last, .. } = &plan.state;
-        let (rows, mut replaced) = (Items::new(self.hub.db().clone()), 0);
+        let (rows, mut replaced) = (Items::new(self.hub.db().clone()), Vec::new());
         for item in plan.items.iter().filter(|_| *items > 0) {
             let is_last = last.as_ref().is_some_and(|last| last.id == item.id);
             let is_there = match is_last {
@@ -193,7 +221,7 @@ impl Pubsub {
                 false if *items == 1 => false,
                 false => rows.number(*id, &item.id).await.map_err(unstored)?.is_some(),
             };
-            replaced += i64::from(is_there);
+            replaced.extend(is_there.then(|| item.id.to_string()));
         }
         Ok(replaced)
     }
@@ -210,12 +238,12 @@ impl Pubsub {
         let oldest = rows.oldest(plan.state.id, limit).await.map_err(unstored)?;
         let is_other = |id: &String| plan.items.iter().all(|item| *item.id != **id);
         let gone = oldest.into_iter().filter(is_other).take(over as usize);
-        let gone: Vec<Box<str>> = gone.map(String::into_boxed_str).collect();
-        plan.batch.extend(gone.iter().map(|id| Items::drop(plan.state.id, id)));
+        let gone: Vec<String> = gone.collect();
         // Where there is one item at most, another in its place says that it is gone.
         if config.when_full == WhenFull::RetractOldest && kept(config, self.bounds()) > 1 {
-            plan.gone = gone;
+            plan.gone = gone.iter().map(|id| id.as_str().into()).collect();
         }
+        plan.displaced = gone;
         Ok(())
     }
 
@@ -228,7 +256,9 @@ impl Pubsub {
             (false, false) => node.set(Some(plan.state.clone())),
         }
         if plan.state.config.purge_offline {
-            for item in &plan.items {
+            // Of those who are not from here it is not heard when they go.
+            let is_ours = |item: &&Arc<Item>| self.hub.site(item.publisher.domain()).is_some();
+            for item in plan.items.iter().filter(is_ours) {
                 self.cache.leavers.note(&item.publisher, (&node.owner, &node.name));
             }
         }
@@ -237,8 +267,10 @@ impl Pubsub {
 
 impl Plan {
     fn of(state: State) -> Self {
-        let (batch, items, gone) = (Vec::new(), Vec::new(), Vec::new());
-        Self { state, is_new: false, before: None, batch, items, gone }
+        let (batch, items) = (Vec::new(), Vec::new());
+        let (gone, displaced) = (Vec::new(), Vec::new());
+        let (is_new, is_trimmed) = (false, false);
+        Self { state, is_new, before: None, batch, items, gone, displaced, is_trimmed }
     }
 }
 

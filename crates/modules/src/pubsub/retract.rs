@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use waxwing_kernel::nodes::NodeNews;
 use waxwing_stanza::StanzaError;
-use waxwing_store::domains::pubsub::Items;
+use waxwing_store::domains::pubsub::{Items, Past};
 
 use super::errors::{no_item, not_kept, unstored, with};
 use super::news::News;
 use super::node::{Node, State};
 use super::rights::{Action, judge};
-use super::{Answer, Errand, Pubsub, attachments};
+use super::{Answer, Errand, Pubsub, attachments, public};
 
 impl Pubsub {
     pub(super) async fn retract(
@@ -20,6 +20,7 @@ impl Pubsub {
         ids: Vec<String>,
         is_loud: bool,
     ) -> Answer {
+        public::may_touch(name)?;
         let node = self.node(&on.realm, name).await?;
         let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
         let state = node.there()?;
@@ -59,9 +60,16 @@ impl Pubsub {
             let is_own = item.publisher == on.asker.as_str();
             judge(right(is_own), &state.config, &standing)?;
         }
-        // §7.2.3.2: "If the node or item does not exist, the service MUST return an
-        // <item-not-found/> error."
-        if items.len() < ids.len() { Err(no_item()) } else { Ok(()) }
+        // What is only remembered is taken back all the same.
+        let past = Past::new(on.hub.db().clone());
+        for id in ids.into_iter().filter(|id| items.iter().all(|item| item.id != **id)) {
+            // §7.2.3.2: "If the node or item does not exist, the service MUST return an
+            // <item-not-found/> error."
+            let found = past.publisher(state.id, id, now).await.map_err(unstored)?;
+            let is_own = found.ok_or_else(no_item)? == on.asker.as_str();
+            judge(right(is_own), &state.config, &standing)?;
+        }
+        Ok(())
     }
 
     /// Removes items of a node that is there, in its turn, and tells those who want to know; if
@@ -74,9 +82,11 @@ impl Pubsub {
         (ids, is_loud): (Vec<String>, bool),
     ) -> Result<(), StanzaError> {
         let audience = self.audience(&on.hub, &on.realm, node, state).await?;
-        let batch = ids.iter().map(|id| Items::drop(state.id, id)).collect();
+        // Who takes something back means also how it was before.
+        let present = ids.iter().map(|id| Items::drop(state.id, id));
+        let batch = present.chain(ids.iter().map(|id| Past::drop(state.id, id))).collect();
         let dropped = match on.hub.db().batch(batch).await {
-            Ok(changed) => changed.into_iter().sum::<u64>(),
+            Ok(changed) => changed.into_iter().take(ids.len()).sum::<u64>(),
             Err(error) => {
                 node.doubt();
                 return Err(unstored(error));
@@ -96,6 +106,7 @@ impl Pubsub {
 
     /// So many of these items were removed from a node.
     pub(super) async fn dropped(&self, node: &Node, state: &State, ids: &[String], count: u64) {
+        self.cache.stored.look_again(&node.owner, &state.creator);
         let mut next = state.clone();
         next.items -= count.cast_signed();
         let last = state.last.as_ref();

@@ -27,6 +27,9 @@ impl Pubsub {
     pub(super) async fn retrieve(&self, on: &Errand, ask: ItemsAsk) -> Answer {
         let node = self.node(&on.realm, &ask.node).await?;
         if node.state().is_none() {
+            if self.has_list(on, &ask.node).await {
+                return Ok(Some(empty(&ask.node)));
+            }
             // COMPAT(Profanity, until it reads the condition): it publishes its first list of
             // devices when it is told that there is none, and finds the node in the request. RFC
             // 6120 §8.3.1: an error "MAY include the original XML sent".

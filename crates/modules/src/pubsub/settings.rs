@@ -28,8 +28,17 @@ section! {
         pub nodes_per_account: u32 = 1000 in 1..=100_000,
         /// Items that a node keeps at most: what `max` means.
         pub items: u32 = 10_000 in 1..=1_000_000,
+        /// Earlier items that a node of the service remembers for its history; 0: none.
+        pub history: u32 = 10_000 in 0..=1_000_000,
+        /// The same for a node of an account, but for those that the server knows.
+        pub history_accounts: u32 = 0 in 0..=1_000_000,
+        /// How long earlier items are remembered (days); 0: as long as there is room.
+        pub history_days: u32 = 365 in 0..=36_500,
         /// Bytes of the payload of one item.
         pub payload: Bytes = "256 KiB" in "1 KiB"..="16 MiB",
+        /// Bytes that all items of one account have together, or those of the nodes that one address
+        /// made at the service. Others who publish there may fill half of it.
+        pub stored: Bytes = "256 MiB" in "4 KiB"..="1 TiB",
         /// Items of one request, published or retracted.
         pub batch: u32 = 100 in 1..=10_000,
         /// Items of one answer; the rest is read page by page.

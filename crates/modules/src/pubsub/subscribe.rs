@@ -31,9 +31,10 @@ impl Pubsub {
         on: &Errand,
         name: String,
         jid: Jid,
-        form: Option<DataForm>,
+        (form, is_public): (Option<DataForm>, bool),
     ) -> Answer {
         may_subscribe(on, &jid)?;
+        self.make_list(on, &name).await?;
         let node = self.node(&on.realm, &name).await?;
         let _turn = node.turn(on.hub.db()).await.map_err(unstored)?;
         let state = node.there()?;
@@ -46,6 +47,7 @@ impl Pubsub {
             return Err(error.text("The owner has not answered yet."));
         }
         let (mut terms, is_new) = self.settle(on, &state, (&jid, &held), form.as_ref()).await?;
+        terms.options.is_public = is_public;
         // §6.1.4: "service policy allows entities with affiliations other than "none" to
         // auto-subscribe".
         let must_wait = state.config.access == Access::Authorize
@@ -55,6 +57,9 @@ impl Pubsub {
             terms.status = Status::Pending;
         }
         self.keep(on, (&node, &state), &jid, &terms).await?;
+        if !is_public {
+            self.keep_quiet(on, (&node, &state), (&held, &terms.subid)).await?;
+        }
         if is_new && must_wait {
             self.ask_owners(on, (&node, &state), &jid, &terms).await;
         } else if is_new {
@@ -91,7 +96,8 @@ impl Pubsub {
         };
         let is_same = |row: &&Subscription| {
             let is_here = row.jid == jid.as_str();
-            is_here && (form.is_none() || Options::from_text(row.options.as_deref()) == options)
+            let held = Options::from_text(row.options.as_deref());
+            is_here && (form.is_none() || held.unnamed() == options)
         };
         let Some(known) = held.iter().find(is_same) else {
             self.check_presence(on, jid, ends)?;
@@ -218,6 +224,7 @@ impl Pubsub {
             expires: terms.ends.number(),
             made: on.hub.clock().wall_millis().cast_signed(),
         };
+        self.before_kept(on, (node, state), jid, terms).await?;
         self.write(on, node, Subscriptions::put(&row)).await?;
         if let Some(all) = &mut *node.subscribers.lock() {
             Arc::make_mut(all).put(jid, terms.clone());
@@ -227,6 +234,7 @@ impl Pubsub {
             let subid = terms.subid.clone();
             self.voice.fleeting.add(Fleet { owner, node: name, jid: jid.clone(), subid });
         }
+        self.after_kept(on, (node, state), jid, terms).await;
         Ok(())
     }
 
@@ -252,9 +260,14 @@ impl Pubsub {
         jid: &Jid,
         subid: &str,
     ) -> Result<(), StanzaError> {
+        let bare = jid.bare();
+        self.unname(on, (node, state), &bare, &[subid]).await?;
         self.write(on, node, Subscriptions::drop(state.id, subid)).await?;
         self.forget_one(node, jid, subid);
-        Ok(())
+        match state.config.access {
+            Access::Authorize => self.recheck_list(on, node, &bare).await,
+            _ => Ok(()),
+        }
     }
 
     /// Forgets a subscription whose row is gone.

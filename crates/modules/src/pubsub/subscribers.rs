@@ -116,6 +116,13 @@ impl Subscribers {
         Self { by_jid, named, count: 0, held: held.clone() }
     }
 
+    /// Takes note of affiliations, which have their place in memory too.
+    pub(super) fn name(&mut self, named: BTreeMap<BareJid, Affiliation>) {
+        self.count += named.len();
+        self.held.0.fetch_add(named.len(), Ordering::Relaxed);
+        self.named = named;
+    }
+
     /// Adds a subscription, in the place of one with the same id.
     pub(super) fn put(&mut self, jid: &Jid, terms: Terms) {
         let all = self.by_jid.entry(jid.clone()).or_default();
@@ -190,6 +197,8 @@ mod tests {
         all.remove(&jid, "1");
         all.remove(&jid, "1");
         assert!(held.has_room(9, 10) && all.iter().count() == 1);
+        all.name([(jid.bare(), Affiliation::Member)].into());
+        assert!(held.has_room(8, 10) && !held.has_room(9, 10));
         drop(all);
         assert!(held.has_room(10, 10));
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use waxwing_jid::BareJid;
+use waxwing_kernel::nodes::NodeNews;
 use waxwing_kernel::request::Happening;
 use waxwing_kernel::stage::Effects;
 use waxwing_kernel::{Hub, Site};
@@ -60,23 +61,24 @@ impl Pubsub {
                 Err(error) => return tracing::error!(%error, "old items have to wait"),
             };
             let count = due.len() as u32;
-            let removed = self.remove_due(&site, due, now).await;
+            let removed = self.remove_due((&hub, &site), due, now).await;
             passed += count.saturating_sub(u32::try_from(removed).unwrap_or(count));
             if count < PAGE {
                 break;
             }
         }
+        self.sweep_past(&hub, site.domain(), now).await;
         if !self.cache.leavers.is_tidy.swap(true, Ordering::Relaxed) {
             self.tidy(&hub, &site, now).await;
         }
     }
 
     /// Removes these items where their time is over; how many there were.
-    async fn remove_due(&self, site: &Site, due: Vec<Due>, now: i64) -> u64 {
+    async fn remove_due(&self, (hub, site): (&Hub, &Arc<Site>), due: Vec<Due>, now: i64) -> u64 {
         let mut count = 0;
         for (id, ids) in by_node(due) {
             let ended = async {
-                let Some((_, node)) = self.by_id(site, id).await? else { return Ok(0) };
+                let Some((realm, node)) = self.by_id(site, id).await? else { return Ok(0) };
                 let _turn = node.turn(self.hub.db()).await.map_err(unstored)?;
                 let Some(state) = node.state().filter(|state| state.id == id) else {
                     return Ok(0);
@@ -88,6 +90,13 @@ impl Pubsub {
                 })?;
                 let dropped = changed.into_iter().sum();
                 self.dropped(&node, &state, &ids, dropped).await;
+                let on = Errand::unasked((hub, site), realm);
+                if dropped == ids.len() as u64 {
+                    self.attachments_follow(&on, &node, &NodeNews::Retracted(ids)).await;
+                } else {
+                    // Some were published anew.
+                    self.detach_lost(&on, &node, id).await;
+                }
                 Ok::<u64, StanzaError>(dropped)
             };
             match ended.await {
@@ -99,7 +108,11 @@ impl Pubsub {
     }
 
     /// The node with this id, if it belongs to this host.
-    async fn by_id(&self, site: &Site, id: i64) -> Result<Option<(Realm, Arc<Node>)>, StanzaError> {
+    pub(super) async fn by_id(
+        &self,
+        site: &Site,
+        id: i64,
+    ) -> Result<Option<(Realm, Arc<Node>)>, StanzaError> {
         let found = Nodes::new(self.hub.db().clone()).name(id).await.map_err(unstored)?;
         let Some((owner, name)) = found else { return Ok(None) };
         let Ok(owner) = BareJid::new(&owner) else { return Ok(None) };

@@ -11,6 +11,7 @@ use waxwing_stanza::{Payload, StanzaError};
 use waxwing_xml::Child;
 
 use super::errors::{item_required, nodeid_required, with};
+use super::public;
 
 pub(super) use self::owner::{OwnerGet, OwnerSet};
 
@@ -58,8 +59,9 @@ pub(super) enum Set {
     Publish(Publish),
     /// Items are removed (§7.2).
     Retract { node: String, ids: Vec<String>, is_loud: bool },
-    /// Somebody subscribes (§6.1), with options if there is a form.
-    Subscribe { node: String, jid: Jid, form: Option<DataForm> },
+    /// Somebody subscribes (§6.1), with options if there is a form; others may know of it if
+    /// `is_public` (XEP-0465).
+    Subscribe { node: String, jid: Jid, form: Option<DataForm>, is_public: bool },
     /// Somebody unsubscribes (§6.2).
     Unsubscribe { node: String, jid: Jid, subid: Option<String> },
     /// The options of a subscription change (§6.3.5).
@@ -116,7 +118,8 @@ impl Payload for Set {
             "subscribe" => {
                 let options = child.child("options", NS);
                 let form = options.map(form).transpose()?.flatten();
-                Self::Subscribe { node: node(ask)?, jid: jid(ask)?, form }
+                let is_public = ask.child("public", public::NS).is_some();
+                Self::Subscribe { node: node(ask)?, jid: jid(ask)?, form, is_public }
             }
             "unsubscribe" => {
                 Self::Unsubscribe { node: node(ask)?, jid: jid(ask)?, subid: text(ask, "subid")? }
