@@ -10,6 +10,7 @@ pub mod config;
 pub mod deliver;
 pub mod destroy;
 pub mod dress;
+mod ending;
 pub mod enter;
 pub mod extras;
 pub mod forged;
@@ -29,6 +30,7 @@ pub mod options;
 pub mod outcome;
 pub mod owner;
 pub mod pace;
+pub mod places;
 pub mod presence;
 pub mod privilege;
 pub mod record;
@@ -65,7 +67,7 @@ use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::Effects;
 use waxwing_kernel::visit::Visit;
 use waxwing_kernel::{Hub, SiteBuilder};
-use waxwing_stanza::{Kind, StanzaError};
+use waxwing_stanza::{Kind, PresenceType, StanzaError};
 use waxwing_store::domains::rooms::Rooms as Rows;
 
 use self::letter::{Letter, Now};
@@ -141,6 +143,7 @@ impl Module for Rooms {
     fn routes(on: &mut Routes<'_, Self>) {
         on.service(LABEL, NAME).get(Self::describe).get(Self::list).get(Self::search);
         on.visits(Self::visit);
+        on.ending(Self::end);
         commands::declare(on);
         on.shelves(Self::shelf);
         on.inner().set(Self::moderate).set(Self::command).get(Self::card).set(Self::set_card);
@@ -194,6 +197,12 @@ impl Rooms {
             }
             return effects;
         }
+        // Whoever says goodbye to an empty room wakes nobody.
+        let leaves = stanza.head.kind == Kind::Presence(PresenceType::Unavailable);
+        if leaves && !self.lobby.is_open(&to.bare()) {
+            return effects;
+        }
+        let goes_on = self.must_go_on(&stanza);
         let is_operator = from.account.is_some() && site.is_admin(&from.jid.bare());
         let head = waxwing_stanza::Stanza { head: stanza.head.clone(), body: Arc::default() };
         let party = from.clone();
@@ -204,9 +213,10 @@ impl Rooms {
         // Services wait for nobody: it may be one that this room waits for.
         let may_wait =
             party.mailbox.is_some() || hub.components().find(party.jid.domain()).is_some();
-        let posted = match may_wait {
-            true => self.post(&to.bare(), mail).await,
-            false => self.deliver(&to.bare(), mail),
+        let posted = match (goes_on, may_wait) {
+            (Err(error), _) => Err(error),
+            (Ok(()), true) => self.post(&to.bare(), mail).await,
+            (Ok(()), false) => self.deliver(&to.bare(), mail),
         };
         match posted {
             Ok(()) => effects.until(done),

@@ -207,6 +207,63 @@ async fn rooms_that_write_to_rooms_do_not_wait_for_each_other() -> Outcome {
     Ok(())
 }
 
+/// XEP-0045 §11.2 "When a MUC service shuts downs, it SHOULD inform its participant by sending
+/// presences containing the 332 status code": before the streams end, and with word to come later for
+/// those who come back at once.
+#[tokio::test]
+async fn everybody_hears_that_the_rooms_end_with_the_server() -> Outcome {
+    let world = world(Plan::in_memory(MODULES)).await?;
+    let mut romeo = client(&world, "romeo").await?;
+    open(&world, &mut romeo, &[("muc#roomconfig_persistentroom", "1")]).await?;
+    let mut all = vec![romeo];
+    // More than are told in the first moment that the server ends.
+    for number in 1..=24 {
+        let name = PEOPLE[1 + number % 3];
+        let mut client = client(&world, &format!("{name}/d{number}")).await?;
+        enter(&mut client, &format!("Guest{number}")).await?;
+        all.push(client);
+    }
+    for client in &mut all {
+        read(&world, client).await?;
+    }
+    let hub = world.hub().clone();
+    let drain = tokio::spawn(async move { hub.drain(Duration::from_secs(4), None).await });
+    world.settle().await?;
+    assert_eq!(world.hub().lasting::<Lobby>("localhost").len(), 0, "the rooms are empty");
+    let mut last = None;
+    for (number, client) in all.iter_mut().enumerate() {
+        let got = read(&world, client).await?;
+        let nick = match number {
+            0 => format!("{ROOM}/Owner"),
+            number => format!("{ROOM}/Guest{number}"),
+        };
+        let farewell = got.first().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(got.first().and_then(|node| node.attribute("from")), Some(&*nick));
+        for part in ["unavailable", "code='110'", "code='332'"] {
+            assert!(farewell.contains(part), "{part} in {farewell}");
+        }
+        let rest: String = got[1..].iter().map(ToString::to_string).collect();
+        assert!(!rest.contains("<presence"), "nobody hears of the others: {rest}");
+        if rest.is_empty() {
+            last = Some((number, nick));
+        }
+    }
+    let (number, nick) = last.ok_or("all streams ended at once")?;
+    let late = &mut all[number];
+    enter(late, nick.rsplit('/').next().unwrap_or_default()).await?;
+    let answer = read(&world, late).await?.first().map(ToString::to_string).unwrap_or_default();
+    assert!(answer.contains("resource-constraint"), "{answer}");
+    while !drain.is_finished() {
+        world.hub().clock().advance(Duration::from_millis(20));
+        world.settle().await?;
+        for client in &mut all {
+            client.read_all().await?;
+        }
+    }
+    assert_eq!(drain.await.map_err(|error| error.to_string())?, 0, "everybody has left");
+    Ok(())
+}
+
 /// A room that ends when it is empty, with people who come and go all the time: each of them hears
 /// at the end of each visit that it has left, or why it was not let in, however the end of the room
 /// falls.

@@ -215,6 +215,7 @@ impl Room {
                     shown: Shown::default(),
                     is_shown: false,
                     told: 0,
+                    met: Vec::new(),
                 };
                 let sees = self.may_see_real(&occupant);
                 self.occupants.insert(occupant, sees);

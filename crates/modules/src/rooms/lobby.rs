@@ -43,6 +43,11 @@ impl Lobby {
         self.len() == 0
     }
 
+    /// Whether a room is in use. Whoever is in one has its room in use.
+    pub fn is_open(&self, room: &BareJid) -> bool {
+        self.open.lock().contains_key(room)
+    }
+
     /// What all rooms of the host share, by the settings as they are now.
     pub fn service(&self) -> Option<Arc<Service>> {
         self.service.read().clone()

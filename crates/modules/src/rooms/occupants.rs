@@ -9,6 +9,7 @@ use waxwing_kernel::crowd::Seat;
 use waxwing_stanza::{PresenceType, Stanza};
 
 use super::outcome::{Crowd, Place};
+use super::places::Places;
 use super::role::{Affiliation, Role};
 
 /// Somebody in a room: a nick, behind which one or more sessions of one account sit.
@@ -34,6 +35,8 @@ pub struct Occupant {
     pub is_shown: bool,
     /// The highest number of those who were told of it.
     pub told: u64,
+    /// The numbers of others who were told of it, one by one.
+    pub met: Vec<u64>,
     /// Its pseudonym, the same at every visit and under every nick (XEP-0421).
     pub id: Arc<str>,
 }
@@ -85,8 +88,8 @@ pub struct Occupants {
     jids: HashMap<Jid, u64>,
     next: u64,
     /// The seats of those who may see real addresses, and of the others.
-    seeing: Arc<Vec<Place>>,
-    blind: Arc<Vec<Place>>,
+    seeing: Places,
+    blind: Places,
 }
 
 /// Who is meant of everybody.
@@ -164,24 +167,23 @@ impl Occupants {
 
     /// Says anew who may see real addresses.
     pub fn sort(&mut self, sees: impl Fn(&Occupant) -> bool) {
-        let (mut seeing, mut blind) = (Vec::new(), Vec::new());
+        (self.seeing, self.blind) = (Places::default(), Places::default());
         for occupant in self.all.values() {
-            let list = if sees(occupant) { &mut seeing } else { &mut blind };
-            let places = occupant.sittings.iter().map(|sitting| sitting.seat.clone());
-            list.extend(places.map(|seat| Place { occupant: occupant.number, seat }));
+            let list = if sees(occupant) { &mut self.seeing } else { &mut self.blind };
+            for sitting in &occupant.sittings {
+                list.push(Place { occupant: occupant.number, seat: sitting.seat.clone() });
+            }
         }
-        self.seeing = Arc::new(seeing);
-        self.blind = Arc::new(blind);
     }
 
     /// The seats of those who are meant, without one occupant.
     pub fn crowd(&self, sight: Sight, but: Option<u64>) -> Crowd {
         let mut lists = SmallVec::new();
-        if sight != Sight::Blind && !self.seeing.is_empty() {
-            lists.push(Arc::clone(&self.seeing));
+        if sight != Sight::Blind {
+            lists.extend(self.seeing.lists());
         }
-        if sight != Sight::Seeing && !self.blind.is_empty() {
-            lists.push(Arc::clone(&self.blind));
+        if sight != Sight::Seeing {
+            lists.extend(self.blind.lists());
         }
         Crowd { lists, but }
     }
@@ -232,15 +234,12 @@ impl Occupants {
         self.all.is_empty()
     }
 
-    fn list(&mut self, sees: bool) -> &mut Vec<Place> {
-        Arc::make_mut(if sees { &mut self.seeing } else { &mut self.blind })
+    fn list(&mut self, sees: bool) -> &mut Places {
+        if sees { &mut self.seeing } else { &mut self.blind }
     }
 
     fn unlist(&mut self, keep: impl Fn(&Place) -> bool) {
-        for list in [&mut self.seeing, &mut self.blind] {
-            if !list.iter().all(&keep) {
-                Arc::make_mut(list).retain(&keep);
-            }
-        }
+        self.seeing.retain(&keep);
+        self.blind.retain(&keep);
     }
 }

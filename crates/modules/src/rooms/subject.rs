@@ -9,7 +9,7 @@ use super::letter::{Letter, Now};
 use super::outcome::{Outcome, Post};
 use super::role::Role;
 use super::room::{Room, Subject};
-use super::{dress, forged, record};
+use super::{dress, forged, record, thin};
 
 impl Room {
     /// An occupant changes the subject.
@@ -54,7 +54,9 @@ impl Room {
         }
         let then = move |room: &mut Room, _: &Now<'_>| {
             room.subject = Some(subject);
-            vec![Post::Crowd(room.everybody(), stanza)]
+            let mut posts = thin::introduce(room, number);
+            posts.push(Post::Crowd(room.everybody(), stanza));
+            posts
         };
         Ok(Outcome { hold_until, ..Outcome::after(rows, then) })
     }

@@ -8,7 +8,7 @@
 //! empty.
 //!
 //! Occupants have rising numbers, so what was told to whom is one number for each of them: the
-//! highest of those who have its presence.
+//! highest of those who have its presence. Whoever was spoken to alone is noted besides.
 
 use std::sync::Arc;
 
@@ -18,6 +18,9 @@ use super::occupants::{Occupant, Sight};
 use super::outcome::{Crowd, Post};
 use super::role::Role;
 use super::room::Room;
+
+/// To how many somebody may speak alone before everybody is told of it.
+const MET: usize = 32;
 
 /// What a room knows of who has whose presence.
 #[derive(Debug, Default)]
@@ -88,7 +91,7 @@ pub fn audience(room: &Room, occupant: &Occupant, sight: Sight) -> Crowd {
         return crowd;
     }
     let reach = reach(room, occupant);
-    among(crowd, |other| other <= reach)
+    among(crowd, |other| other <= reach || occupant.met.contains(&other))
 }
 
 fn among(crowd: Crowd, is_meant: impl Fn(u64) -> bool) -> Crowd {
@@ -111,7 +114,14 @@ pub fn roster(room: &Room, own: &Occupant) -> Vec<Stanza> {
         return heads.filter(is_other).map(shown).collect();
     }
     let others = room.occupants.iter().filter(is_other);
-    others.filter(|other| own.number <= reach(room, other)).map(shown).collect()
+    let knows =
+        |other: &&Occupant| own.number <= reach(room, other) || other.met.contains(&own.number);
+    others.filter(knows).map(shown).collect()
+}
+
+/// The highest number of those who know an occupant at all.
+fn known_to(room: &Room, occupant: &Occupant) -> u64 {
+    if occupant.is_shown { reach(room, occupant) } else { 0 }
 }
 
 /// Somebody speaks: those who do not know it yet are told who it is.
@@ -121,7 +131,7 @@ pub fn introduce(room: &mut Room, number: u64) -> Vec<Post> {
     }
     let last = room.occupants.last_number();
     let Some(occupant) = room.occupants.get(number) else { return Vec::new() };
-    let reach = if occupant.is_shown { reach(room, occupant) } else { 0 };
+    let reach = known_to(room, occupant);
     if !room.is_told(occupant.role) || reach >= last {
         return Vec::new();
     }
@@ -130,11 +140,40 @@ pub fn introduce(room: &mut Room, number: u64) -> Vec<Post> {
         (Sight::Blind, occupant.shown.closed.clone()),
     ];
     let crowd = |sight| room.occupants.crowd(sight, Some(number));
-    let both = both.map(|(sight, stanza)| (among(crowd(sight), |other| other > reach), stanza));
+    let is_new = |other: u64| other > reach && !occupant.met.contains(&other);
+    let both = both.map(|(sight, stanza)| (among(crowd(sight), is_new), stanza));
     let both = both.into_iter().filter(|(crowd, _)| !crowd.is_empty());
     let posts = both.map(|(crowd, stanza)| Post::Crowd(crowd, stanza)).collect();
     if let Some(occupant) = room.occupants.get_mut(number) {
         (occupant.is_shown, occupant.told) = (true, last);
+        occupant.met = Vec::new();
+    }
+    posts
+}
+
+/// Somebody speaks to one other alone: who does not know it yet is told who it is. Whoever speaks
+/// so to many is told to everybody.
+pub fn introduce_to(room: &mut Room, number: u64, other: u64) -> Vec<Post> {
+    if !room.thin.is_on || number == other {
+        return Vec::new();
+    }
+    let Some((own, to)) = room.occupants.get(number).zip(room.occupants.get(other)) else {
+        return Vec::new();
+    };
+    if !room.is_told(own.role) || known_to(room, own) >= other || own.met.contains(&other) {
+        return Vec::new();
+    }
+    // Of those who came early and are not shown all others of that time count as told.
+    let is_early = !own.is_shown && number <= room.thin.all;
+    if is_early || own.met.len() >= MET {
+        return introduce(room, number);
+    }
+    let shown = if room.may_see_real(to) { &own.shown.open } else { &own.shown.closed };
+    let seats = to.sittings.iter().map(|sitting| sitting.seat.clone());
+    let posts = seats.map(|seat| Post::Seat(seat, vec![shown.clone()])).collect();
+    if let Some(own) = room.occupants.get_mut(number) {
+        own.is_shown = true;
+        own.met.push(other);
     }
     posts
 }
@@ -178,6 +217,29 @@ mod tests {
         };
         assert_eq!(stage.send("p160@localhost/d", &go("P160")).len(), 1);
         assert_eq!(stage.send("p150@localhost/d", &go("P150")).len(), 1 + 198);
+        // Who spoke to one alone is known to that one alone.
+        let whisper = |to: &str| {
+            let to = format!("garden@rooms.localhost/{to}");
+            format!("<message type='chat' to='{to}'><body>Hi</body></message>")
+        };
+        assert_eq!(stage.send("p170@localhost/d", &whisper("P180")).len(), 1 + 1);
+        assert_eq!(stage.send("p170@localhost/d", &whisper("P180")).len(), 1);
+        let away = "<presence to='garden@rooms.localhost/P170'><show>away</show></presence>";
+        assert_eq!(stage.send("p170@localhost/d", away).len(), 1 + 1);
+        assert_eq!(stage.send("p170@localhost/d", &go("P170")).len(), 1 + 1);
+        for number in 20..20 + super::MET {
+            assert_eq!(stage.send("p190@localhost/d", &whisper(&format!("P{number}"))).len(), 2);
+        }
+        // Others are left: but for those who have heard of it and itself, all of 197.
+        let others = 197 - super::MET - 1;
+        assert_eq!(stage.send("p190@localhost/d", &whisper("P60")).len(), others + 1);
+        assert_eq!(stage.send("p190@localhost/d", say).len(), 197);
+        // So is who changes the subject, once.
+        let subject = "<message type='groupchat' to='garden@rooms.localhost'><subject>S</subject>\
+                       </message>";
+        stage.room.config.allows_subject = true;
+        assert_eq!(stage.send("p191@localhost/d", subject).len(), 196 + 197);
+        assert_eq!(stage.send("p191@localhost/d", subject).len(), 197);
         // Who came when the room was small is known to those who were there by then.
         assert_eq!(stage.send("p9@localhost/d", &go("P9")).len(), 1 + 9);
     }

@@ -6,7 +6,7 @@ use super::letter::{Letter, Now};
 use super::outcome::{Outcome, Post};
 use super::room::Room;
 use super::table::USER;
-use super::{dress, forged};
+use super::{dress, forged, thin};
 
 impl Room {
     /// A private message.
@@ -20,6 +20,7 @@ impl Room {
             let text = "You may not send private messages in this room.";
             return Err(StanzaError::forbidden().text(text));
         }
+        let (number, other) = (own.number, to.number);
         let seats = to.sittings.iter().map(|sitting| sitting.seat.clone()).collect();
         let from = own.jid.clone();
         // "The service SHOULD add the <x/> element if the message does not contain it already."
@@ -29,7 +30,8 @@ impl Room {
         let mut stanza = letter.take();
         forged::strip(&mut stanza, &self.jid);
         (stanza.head.from, stanza.head.to) = (Some(from), None);
-        let posts = vec![Post::Whisper(seats, stanza.with(xml))];
+        let mut posts = thin::introduce_to(self, number, other);
+        posts.push(Post::Whisper(seats, stanza.with(xml)));
         Ok(Outcome { hold_until, ..Outcome::of(posts) })
     }
 }
