@@ -1,7 +1,6 @@
 //! Handing out what a room says.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use waxwing_jid::Jid;
 use waxwing_kernel::Hub;
@@ -11,9 +10,6 @@ use waxwing_stanza::{IqType, Kind, Stanza, StanzaError};
 
 use super::outcome::Post;
 use super::relay;
-
-/// How long an account may take to answer for an occupant.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What goes elsewhere (and whether it is an answer to the sender), and who was not there.
 #[derive(Default)]
@@ -105,7 +101,7 @@ fn ask(hub: &Hub, question: Stanza, asker: Seat, (nick, id): (Jid, Option<Arc<st
     let hub = hub.clone();
     let task = async move {
         let from = question.head.from.clone().unwrap_or_else(|| nick.clone());
-        let answered = hub.inquire_for(&Party::new(from, None), question, PATIENCE).await;
+        let answered = hub.inquire_for(&Party::new(from, None), question, relay::PATIENCE).await;
         let answer = answered.unwrap_or_else(|error| {
             let mut xml = String::new();
             error.write(&mut xml);

@@ -1,7 +1,7 @@
 //! Somebody goes: by itself, because it was sent away, or because it cannot be reached any more
 //! (XEP-0045 §7.14, §11.1).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use waxwing_jid::Jid;
 use waxwing_stanza::{Condition, Stanza};
@@ -60,6 +60,7 @@ impl Room {
             // Others see the presence of a session that is still there.
             posts.extend(self.tell_presence(number, &Why::default()));
         }
+        posts.extend(self.relay.leave(&[gone]));
         Outcome::of(posts)
     }
 
@@ -92,8 +93,9 @@ impl Room {
             let shown = self.farewell(occupant, exit.last.as_ref(), &exit.why, &exit.extra);
             posts.extend(self.spread(occupant, shown));
         }
-        self.relay.forget(occupant);
-        self.occupants.remove(number);
+        if let Some(gone) = self.occupants.remove(number) {
+            posts.extend(self.relay.leave(&gone.sittings));
+        }
         posts
     }
 
@@ -104,6 +106,7 @@ impl Room {
         for number in self.occupants.numbers() {
             let Some(own) = self.own_farewell(number, exit) else { continue };
             let Some(gone) = self.occupants.remove(number) else { continue };
+            posts.extend(self.relay.leave(&gone.sittings));
             let seats = gone.sittings.into_iter().map(|sitting| sitting.seat);
             posts.extend(seats.map(|seat| Post::Seat(seat, vec![own.clone()])));
         }
@@ -167,10 +170,16 @@ impl Room {
         }
     }
 
-    /// Gives up those who did not come back.
+    /// When there is something to give up.
+    pub fn due(&self) -> Option<Instant> {
+        let ghosts = self.ghosts.iter().map(|(at, _)| *at);
+        ghosts.chain(self.relay.due()).min()
+    }
+
+    /// Gives up those who did not come back, and what nobody answered.
     pub fn expire(&mut self, now: &Now<'_>) -> Outcome {
         let due = self.ghosts.iter().position(|(at, _)| *at <= now.instant);
-        let Some(due) = due else { return Outcome::nothing() };
+        let Some(due) = due else { return Outcome::of(self.relay.expire(now.instant)) };
         let (_, jid) = self.ghosts.remove(due);
         let own = self.occupants.by_jid(&jid);
         let sitting =

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use waxwing_jid::Jid;
 use waxwing_kernel::crowd::Seat;
@@ -11,14 +12,18 @@ use waxwing_stanza::payload::disco;
 use waxwing_stanza::{IqType, Kind, Stanza, StanzaError};
 
 use super::letter::{Letter, Now};
-use super::occupants::Occupant;
+use super::occupants::Sitting;
 use super::outcome::{Outcome, Post};
 use super::room::Room;
 
 /// Bytes of randomness in the id of a question that was passed on.
 const ID_BYTES: usize = 10;
 
-/// Questions without an answer so far, the oldest first.
+/// How long an occupant, or an account for one, may take to answer.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Questions without an answer so far, the oldest first. Whoever asks hears of each of them, in the
+/// end that there is no answer.
 #[derive(Default)]
 pub struct Relay {
     open: HashMap<Arc<str>, Open>,
@@ -33,21 +38,53 @@ struct Open {
     /// Who is asked: its real address, and the one in the room.
     asked: Jid,
     nick: Jid,
+    /// When that is given up.
+    until: Instant,
+}
+
+impl Open {
+    /// There is no answer, for this reason.
+    fn fail(self, error: &StanzaError) -> Post {
+        let mut xml = String::new();
+        error.write(&mut xml);
+        let answer = answer(Stanza::iq(IqType::Error).with(xml), self.nick, self.id);
+        Post::Seat(self.asker, vec![answer])
+    }
 }
 
 impl Relay {
-    /// With room for so many questions; of more, the oldest are forgotten.
+    /// With room for so many questions; of more, the oldest are given up.
     pub fn new(most: usize) -> Self {
         Self { most, ..Self::default() }
     }
 
-    fn insert(&mut self, id: Arc<str>, open: Open) {
-        while self.order.len() >= self.most {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.open.remove(&oldest);
-        }
+    fn insert(&mut self, id: Arc<str>, open: Open) -> Option<Post> {
+        let is_full = self.order.len() >= self.most;
+        let oldest = if is_full { self.pop() } else { None };
         self.order.push_back(Arc::clone(&id));
         self.open.insert(id, open);
+        let error = StanzaError::resource_constraint();
+        oldest.map(|oldest| oldest.fail(&error.text("Too many questions wait for an answer here.")))
+    }
+
+    fn pop(&mut self) -> Option<Open> {
+        let oldest = self.order.pop_front()?;
+        self.open.remove(&oldest)
+    }
+
+    /// When the oldest question is given up.
+    pub fn due(&self) -> Option<Instant> {
+        Some(self.open.get(self.order.front()?)?.until)
+    }
+
+    /// Gives up what was not answered in time.
+    pub fn expire(&mut self, now: Instant) -> Vec<Post> {
+        let mut posts = Vec::new();
+        while self.due().is_some_and(|until| until <= now) {
+            let error = StanzaError::remote_server_timeout().text("The occupant does not answer.");
+            posts.extend(self.pop().map(|open| open.fail(&error)));
+        }
+        posts
     }
 
     fn take(&mut self, id: &str, asked: &Jid) -> Option<Open> {
@@ -58,12 +95,27 @@ impl Relay {
         self.open.remove(id)
     }
 
-    /// Forgets what somebody asked who leaves.
-    pub fn forget(&mut self, gone: &Occupant) {
-        let is_own = |open: &Open| gone.sittings.iter().any(|it| it.seat.is(&open.asker));
-        self.open.retain(|_, open| !is_own(open));
-        let open = &self.open;
-        self.order.retain(|id| open.contains_key(id));
+    /// Somebody leaves, with these sessions: what they asked is forgotten, and who asked them
+    /// something hears that they are gone.
+    pub fn leave(&mut self, gone: &[Sitting]) -> Vec<Post> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
+        self.open.retain(|_, open| !gone.iter().any(|it| it.seat.is(&open.asker)));
+        let asks = |open: &Open| gone.iter().any(|it| *it.seat.jid() == open.asked);
+        let mut posts = Vec::new();
+        for id in std::mem::take(&mut self.order) {
+            match self.open.get(&id).map(asks) {
+                Some(true) => {
+                    let error = StanzaError::recipient_unavailable();
+                    let error = error.text("The occupant has left without an answer.");
+                    posts.extend(self.open.remove(&id).map(|open| open.fail(&error)));
+                }
+                Some(false) => self.order.push_back(id),
+                None => {}
+            }
+        }
+        posts
     }
 }
 
@@ -106,9 +158,11 @@ impl Room {
         let relayed: Arc<str> = now.clock.token(ID_BYTES).into();
         stanza.head.id = Some(Arc::clone(&relayed));
         stanza.head.to = None;
-        let open = Open { asker, id, asked: seat.jid().clone(), nick };
-        self.relay.insert(relayed, open);
-        Ok(Outcome::of(vec![Post::Seat(seat, vec![stanza])]))
+        let until = now.instant + PATIENCE;
+        let open = Open { asker, id, asked: seat.jid().clone(), nick, until };
+        let mut posts = vec![Post::Seat(seat, vec![stanza])];
+        posts.extend(self.relay.insert(relayed, open));
+        Ok(Outcome::of(posts))
     }
 
     /// An answer to such a question; others are nobody's.

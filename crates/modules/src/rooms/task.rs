@@ -132,7 +132,7 @@ impl Task {
     }
 
     async fn next(&mut self) -> Event {
-        let due = self.room.ghosts.iter().map(|(at, _)| *at).min();
+        let due = self.room.due();
         let has_room = self.pending.len() < PENDING;
         let front = async {
             match self.pending.front_mut() {
