@@ -1,6 +1,7 @@
 //! What is worth waking a phone for.
 
 use waxwing_jid::{BareJid, Jid};
+use waxwing_kernel::http::percent_decoded;
 use waxwing_kernel::tone::Tone;
 use waxwing_stanza::{CLIENT, Kind, MessageType, Stanza};
 use waxwing_xml::Child;
@@ -33,6 +34,8 @@ pub(super) struct News {
     pub(super) id: Option<String>,
     /// Whether only the client can read what is said.
     pub(super) is_sealed: bool,
+    /// The occupants of the room that it mentions, by their addresses there.
+    pub(super) mentioned: Vec<Jid>,
 }
 
 impl News {
@@ -48,9 +51,18 @@ impl News {
                 let spells = |nick: &str| self.body.as_ref().is_some_and(|body| spells(body, nick));
                 self.weight > Weight::Normal
                     || self.is_sealed
-                    || nick.as_deref().is_some_and(spells)
+                    || nick.as_deref().is_some_and(|nick| spells(nick) || self.names(nick))
             }
         }
+    }
+}
+
+impl News {
+    /// Whether it mentions the occupant of its room with this nick.
+    fn names(&self, nick: &str) -> bool {
+        let room = self.sender.as_ref().map(Jid::bare);
+        let is_it = |jid: &Jid| Some(jid.bare()) == room && jid.resource() == Some(nick);
+        self.mentioned.iter().any(is_it)
     }
 }
 
@@ -92,7 +104,7 @@ fn read<'a>(
         return None;
     }
     let (mut weight, mut body) = (None, None);
-    let (mut is_correction, mut is_mention, mut is_sealed) = (false, false, false);
+    let (mut is_correction, mut is_sealed, mut mentioned) = (false, false, Vec::new());
     for child in children {
         weight = weight.max(weigh(child)?);
         match (child.name(), child.namespace()) {
@@ -100,16 +112,17 @@ fn read<'a>(
             ("replace", "urn:xmpp:message-correct:0") => is_correction = true,
             ("delay", "urn:xmpp:delay") if kind == MessageType::Groupchat => return None,
             ("encrypted" | "openpgp", _) | ("x", "jabber:x:encrypted") => is_sealed = true,
-            ("reference", REFERENCE) => is_mention |= mentions(child, owner),
+            ("reference", REFERENCE) => mentioned.extend(mentions(child)),
             _ => {}
         }
     }
+    let is_mention = mentioned.iter().any(|jid| jid.bare() == *owner);
     let is_talk = kind == MessageType::Groupchat && !is_mention;
     let weight = match weight? {
         Weight::High if is_correction || is_talk => Weight::Normal,
         weight => weight,
     };
-    Some(News { weight, sender, body, id, is_sealed })
+    Some(News { weight, sender, body, id, is_sealed, mentioned })
 }
 
 /// How much one element of a message matters; the outer None when it takes all meaning from the
@@ -137,13 +150,12 @@ fn weigh(child: Child<'_>) -> Option<Option<Weight>> {
     })
 }
 
-/// XEP-0372 §3.2: whether a reference mentions this person.
-fn mentions(reference: Child<'_>, owner: &BareJid) -> bool {
-    let uri = reference.attribute("uri").unwrap_or_default();
-    let address = uri.strip_prefix("xmpp:").unwrap_or_default();
-    let address = address.split(['?', '#']).next().unwrap_or_default();
-    reference.attribute("type").is_some_and(|kind| kind == "mention")
-        && Jid::new(address).is_ok_and(|jid| jid.bare() == *owner)
+/// XEP-0372 §3.2: whom a reference mentions.
+fn mentions(reference: Child<'_>) -> Option<Jid> {
+    let uri = reference.attribute("uri")?;
+    let address = uri.strip_prefix("xmpp:")?.split(['?', '#']).next()?;
+    let is_mention = reference.attribute("type").is_some_and(|kind| kind == "mention");
+    Jid::new(&percent_decoded(address)?).ok().filter(|_| is_mention)
 }
 
 #[cfg(test)]
@@ -244,11 +256,18 @@ mod tests {
         let mentions = Tone::Mentions(Some("Rome".into()));
         let reference = "<reference xmlns='urn:xmpp:reference:0' type='mention' \
                          uri='xmpp:romeo@localhost'/>";
+        let in_room =
+            |jid: &str| format!("<body>you</body>{}", reference.replace("romeo@localhost", jid));
         for (inside, is_wanted) in [
             ("<body>Hi all</body>", false),
             ("<body>romeo?</body>", false),
             ("<body>Hi, rome!</body>", true),
             (&*format!("<body>you</body>{reference}"), true),
+            // Or by the address in the room.
+            (&*in_room("capulets@rooms.localhost/Rome"), true),
+            (&*in_room("capulets@rooms.localhost/%52ome"), true),
+            (&*in_room("capulets@rooms.localhost/Rom"), false),
+            (&*in_room("montagues@rooms.localhost/Rome"), false),
             (
                 "<body>sealed</body><encrypted xmlns='urn:xmpp:omemo:2'><payload>x</payload>\
                  </encrypted>",

@@ -150,7 +150,7 @@ mod tests {
     fn news(weight: Weight, id: &str) -> News {
         let sender = Jid::new("juliet@localhost/desk").ok();
         let (body, id) = (Some(id.to_owned()), Some(id.to_owned()));
-        News { weight, sender, body, id, is_sealed: false }
+        News { weight, sender, body, id, is_sealed: false, mentioned: Vec::new() }
     }
 
     #[test]
