@@ -15,6 +15,7 @@ mod last;
 mod manage;
 mod mine;
 mod news;
+mod nobody;
 mod node;
 mod notify;
 mod options;
@@ -46,12 +47,12 @@ use waxwing_kernel::request::{Happening, Request, Signal};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Effects, Party, Stage};
 use waxwing_kernel::{Hub, Roster, Site, SiteBuilder, account::Slot};
-use waxwing_stanza::{Condition, StanzaError};
+use waxwing_stanza::StanzaError;
 use waxwing_store::domains::pubsub::{Affiliations, Subscriptions};
 
 use self::cache::Cache;
 use self::config::{Access, Bounds, Config, PublishModel};
-use self::errors::{no_node, unstored};
+use self::errors::unstored;
 use self::node::{Node, Realm, State};
 use self::rights::{Action, Affiliation, Standing, judge};
 use self::settings::{Creators, PubsubConfig};
@@ -246,29 +247,6 @@ impl Pubsub {
             OwnerSet::Affiliations { node, list } => self.affiliate(&on, node, list).await,
             OwnerSet::Subscriptions { node, list } => self.manage(&on, node, list).await,
         }
-    }
-
-    /// Nobody has nodes. An account without nodes answers strangers alike, so that they cannot tell
-    /// who exists (RFC 6121 §8.5.1).
-    async fn nobody<P>(self: Arc<Self>, ask: Request<P>) -> Answer {
-        match ask.stanza.head.to.as_ref().is_some_and(|to| to.resource().is_some()) {
-            true => Err(StanzaError::service_unavailable()),
-            false => Err(no_node()),
-        }
-    }
-
-    /// The same for those who would read.
-    async fn nobodys(self: Arc<Self>, ask: Request<Get>) -> Answer {
-        let node = match &ask.payload {
-            Get::Items(items) => Some(items.node.clone()),
-            _ => None,
-        };
-        self.nobody(ask).await.map_err(|error| match node {
-            Some(node) if error.condition == Condition::ItemNotFound => {
-                error.beside(retrieve::empty(&node))
-            }
-            _ => error,
-        })
     }
 
     /// Where the nodes of an account are, or those of the service.

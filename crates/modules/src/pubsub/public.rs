@@ -122,8 +122,8 @@ impl Pubsub {
         }
     }
 
-    /// §4.3: "by subscribing again to the node without the <public> element": then none of somebody's
-    /// other subscriptions is to be known either.
+    /// §4.3: "by subscribing again to the node without the <public> element": then none of
+    /// somebody's other subscriptions is to be known either.
     pub(super) async fn keep_quiet(
         &self,
         on: &Errand,
@@ -220,7 +220,7 @@ impl Pubsub {
             self.match_node(on, &list.name, config).await.map(drop)
         };
         if let Err::<(), StanzaError>(error) = matched.await {
-            tracing::error!(node = %node.name, %error, "a list of subscribers is as open as before");
+            tracing::error!(node = %node.name, %error, "a list is as open as before");
         }
     }
 
