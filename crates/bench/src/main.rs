@@ -54,8 +54,8 @@ const OPERATIONS: &[Operation] = &[
     once("chat-promised", sessions::chat_promised, (100, 500)).wide(),
     once("chat-archived", sessions::chat_archived, (200, 1200)).wide(),
     once("presence", sessions::presence, (4, 24)).split(sessions::CONTACTS),
-    once("room", crowds::room, (4, 104)).split(crowds::OCCUPANTS).wide(),
-    once("publish", crowds::publish, (2, 62)).split(crowds::SUBSCRIBERS).wide(),
+    once("room", crowds::room, (4, 104)).split(crowds::OCCUPANTS).loose(),
+    once("publish", crowds::publish, (2, 62)).split(crowds::SUBSCRIBERS).loose(),
     once("ping", sessions::ping, (200, 1200)),
     once("spool", spool::append, (200, 1200)).wide(),
     once("archive", spool::file, (200, 1200)).wide(),
@@ -76,7 +76,13 @@ impl Operation {
     /// Threads take part in it, whose waits differ from run to run, or cryptography does, which is
     /// another program on another processor.
     const fn wide(mut self) -> Self {
-        self.slack = 10;
+        self.slack = 15;
+        self
+    }
+
+    /// So many sign in before that this is much of what is counted, and not the same each time.
+    const fn loose(mut self) -> Self {
+        self.slack = 50;
         self
     }
 }
