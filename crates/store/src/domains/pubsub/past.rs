@@ -149,8 +149,8 @@ impl Past {
         self.drop_some(ask(HAS_OLD), ask(DROP_OLD).with(limit)).await
     }
 
-    /// Forgets what ended by `now`, at most `limit`; how many that were. Nothing is written if there
-    /// is none.
+    /// Forgets what ended by `now`, at most `limit`; how many that were. Nothing is written if
+    /// there is none.
     ///
     /// # Errors
     /// The store's.
