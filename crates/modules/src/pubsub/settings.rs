@@ -36,8 +36,8 @@ section! {
         pub history_days: u32 = 365 in 0..=36_500,
         /// Bytes of the payload of one item.
         pub payload: Bytes = "256 KiB" in "1 KiB"..="16 MiB",
-        /// Bytes that all items of one account have together, or those of the nodes that one address
-        /// made at the service. Others who publish there may fill half of it.
+        /// Bytes that all items of one account have together, or those of the nodes that one
+        /// address made at the service. Others who publish there may fill half of it.
         pub stored: Bytes = "256 MiB" in "4 KiB"..="1 TiB",
         /// Items of one request, published or retracted.
         pub batch: u32 = 100 in 1..=10_000,
