@@ -18,6 +18,8 @@ use super::letter::Now;
 pub struct History {
     said: VecDeque<Said>,
     most: usize,
+    most_bytes: usize,
+    bytes: usize,
 }
 
 /// One message.
@@ -65,9 +67,9 @@ fn moment(text: &str) -> Option<u64> {
 }
 
 impl History {
-    /// With room for so many messages.
-    pub fn new(most: usize) -> Self {
-        Self { said: VecDeque::new(), most }
+    /// With room for so many messages, which take so many bytes together.
+    pub fn new(most: usize, most_bytes: usize) -> Self {
+        Self { most, most_bytes, ..Self::default() }
     }
 
     /// Something was said.
@@ -75,20 +77,27 @@ impl History {
         if self.most == 0 {
             return;
         }
-        if self.said.len() >= self.most {
-            self.said.pop_front();
-        }
+        self.bytes += stanza.body.len_bytes();
         self.said.push_back(Said { number, millis, stanza, late: OnceLock::new() });
+        while self.said.len() > self.most || self.bytes > self.most_bytes {
+            let Some(oldest) = self.said.pop_front() else { break };
+            self.bytes -= oldest.stanza.body.len_bytes();
+        }
     }
 
     /// It was not said after all.
     pub fn take_back(&mut self, number: u64) {
-        self.said.retain(|said| said.number != number);
+        self.forget(number, |_| true);
     }
 
     /// A message was taken back, if it is the right one.
     pub fn forget(&mut self, number: u64, is_it: impl Fn(&Stanza) -> bool) {
         self.said.retain(|said| said.number != number || !is_it(&said.stanza));
+        self.count();
+    }
+
+    fn count(&mut self) {
+        self.bytes = self.said.iter().map(|said| said.stanza.body.len_bytes()).sum();
     }
 
     /// Puts something else in place of a message. False when it is not there.
@@ -98,6 +107,7 @@ impl History {
         };
         said.stanza = stanza;
         said.late = OnceLock::new();
+        self.count();
         true
     }
 
@@ -109,6 +119,7 @@ impl History {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.said.clear();
+        self.bytes = 0;
     }
 
     /// What somebody gets who wishes so, of at most `most` messages.
@@ -148,5 +159,33 @@ impl Said {
             self.stanza.clone().with(delay)
         };
         self.late.get_or_init(make).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waxwing_stanza::MessageType;
+
+    use super::*;
+
+    #[test]
+    fn large_messages_push_out_more_than_small_ones() {
+        let said = |bytes: usize| {
+            Stanza::message(MessageType::Groupchat)
+                .with(format!("<body>{}</body>", "x".repeat(bytes)))
+        };
+        let mut history = History::new(5, 1000);
+        let kept = |history: &History| history.iter().map(|it| it.number).collect::<Vec<_>>();
+        (0..7).for_each(|number| history.push(number, 0, said(10)));
+        assert_eq!(kept(&history), [2, 3, 4, 5, 6]);
+        history.push(7, 0, said(950));
+        assert_eq!(kept(&history), [6, 7]);
+        history.take_back(7);
+        (8..12).for_each(|number| history.push(number, 0, said(100)));
+        assert_eq!(kept(&history), [6, 8, 9, 10, 11]);
+        history.push(12, 0, said(2000));
+        assert!(kept(&history).is_empty());
+        history.push(13, 0, said(900));
+        assert_eq!(kept(&history), [13]);
     }
 }

@@ -24,6 +24,10 @@ use super::table::USER;
 /// The notes about invitations: who was invited by whom, and what is needed for an answer.
 const KIND: &str = "invite";
 
+/// Bytes of the id of an invitation that is remembered; without it nobody hears that the invitation
+/// came back.
+const ID_BYTES: usize = 1024;
+
 /// Somebody is invited.
 struct Invitation {
     to: Jid,
@@ -265,7 +269,8 @@ impl Invitation {
 /// What is noted of an invitation. No address has a line break in it, and a bare one no space.
 fn note_of(invite: &Invitation, letter: &Letter, now: &Now<'_>) -> NoteRow {
     let (invitee, inviter) = (invite.to.bare(), letter.bare());
-    let id = letter.stanza.head.id.as_deref().map(|id| format!("\n{id}")).unwrap_or_default();
+    let id = letter.stanza.head.id.as_deref().filter(|id| id.len() <= ID_BYTES);
+    let id = id.map(|id| format!("\n{id}")).unwrap_or_default();
     NoteRow {
         kind: KIND.to_owned(),
         key: format!("{invitee} {inviter}"),

@@ -19,6 +19,9 @@ use super::room::Room;
 /// Bytes of randomness in the id of a question that was passed on.
 const ID_BYTES: usize = 10;
 
+/// Bytes of the id of a question, which is remembered until there is an answer.
+const ASKED_BYTES: usize = 1024;
+
 /// How long an occupant, or an account for one, may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -146,6 +149,11 @@ impl Room {
             return Ok(Outcome::answer(letter, None));
         }
         let (nick, seat, real) = (to.jid.clone(), to.sitting().seat.clone(), to.real.clone());
+        if letter.stanza.head.id.as_ref().is_some_and(|id| id.len() > ASKED_BYTES) {
+            let text =
+                format!("The id of a question to an occupant has {ASKED_BYTES} bytes at most.");
+            return Err(StanzaError::not_acceptable().text(text));
+        }
         let mut stanza = letter.take();
         let asker = Seat::of(&letter.from);
         let id = stanza.head.id.take();

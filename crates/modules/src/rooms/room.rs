@@ -105,8 +105,10 @@ impl Room {
     /// A room that does not exist.
     pub fn absent(jid: BareJid, service: Arc<Service>) -> Self {
         let config = Config::fresh(&service.settings);
-        let history = History::new(service.settings.history_max as usize);
-        let relay = Relay::new(service.settings.questions as usize);
+        let settings = &service.settings;
+        let bytes = settings.history_bytes.len();
+        let history = History::new(settings.history_max as usize, bytes);
+        let relay = Relay::new(settings.questions as usize);
         Self {
             jid,
             service,

@@ -33,12 +33,15 @@ section! {
         /// Messages that those may get who enter, at most; they are kept in memory while somebody
         /// is in the room. A room may say less.
         pub history_max: u32 = 100 in 0..=10_000,
+        /// The bytes that these may take in one room; the oldest are forgotten for longer ones, and
+        /// are found in the archive.
+        pub history_bytes: Bytes = "1 MiB" in "64 KiB"..="64 MiB",
         /// How many they get where a room does not say.
         pub history: u32 = 20 in 0..=10_000,
         /// Stanzas that wait for one room. Whoever sends more waits.
         pub waiting: u32 = 1024 in 16..=65536,
-        /// Messages of one session to one room each second, on average; who sends more is read
-        /// later.
+        /// Messages and presences of one session to one room each second, on average; who sends
+        /// more is read later.
         pub messages_per_second: u32 = 50 in 1..=100_000,
         /// Messages to one room each second, of all who are in it; who sends more is read later.
         pub room_messages_per_second: u32 = 500 in 1..=1_000_000,

@@ -295,6 +295,23 @@ async fn joins_race_with_kicks_bans_and_the_end_of_the_room() {
     }
 }
 
+/// The ids of questions are remembered, so they are bounded.
+#[tokio::test]
+async fn a_question_under_a_huge_id_is_refused() {
+    let mut stage = Stage::open().await;
+    stage.enter("a@localhost/1", "A");
+    let mut asked = |bytes: usize| {
+        let id = "x".repeat(bytes);
+        let iq = format!(
+            "<iq to='garden@rooms.localhost/Owner' type='get' id='{id}'>\
+             <query xmlns='jabber:iq:version'/></iq>"
+        );
+        stage.send("a@localhost/1", &iq)[0].error().map(|error| error.condition)
+    };
+    assert_eq!(asked(1024), None);
+    assert_eq!(asked(1025), Some(waxwing_stanza::Condition::NotAcceptable));
+}
+
 /// Something that happens: who does it and with which stanza; none to enter.
 fn deed<'a>(number: usize, who: &'a str, nick: &str) -> (&'a str, Option<String>) {
     let room = "garden@rooms.localhost";
