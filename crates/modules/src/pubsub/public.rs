@@ -284,8 +284,7 @@ mod tests {
 
     #[test]
     fn who_is_named_asked_for_it_and_is_subscribed() {
-        let mut options = Options::default();
-        options.is_public = true;
+        let options = Options { is_public: true, ..Options::default() };
         let terms =
             Terms { subid: "1".into(), status: Status::Subscribed, options, ends: Ends::Never };
         assert!(is_listed(&terms));
