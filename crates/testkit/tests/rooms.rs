@@ -208,8 +208,8 @@ async fn rooms_that_write_to_rooms_do_not_wait_for_each_other() -> Outcome {
 }
 
 /// XEP-0045 §11.2 "When a MUC service shuts downs, it SHOULD inform its participant by sending
-/// presences containing the 332 status code": before the streams end, and with word to come later for
-/// those who come back at once.
+/// presences containing the 332 status code": before the streams end. Who comes back at once is
+/// asked to come later.
 #[tokio::test]
 async fn everybody_hears_that_the_rooms_end_with_the_server() -> Outcome {
     let world = world(Plan::in_memory(MODULES)).await?;

@@ -16,8 +16,7 @@ impl Router {
         lines.extend(self.0.attached.iter().map(|(module, _)| format!("attached · {module}")));
         lines.extend(self.0.intercepts.iter().map(|(module, _)| format!("intercept · {module}")));
         lines.extend(self.0.inlines.describe().map(|route| format!("inline {route}")));
-        let admissions = self.0.admissions.iter();
-        lines.extend(admissions.map(|(module, _)| format!("admission · {module}")));
+        lines.extend(self.0.admissions.iter().map(|(module, _)| format!("admission · {module}")));
         lines.extend(self.0.bounds.iter().map(|(module, _)| format!("bound · {module}")));
         lines.extend(self.0.passwords.iter().map(|it| format!("password · {}", it.module)));
         lines.extend(self.0.bearer.iter().map(|it| format!("bearer · {}", it.backend.module)));

@@ -1,6 +1,6 @@
 //! The end of the server: everybody hears it while there is still a way to say so (XEP-0045 §11.2
-//! "When a MUC service shuts downs, it SHOULD inform its participant by sending presences containing
-//! the 332 status code").
+//! "When a MUC service shuts downs, it SHOULD inform its participant by sending presences
+//! containing the 332 status code").
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ use super::room::Room;
 const SHUT_DOWN: u16 = 332;
 
 impl Rooms {
-    /// Empties all rooms at once, each in its own task: nobody is told of the others, who go as well.
+    /// Empties all rooms at once, each in its own task. Nobody is told of the others, who go as
+    /// well.
     pub(super) async fn end(self: Arc<Self>, _: Hub) {
         let (tell, mut told) = mpsc::channel::<()>(1);
         for room in self.in_use() {
