@@ -15,9 +15,27 @@ use super::config::{Access, Config};
 use super::errors::unstored;
 use super::node::{Node, Realm, State};
 use super::notify::PAGE;
-use super::rights::{Action, judge};
+use super::rights::{Action, Affiliation, judge};
 use super::subscribers::Status;
 use super::{Errand, Pubsub};
+
+/// Whether a contact in these groups who may see the presence of an account is told what happens at
+/// a node of it (§9.1.2: "The node has an access model of …").
+pub(super) fn admits<'a>(
+    config: &Config,
+    mut groups: impl Iterator<Item = &'a str>,
+    affiliation: Affiliation,
+) -> bool {
+    match affiliation {
+        Affiliation::Outcast | Affiliation::PublishOnly => false,
+        Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
+        Affiliation::None => match config.access {
+            Access::Open | Access::Presence => true,
+            Access::Roster => groups.any(|group| config.groups.iter().any(|it| *it == group)),
+            Access::Authorize | Access::Whitelist => false,
+        },
+    }
+}
 
 impl Pubsub {
     /// The access model of a node has changed, from what it was `before`: ends the subscriptions of
@@ -116,8 +134,8 @@ impl Pubsub {
         let names = [Box::from(&*node.name)];
         for contact in contacts {
             let groups = || contact.groups.iter().map(|group| &**group);
-            let admits = |config| super::notify::admits(config, groups(), Default::default());
-            if admits(&state.config) && !admits(before) {
+            let lets_in = |config| admits(config, groups(), Affiliation::None);
+            if lets_in(&state.config) && !lets_in(before) {
                 self.tell_shared(&on.hub, (&contact.jid, account.jid()), Some(&names)).await;
             }
         }

@@ -20,10 +20,11 @@ use waxwing_stanza::Stanza;
 use waxwing_store::StoreError;
 use waxwing_store::domains::pubsub::{Latest, Subscription};
 
+use super::access::admits;
 use super::config::{Config, SendLast};
 use super::news::{self, News};
 use super::node::{Item, Node, State};
-use super::notify::{ID_BYTES, admits, wants};
+use super::notify::{ID_BYTES, wants};
 use super::rights::Affiliation;
 use super::subscribe::terms_of;
 use super::{Errand, Pubsub};

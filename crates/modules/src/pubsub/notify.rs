@@ -13,7 +13,8 @@ use waxwing_kernel::{Hub, Site};
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_store::domains::pubsub::{Affiliations, Audience as Stored, Heard};
 
-use super::config::{Access, Config};
+use super::access::admits;
+use super::config::Config;
 use super::errors::unstored;
 use super::news::{self, News};
 use super::node::{Node, Realm, State};
@@ -246,24 +247,6 @@ async fn named(
         .iter()
         .filter_map(|row| Some((BareJid::new(&row.jid).ok()?, Affiliation::of(row.affiliation))));
     Ok(named.collect())
-}
-
-/// Whether a contact in these groups who may see the presence of an account is told what happens at
-/// a node of it (§9.1.2: "The node has an access model of …").
-pub(super) fn admits<'a>(
-    config: &Config,
-    mut groups: impl Iterator<Item = &'a str>,
-    affiliation: Affiliation,
-) -> bool {
-    match affiliation {
-        Affiliation::Outcast | Affiliation::PublishOnly => false,
-        Affiliation::Owner | Affiliation::Publisher | Affiliation::Member => true,
-        Affiliation::None => match config.access {
-            Access::Open | Access::Presence => true,
-            Access::Roster => groups.any(|group| config.groups.iter().any(|it| *it == group)),
-            Access::Authorize | Access::Whitelist => false,
-        },
-    }
 }
 
 /// Whether a session is there and its client wants to hear of a node.
