@@ -137,3 +137,21 @@ fn unknown_preconditions_are_refused() {
     let other = form("http://jabber.org/protocol/pubsub#node_config", &[]);
     assert_eq!(config.met_by(&other, BOUNDS).unwrap_err().condition.name(), "bad-request");
 }
+
+/// Thousands of configurations are in memory.
+#[test]
+fn all_texts_of_a_configuration_have_an_end_together() {
+    let bounds = Bounds { items: 10, payload_bytes: 1000 };
+    let form = |count: usize| DataForm {
+        fields: vec![Field {
+            var: Some("pubsub#roster_groups_allowed".to_owned()),
+            values: (0..count).map(|_| "g".repeat(1024)).collect(),
+            ..Field::default()
+        }],
+        ..DataForm::new(FormType::Submit)
+    };
+    let config = Config::of_service(bounds);
+    assert!(config.with(&form(16), bounds).is_ok());
+    let error = config.with(&form(17), bounds).unwrap_err();
+    assert_eq!(error.condition, waxwing_stanza::Condition::NotAcceptable);
+}
