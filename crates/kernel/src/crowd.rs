@@ -91,7 +91,17 @@ impl Crowd<'_> {
     pub fn hand(&self, seat: &Seat, mut stanza: Stanza) -> Handed {
         stanza.head.to = Some(seat.jid.clone());
         match &seat.session {
-            Some((account, mailbox)) => self.give(account, mailbox, stanza),
+            Some((account, mailbox)) => self.give(account, mailbox, stanza, false),
+            None => Handed::Elsewhere(stanza),
+        }
+    }
+
+    /// The same for one of many stanzas that this session asked for in one go
+    /// ([`Mailbox::deliver_asked`]).
+    pub fn hand_asked(&self, seat: &Seat, mut stanza: Stanza) -> Handed {
+        stanza.head.to = Some(seat.jid.clone());
+        match &seat.session {
+            Some((account, mailbox)) => self.give(account, mailbox, stanza, true),
             None => Handed::Elsewhere(stanza),
         }
     }
@@ -111,7 +121,7 @@ impl Crowd<'_> {
         let mut handed = Handed::Gone;
         for mailbox in self.hub.directory().mailboxes(to.bare_str(), takes) {
             if let Some(account) = mailbox.account()
-                && let Handed::Taken = self.give(account, &mailbox, stanza.clone())
+                && let Handed::Taken = self.give(account, &mailbox, stanza.clone(), false)
             {
                 handed = Handed::Taken;
             }
@@ -135,12 +145,18 @@ impl Crowd<'_> {
         };
         let count = doors.len();
         for (jid, mailbox) in doors {
-            let _ = self.give(&account, &mailbox, stanza.clone().to(jid));
+            let _ = self.give(&account, &mailbox, stanza.clone().to(jid), false);
         }
         count
     }
 
-    fn give(&self, account: &Arc<Account>, mailbox: &Mailbox, stanza: Stanza) -> Handed {
+    fn give(
+        &self,
+        account: &Arc<Account>,
+        mailbox: &Mailbox,
+        stanza: Stanza,
+        is_asked: bool,
+    ) -> Handed {
         let Some(site) = self.sites.find(account.jid().domain()) else { return Handed::Gone };
         if let Some(from) = &stanza.head.from
             && !site.router.welcomes(account, from)
@@ -148,7 +164,10 @@ impl Crowd<'_> {
             return Handed::Taken;
         }
         let asleep = mailbox.is_asleep().then(|| stanza.clone());
-        if mailbox.deliver(Delivery::new(stanza)).is_err() {
+        let delivery = Delivery::new(stanza);
+        let taken =
+            if is_asked { mailbox.deliver_asked(delivery) } else { mailbox.deliver(delivery) };
+        if taken.is_err() {
             return Handed::Gone;
         }
         if let Some(stanza) = asleep {

@@ -62,9 +62,20 @@ struct Shared {
     account: Option<Arc<Account>>,
 }
 
+/// So many stanzas of what a session asked for in one go weigh as much as one of another's.
+const ASKED: usize = 8;
+
+struct Letter {
+    mail: Mail,
+    /// Its session asked for it, and for much else with it.
+    is_asked: bool,
+}
+
 #[derive(Default)]
 struct Inbox {
-    queue: VecDeque<Mail>,
+    queue: VecDeque<Letter>,
+    /// How many of them were asked for.
+    asked: usize,
     room: usize,
     waker: Option<Waker>,
     /// It overflowed: no more deliveries are taken, and those in it are the first to find another
@@ -75,6 +86,24 @@ struct Inbox {
     is_over: bool,
     /// Who waits for that.
     heir: Option<Waker>,
+}
+
+impl Inbox {
+    /// What is in it, in letters of others.
+    fn load(&self) -> usize {
+        self.queue.len() - self.asked + self.asked / ASKED
+    }
+
+    fn push(&mut self, mail: Mail, is_asked: bool) {
+        self.asked += usize::from(is_asked);
+        self.queue.push_back(Letter { mail, is_asked });
+    }
+
+    fn take(&mut self, place: usize) -> Option<Mail> {
+        let Letter { mail, is_asked } = self.queue.remove(place)?;
+        self.asked -= usize::from(is_asked);
+        Some(mail)
+    }
 }
 
 impl Mailbox {
@@ -102,6 +131,10 @@ impl Mailbox {
     /// # Errors
     /// The letter itself.
     pub fn send(&self, mail: Mail) -> Result<(), Mail> {
+        self.put(mail, false)
+    }
+
+    fn put(&self, mail: Mail, is_asked: bool) -> Result<(), Mail> {
         let mut inbox = self.0.inbox.lock();
         if inbox.is_closed {
             return Err(mail);
@@ -110,11 +143,11 @@ impl Mailbox {
         if is_delivery && inbox.is_overrun {
             return Err(mail);
         }
-        let is_full = inbox.queue.len() >= inbox.room;
-        inbox.queue.push_back(mail);
+        let is_full = inbox.load() >= inbox.room;
+        inbox.push(mail, is_asked);
         if is_delivery && is_full {
             inbox.is_overrun = true;
-            inbox.queue.push_back(Mail::Close(overrun()));
+            inbox.push(Mail::Close(overrun()), false);
         }
         wake(inbox);
         Ok(())
@@ -126,6 +159,20 @@ impl Mailbox {
     /// The delivery itself.
     pub fn deliver(&self, delivery: Delivery) -> Result<(), Delivery> {
         match self.send(Mail::Deliver(delivery)) {
+            Err(Mail::Deliver(delivery)) => Err(delivery),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for one of many that the session itself asked for in one go, such as who is in a
+    /// room that it enters. Eight of them weigh as one of what others send: a client that enters
+    /// all its rooms at once reads what comes of it a while later, and must not be taken for one
+    /// that does not read.
+    ///
+    /// # Errors
+    /// The delivery itself.
+    pub fn deliver_asked(&self, delivery: Delivery) -> Result<(), Delivery> {
+        match self.put(Mail::Deliver(delivery), true) {
             Err(Mail::Deliver(delivery)) => Err(delivery),
             _ => Ok(()),
         }
@@ -143,7 +190,7 @@ impl Mailbox {
     /// Deliveries that it would still take before it overflows.
     pub fn room(&self) -> usize {
         let inbox = self.0.inbox.lock();
-        inbox.room.saturating_sub(inbox.queue.len())
+        inbox.room.saturating_sub(inbox.load())
     }
 
     /// Whether it takes deliveries, as far as can be known without trying.
@@ -156,9 +203,9 @@ impl Mailbox {
     /// steer the session, which must not wait behind a client that does not read.
     pub fn poll_next(&self, cx: &mut Context<'_>, deliveries: bool) -> Poll<Mail> {
         let mut inbox = self.0.inbox.lock();
-        let is_wanted = |mail: &Mail| deliveries || !matches!(mail, Mail::Deliver(_));
+        let is_wanted = |it: &Letter| deliveries || !matches!(it.mail, Mail::Deliver(_));
         let place = inbox.queue.iter().position(is_wanted);
-        if let Some(mail) = place.and_then(|place| inbox.queue.remove(place)) {
+        if let Some(mail) = place.and_then(|place| inbox.take(place)) {
             return Poll::Ready(mail);
         }
         if inbox.queue.is_empty() {
@@ -174,12 +221,12 @@ impl Mailbox {
     /// Takes the next letter if it is a delivery; letters that steer the session stay in turn.
     pub fn try_next_delivery(&self) -> Option<Delivery> {
         let mut inbox = self.0.inbox.lock();
-        match inbox.queue.pop_front()? {
+        if !matches!(inbox.queue.front()?.mail, Mail::Deliver(_)) {
+            return None;
+        }
+        match inbox.take(0)? {
             Mail::Deliver(delivery) => Some(delivery),
-            steering => {
-                inbox.queue.push_front(steering);
-                None
-            }
+            Mail::Resume(_) | Mail::Close(_) => None,
         }
     }
 
@@ -187,7 +234,8 @@ impl Mailbox {
     pub fn close(&self) -> Vec<Mail> {
         let mut inbox = self.0.inbox.lock();
         inbox.is_closed = true;
-        inbox.queue.drain(..).collect()
+        inbox.asked = 0;
+        inbox.queue.drain(..).map(|letter| letter.mail).collect()
     }
 
     /// Its session has told everybody that it is gone; whoever has taken its place may speak.
@@ -235,4 +283,35 @@ fn wake(mut inbox: MutexGuard<'_, Inbox>) {
 fn overrun() -> Closing {
     let text = "Too many stanzas wait for this client, which does not read them.";
     Closing::Error(StreamError::resource_constraint().text(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use waxwing_stanza::PresenceType;
+
+    use super::*;
+
+    fn delivery() -> Delivery {
+        Delivery::new(Stanza::presence(PresenceType::Available))
+    }
+
+    #[test]
+    fn what_was_asked_for_fills_a_box_more_slowly() {
+        let mailbox = Mailbox::new(4);
+        for _ in 0..4 * ASKED {
+            assert!(mailbox.room() > 0);
+            assert!(mailbox.deliver_asked(delivery()).is_ok());
+        }
+        assert_eq!(mailbox.room(), 0);
+        for _ in 0..ASKED {
+            assert!(mailbox.try_next_delivery().is_some());
+        }
+        assert_eq!(mailbox.room(), 1);
+        assert!(mailbox.deliver(delivery()).is_ok() && mailbox.is_open());
+        // One more is one too many, and what is in it stays.
+        assert!(mailbox.deliver(delivery()).is_ok() && !mailbox.is_open());
+        assert!(mailbox.deliver_asked(delivery()).is_err());
+        assert_eq!(mailbox.close().len(), 3 * ASKED + 3, "with the order to end");
+        assert_eq!(mailbox.room(), 4);
+    }
 }

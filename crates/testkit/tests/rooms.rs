@@ -227,6 +227,7 @@ async fn everybody_hears_that_the_rooms_end_with_the_server() -> Outcome {
         read(&world, client).await?;
     }
     let hub = world.hub().clone();
+    #[allow(clippy::disallowed_methods, reason = "the test goes on beside it")]
     let drain = tokio::spawn(async move { hub.drain(Duration::from_secs(4), None).await });
     world.settle().await?;
     assert_eq!(world.hub().lasting::<Lobby>("localhost").len(), 0, "the rooms are empty");

@@ -35,8 +35,16 @@ pub fn hand_out(
                 }
             }
             Post::Seat(seat, stanzas) => {
+                // Several at once are what somebody gets who enters.
+                let is_asked = stanzas.len() > 1;
                 for stanza in stanzas {
-                    rest.hand(&crowd, &seat, stanza);
+                    rest.take(
+                        &seat,
+                        match is_asked {
+                            true => crowd.hand_asked(&seat, stanza),
+                            false => crowd.hand(&seat, stanza),
+                        },
+                    );
                 }
             }
             Post::Whisper(seats, stanza) => {
@@ -63,7 +71,11 @@ pub fn hand_out(
 impl Rest {
     /// Whether somebody took it, or may yet.
     fn hand(&mut self, crowd: &Crowd<'_>, seat: &Seat, stanza: Stanza) -> bool {
-        match crowd.hand(seat, stanza) {
+        self.take(seat, crowd.hand(seat, stanza))
+    }
+
+    fn take(&mut self, seat: &Seat, handed: Handed) -> bool {
+        match handed {
             Handed::Taken => return true,
             Handed::Elsewhere(stanza) => {
                 self.elsewhere.push((stanza, false));
