@@ -18,7 +18,7 @@ use crate::engine::Engine;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let scenarios = match scenarios() {
+    let scenarios = match scenarios(only(&arguments)) {
         Ok(scenarios) => scenarios,
         Err(reason) => {
             eprintln!("{reason}");
@@ -26,10 +26,18 @@ fn main() -> ExitCode {
         }
     };
     let engines = Engine::at_hand();
-    let still = scenarios.iter().filter(|scenario| scenario.moves_time()).count();
-    eprintln!("{still} scenarios move the clock and are played in memory only");
+    if only(&arguments).is_none() {
+        let still = scenarios.iter().filter(|scenario| scenario.moves_time()).count();
+        eprintln!("{still} scenarios move the clock and are played in memory only");
+    }
     let trials = scenarios.iter().flat_map(|scenario| trials(scenario, &engines)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The one trial that is wanted, where there is one. A runner that starts a process for each must not
+/// have each of them read all pages.
+fn only(arguments: &Arguments) -> Option<&str> {
+    arguments.filter.as_deref().filter(|_| arguments.exact)
 }
 
 const IN_MEMORY: [(&str, Way); 2] =
@@ -85,14 +93,17 @@ fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// All scenarios, by file.
-fn scenarios() -> Result<Vec<Scenario>, String> {
+/// All scenarios, by file; or those of the page that the trial `only` is from.
+fn scenarios(only: Option<&str>) -> Result<Vec<Scenario>, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut all = Vec::new();
     for folder in ["crates/modules/src", "scenarios"] {
         for page in pages(&root.join(folder))? {
-            let text = std::fs::read_to_string(&page).map_err(|error| error.to_string())?;
             let name = page.strip_prefix(&root).unwrap_or(&page).to_string_lossy();
+            if only.is_some_and(|trial| !trial.contains(&format!(" {name}: "))) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&page).map_err(|error| error.to_string())?;
             all.extend(read(&name, &text)?);
         }
     }
