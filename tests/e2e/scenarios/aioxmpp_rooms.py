@@ -105,6 +105,13 @@ class Seat:
     def member(self, nick):
         return next(member for member in self.room.members if member.nick == nick)
 
+    async def meets(self, nick):
+        """The member with this nick, who may have been here and gone before."""
+        async with asyncio.timeout(SECONDS):
+            while all(member.nick != nick for member in self.room.members):
+                await asyncio.sleep(0.02)
+        return self.member(nick)
+
 
 async def service(one, category, kind):
     """The address of the service with this identity."""
@@ -211,8 +218,7 @@ async def rooms(world):
                 assert how["muc_reason"] == "a brawl", how
             with walk.step("ban"):
                 await Seat(tybalt, address, "Tybalt").enter()
-                await one.heard.wait("on_join", lambda member, **_: member.nick == "Tybalt")
-                await one.room.ban(one.member("Tybalt"), "again")
+                await one.room.ban(await one.meets("Tybalt"), "again")
                 _, how = await two.heard.wait(
                     "on_leave", lambda _, muc_leave_mode, **more: (
                         muc_leave_mode == aioxmpp.muc.LeaveMode.BANNED
