@@ -34,8 +34,8 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The one trial that is wanted, where there is one. A runner that starts a process for each must not
-/// have each of them read all pages.
+/// The one trial that is wanted, where there is one. A runner that starts a process for each must
+/// not have each of them read all pages.
 fn only(arguments: &Arguments) -> Option<&str> {
     arguments.filter.as_deref().filter(|_| arguments.exact)
 }
