@@ -20,6 +20,17 @@ pub fn text(out: &mut String, s: &str) {
     });
 }
 
+/// Appends `<name>s</name>`, with `s` as character data.
+pub fn element(out: &mut String, name: &str, s: &str) {
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
+    text(out, s);
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
+}
+
 /// Appends ` name='value'`, escaped. Characters that XML cannot carry are dropped.
 pub fn attribute(out: &mut String, name: &str, value: &str) {
     out.push(' ');

@@ -10,7 +10,7 @@ use waxwing_stanza::{Condition, MessageType, Stanza, StanzaError};
 use waxwing_store::Statement;
 use waxwing_store::domains::rooms::{NoteRow, Rooms as Rows};
 use waxwing_xml::Child;
-use waxwing_xml::write::{attribute, text};
+use waxwing_xml::write::{attribute, element};
 
 use super::appoint::{Actor, Change, Courtesy, Reserve};
 use super::config::Whois;
@@ -285,10 +285,4 @@ impl Sent {
         let inviter = Jid::new(parts.next()?).ok()?;
         Some(Self { key: key.to_owned(), millis, inviter, id: parts.next().map(Arc::from) })
     }
-}
-
-fn element(out: &mut String, name: &str, value: &str) {
-    *out += &format!("<{name}>");
-    text(out, value);
-    *out += &format!("</{name}>");
 }

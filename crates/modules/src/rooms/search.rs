@@ -9,7 +9,7 @@ use waxwing_stanza::payload::dataform::{DataForm, Field, FieldType, FormType};
 use waxwing_stanza::payload::rsm;
 use waxwing_stanza::{ErrorKind, StanzaError, payload, to_xml};
 use waxwing_store::domains::rooms::RoomRow;
-use waxwing_xml::write;
+use waxwing_xml::write::{self, element};
 use xso::FromXml;
 
 use super::Rooms;
@@ -321,14 +321,4 @@ fn item(out: &mut String, hit: &Hit) {
     };
     element(out, "anonymity-mode", anonymity);
     out.push_str("</item>");
-}
-
-fn element(out: &mut String, name: &str, text: &str) {
-    out.push('<');
-    out.push_str(name);
-    out.push('>');
-    write::text(out, text);
-    out.push_str("</");
-    out.push_str(name);
-    out.push('>');
 }

@@ -1,8 +1,9 @@
 //! From vcard-temp (XEP-0054) to vCard4 (RFC 6351), as XEP-0292 §7 maps them.
 
 use waxwing_xml::Child;
+use waxwing_xml::write::element;
 
-use super::tree::{Tree, parts, put, value};
+use super::tree::{Tree, parts, value};
 use super::{NS, NS4};
 
 /// What the four words of vcard-temp about an address, a number or a mailbox are in vCard4.
@@ -95,14 +96,14 @@ fn property(out: &mut String, child: Child<'_>) {
             let texts: Vec<String> = std::iter::once(name).chain(units).collect();
             if texts.iter().any(|text| !text.is_empty()) {
                 out.push_str("<org>");
-                texts.iter().for_each(|text| put(out, "text", text));
+                texts.iter().for_each(|text| element(out, "text", text));
                 out.push_str("</org>");
             }
         }
         "CATEGORIES" => {
             out.push_str("<categories>");
             let words = child.children().filter(|part| part.name() == "KEYWORD");
-            words.for_each(|word| put(out, "text", word.text().trim()));
+            words.for_each(|word| element(out, "text", word.text().trim()));
             out.push_str("</categories>");
         }
         "KEY" => {
@@ -139,7 +140,7 @@ fn structure(out: &mut String, name: &str, child: Child<'_>, known: &[(&str, &st
     parameters(out, child);
     for (temp, four) in known {
         if let Some(text) = part(child, temp) {
-            put(out, four, &text);
+            element(out, four, &text);
         }
     }
     out.push_str(&format!("</{name}>"));
@@ -150,7 +151,7 @@ fn typed(out: &mut String, (name, kind): (&str, &str), child: Child<'_>, text: O
     let Some(text) = text else { return };
     out.push_str(&format!("<{name}>"));
     parameters(out, child);
-    put(out, kind, &text);
+    element(out, kind, &text);
     out.push_str(&format!("</{name}>"));
 }
 
@@ -164,7 +165,7 @@ fn parameters(out: &mut String, child: Child<'_>) {
     out.push_str("<parameters>");
     if !types.is_empty() {
         out.push_str("<type>");
-        types.iter().for_each(|kind| put(out, "text", kind));
+        types.iter().for_each(|kind| element(out, "text", kind));
         out.push_str("</type>");
     }
     if has("PREF") {

@@ -2,11 +2,12 @@
 
 use waxwing_jid::BareJid;
 use waxwing_store::{Db, Row, Statement, StoreError};
+use waxwing_xml::write::element;
 
 use super::four::four;
 use super::photo::{Photo, Picture};
 use super::temp::temp;
-use super::tree::{is_empty, put, rewrite, value};
+use super::tree::{is_empty, rewrite, value};
 use super::{NS, NS4};
 
 const GET: &str = "SELECT data, is_four, card_node, photo_node FROM vcard WHERE owner = ?1";
@@ -108,8 +109,8 @@ impl Kept {
             value(&mut out, "photo", "uri", &uri);
         } else {
             out.push_str("<PHOTO>");
-            put(&mut out, "TYPE", &picture.kind);
-            put(&mut out, "BINVAL", &picture.data);
+            element(&mut out, "TYPE", &picture.kind);
+            element(&mut out, "BINVAL", &picture.data);
             out.push_str("</PHOTO>");
         }
         out

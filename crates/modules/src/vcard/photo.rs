@@ -8,8 +8,9 @@ use waxwing_jid::BareJid;
 use waxwing_kernel::account::{Account, Fact};
 use waxwing_stanza::{Kind, PresenceType, Stanza};
 use waxwing_store::{Db, Statement, StoreError};
+use waxwing_xml::write::element;
 
-use super::tree::{Tree, parts, put};
+use super::tree::{Tree, parts};
 use super::{NS, Vcard};
 
 const UPDATE: &str = "vcard-temp:x:update";
@@ -117,7 +118,7 @@ impl Vcard {
             return;
         }
         let mut update = format!("<x xmlns='{UPDATE}'>");
-        put(&mut update, "photo", &hash.0);
+        element(&mut update, "photo", &hash.0);
         update.push_str("</x>");
         let body = stanza.body_mut();
         if said.is_some() {

@@ -1,9 +1,10 @@
 //! From vCard4 (RFC 6351) to vcard-temp (XEP-0054), the way back of XEP-0292 §7.
 
 use waxwing_xml::Child;
+use waxwing_xml::write::element;
 
 use super::four::{NAME, PLACE, TEXTS, TYPES};
-use super::tree::{Tree, parts, put};
+use super::tree::{Tree, parts};
 use super::{NS, NS4};
 
 /// The vcard-temp of a vCard4. What only vCard4 has is left out.
@@ -30,16 +31,16 @@ fn property(out: &mut String, child: Child<'_>) {
     }
     let text = any(child);
     match child.name() {
-        "fn" => put(out, "FN", &text),
+        "fn" => element(out, "FN", &text),
         // Both NOTE and DESC become a note; clients show the latter.
-        "note" => put(out, "DESC", &text),
+        "note" => element(out, "DESC", &text),
         "n" => structure(out, "N", child, &NAME),
         "adr" => structure(out, "ADR", child, &PLACE),
         "tel" => typed(out, "TEL", "NUMBER", child, text.strip_prefix("tel:").unwrap_or(&text)),
         "email" => typed(out, "EMAIL", "USERID", child, &text),
         "impp" => {
             if let Some(address) = text.strip_prefix("xmpp:") {
-                put(out, "JABBERID", address);
+                element(out, "JABBERID", address);
             }
         }
         "geo" => {
@@ -47,25 +48,25 @@ fn property(out: &mut String, child: Child<'_>) {
             if let Some((lat, rest)) = place {
                 let lon = rest.split([',', ';']).next().unwrap_or_default();
                 around(out, "GEO", |out| {
-                    put(out, "LAT", lat);
-                    put(out, "LON", lon);
+                    element(out, "LAT", lat);
+                    element(out, "LON", lon);
                 });
             }
         }
         "org" => around(out, "ORG", |out| {
             for (index, text) in parts(child, "text").iter().enumerate() {
-                put(out, if index == 0 { "ORGNAME" } else { "ORGUNIT" }, text);
+                element(out, if index == 0 { "ORGNAME" } else { "ORGUNIT" }, text);
             }
         }),
         "categories" => around(out, "CATEGORIES", |out| {
-            parts(child, "text").iter().for_each(|text| put(out, "KEYWORD", text));
+            parts(child, "text").iter().for_each(|text| element(out, "KEYWORD", text));
         }),
-        "key" => around(out, "KEY", |out| put(out, "CRED", &text)),
+        "key" => around(out, "KEY", |out| element(out, "CRED", &text)),
         "photo" => picture(out, "PHOTO", &text),
         "logo" => picture(out, "LOGO", &text),
         name => {
             if let Some((temp, ..)) = TEXTS.iter().find(|(_, four, _)| *four == name) {
-                put(out, temp, &text);
+                element(out, temp, &text);
             }
         }
     }
@@ -83,7 +84,7 @@ fn structure(out: &mut String, name: &str, child: Child<'_>, known: &[(&str, &st
         for (temp, four) in known {
             let texts = parts(child, four);
             if !texts.is_empty() {
-                put(out, temp, &texts.join(" "));
+                element(out, temp, &texts.join(" "));
             }
         }
     });
@@ -92,7 +93,7 @@ fn structure(out: &mut String, name: &str, child: Child<'_>, known: &[(&str, &st
 fn typed(out: &mut String, name: &str, part: &str, child: Child<'_>, text: &str) {
     around(out, name, |out| {
         types(out, child);
-        put(out, part, text);
+        element(out, part, text);
     });
 }
 
@@ -113,10 +114,10 @@ fn picture(out: &mut String, name: &str, uri: &str) {
     let data = uri.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     around(out, name, |out| match data {
         Some((kind, data)) => {
-            put(out, "TYPE", kind.split(';').next().unwrap_or_default());
-            put(out, "BINVAL", data);
+            element(out, "TYPE", kind.split(';').next().unwrap_or_default());
+            element(out, "BINVAL", data);
         }
-        None => put(out, "EXTVAL", uri),
+        None => element(out, "EXTVAL", uri),
     });
 }
 

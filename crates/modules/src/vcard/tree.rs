@@ -1,6 +1,7 @@
 //! Reading and writing the XML of cards.
 
-use waxwing_xml::{Child, Content, Limits, write};
+use waxwing_xml::write::element;
+use waxwing_xml::{Child, Content, Limits};
 
 /// A card has passed the limits of its stream.
 const LIMITS: Limits = Limits {
@@ -65,20 +66,9 @@ pub(super) fn parts(child: Child<'_>, name: &str) -> Vec<String> {
     texts.filter(|text| !text.is_empty()).collect()
 }
 
-/// Writes `<name>text</name>`.
-pub(super) fn put(out: &mut String, name: &str, text: &str) {
-    out.push('<');
-    out.push_str(name);
-    out.push('>');
-    write::text(out, text);
-    out.push_str("</");
-    out.push_str(name);
-    out.push('>');
-}
-
 /// Writes `<name><kind>text</kind></name>`.
 pub(super) fn value(out: &mut String, name: &str, kind: &str, text: &str) {
     out.push_str(&format!("<{name}>"));
-    put(out, kind, text);
+    element(out, kind, text);
     out.push_str(&format!("</{name}>"));
 }
