@@ -54,6 +54,9 @@ impl Seat {
     }
 }
 
+/// How a delivery is put into a letter box.
+type Deliver = fn(&Mailbox, Delivery) -> Result<(), Delivery>;
+
 /// What became of a stanza for one of a crowd.
 #[derive(Debug)]
 pub enum Handed {
@@ -88,20 +91,20 @@ impl Site {
 
 impl Crowd<'_> {
     /// Hands `stanza` to the session that took this seat, under the address that it took it.
-    pub fn hand(&self, seat: &Seat, mut stanza: Stanza) -> Handed {
-        stanza.head.to = Some(seat.jid.clone());
-        match &seat.session {
-            Some((account, mailbox)) => self.give(account, mailbox, stanza, false),
-            None => Handed::Elsewhere(stanza),
-        }
+    pub fn hand(&self, seat: &Seat, stanza: Stanza) -> Handed {
+        self.seat(seat, stanza, Mailbox::deliver)
     }
 
     /// The same for one of many stanzas that this session asked for in one go
     /// ([`Mailbox::deliver_asked`]).
-    pub fn hand_asked(&self, seat: &Seat, mut stanza: Stanza) -> Handed {
+    pub fn hand_asked(&self, seat: &Seat, stanza: Stanza) -> Handed {
+        self.seat(seat, stanza, Mailbox::deliver_asked)
+    }
+
+    fn seat(&self, seat: &Seat, mut stanza: Stanza, deliver: Deliver) -> Handed {
         stanza.head.to = Some(seat.jid.clone());
         match &seat.session {
-            Some((account, mailbox)) => self.give(account, mailbox, stanza, true),
+            Some((account, mailbox)) => self.give((account, mailbox), stanza, deliver),
             None => Handed::Elsewhere(stanza),
         }
     }
@@ -121,7 +124,8 @@ impl Crowd<'_> {
         let mut handed = Handed::Gone;
         for mailbox in self.hub.directory().mailboxes(to.bare_str(), takes) {
             if let Some(account) = mailbox.account()
-                && let Handed::Taken = self.give(account, &mailbox, stanza.clone(), false)
+                && let Handed::Taken =
+                    self.give((account, &mailbox), stanza.clone(), Mailbox::deliver)
             {
                 handed = Handed::Taken;
             }
@@ -138,24 +142,21 @@ impl Crowd<'_> {
         stanza: &Stanza,
     ) -> usize {
         let doors = self.hub.directory().doors(account.as_str(), wanted);
-        // Whoever has a session is in memory.
-        let Some(account) = (!doors.is_empty()).then(|| self.hub.known(account.as_jid())).flatten()
-        else {
-            return 0;
-        };
         let count = doors.len();
         for (jid, mailbox) in doors {
-            let _ = self.give(&account, &mailbox, stanza.clone().to(jid), false);
+            if let Some(account) = mailbox.account() {
+                let copy = stanza.clone().to(jid);
+                let _ = self.give((account, &mailbox), copy, Mailbox::deliver);
+            }
         }
         count
     }
 
     fn give(
         &self,
-        account: &Arc<Account>,
-        mailbox: &Mailbox,
+        (account, mailbox): (&Arc<Account>, &Mailbox),
         stanza: Stanza,
-        is_asked: bool,
+        deliver: Deliver,
     ) -> Handed {
         let Some(site) = self.sites.find(account.jid().domain()) else { return Handed::Gone };
         if let Some(from) = &stanza.head.from
@@ -164,10 +165,7 @@ impl Crowd<'_> {
             return Handed::Taken;
         }
         let asleep = mailbox.is_asleep().then(|| stanza.clone());
-        let delivery = Delivery::new(stanza);
-        let taken =
-            if is_asked { mailbox.deliver_asked(delivery) } else { mailbox.deliver(delivery) };
-        if taken.is_err() {
+        if deliver(mailbox, Delivery::new(stanza)).is_err() {
             return Handed::Gone;
         }
         if let Some(stanza) = asleep {

@@ -14,6 +14,7 @@ pub mod component;
 pub mod config;
 pub mod connection;
 pub mod crowd;
+pub mod decision;
 pub mod directory;
 pub mod disco;
 mod door;

@@ -158,10 +158,7 @@ impl Mailbox {
     /// # Errors
     /// The delivery itself.
     pub fn deliver(&self, delivery: Delivery) -> Result<(), Delivery> {
-        match self.send(Mail::Deliver(delivery)) {
-            Err(Mail::Deliver(delivery)) => Err(delivery),
-            _ => Ok(()),
-        }
+        given_back(self.put(Mail::Deliver(delivery), false))
     }
 
     /// The same for one of many that the session itself asked for in one go, such as who is in a
@@ -172,10 +169,7 @@ impl Mailbox {
     /// # Errors
     /// The delivery itself.
     pub fn deliver_asked(&self, delivery: Delivery) -> Result<(), Delivery> {
-        match self.put(Mail::Deliver(delivery), true) {
-            Err(Mail::Deliver(delivery)) => Err(delivery),
-            _ => Ok(()),
-        }
+        given_back(self.put(Mail::Deliver(delivery), true))
     }
 
     /// Whether its session waits for its client to come back (XEP-0198 §5).
@@ -270,6 +264,14 @@ impl Mailbox {
     /// Whether both are the same box.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// The delivery that a letter box gave back.
+fn given_back(put: Result<(), Mail>) -> Result<(), Delivery> {
+    match put {
+        Err(Mail::Deliver(delivery)) => Err(delivery),
+        _ => Ok(()),
     }
 }
 

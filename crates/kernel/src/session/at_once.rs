@@ -4,9 +4,10 @@
 use waxwing_stanza::{Head, Kind};
 use waxwing_stream::{Event, Stream, Tag};
 
+use crate::decision::Decision;
 use crate::mailbox::{Delivery, Mail, Mailbox};
 use crate::session::pending::store;
-use crate::session::{Decision, Pending, Session};
+use crate::session::{Pending, Session};
 use crate::stage::Effects;
 
 impl Session {

@@ -23,10 +23,10 @@ use std::time::Instant;
 
 use waxwing_jid::Jid;
 use waxwing_stanza::{Head, Stanza};
-use waxwing_store::{Commit, StoreError};
 use waxwing_stream::{Acks, Enable, Enabled, Stream, Tag};
 
 use crate::account::Account;
+use crate::decision::Decision;
 use crate::directory::Resource;
 use crate::hub::Hub;
 use crate::mailbox::{Delivery, Mailbox};
@@ -53,11 +53,6 @@ pub(crate) struct Pending {
     reads_spool: bool,
 }
 
-enum Decision {
-    Waits(Commit),
-    Made(Result<(), StoreError>),
-}
-
 impl Pending {
     /// Ready once it is known whether the stanza is durable, and everybody who sees to it has done
     /// so.
@@ -67,11 +62,7 @@ impl Pending {
             let _ = ready!(Pin::new(receipt).poll(cx));
             self.receipts.pop();
         }
-        if let Decision::Waits(commit) = &mut self.state {
-            let outcome = ready!(Pin::new(commit).poll(cx));
-            self.state = Decision::Made(outcome);
-        }
-        Poll::Ready(())
+        self.state.poll_made(cx)
     }
 }
 

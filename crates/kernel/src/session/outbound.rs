@@ -4,10 +4,11 @@ use waxwing_jid::Jid;
 use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
 use waxwing_stream::{Stream, Tag};
 
+use crate::decision::Decision;
 use crate::mailbox::{Delivery, Mailbox};
 use crate::request::Scope;
 use crate::session::pending::refusal;
-use crate::session::{Decision, Pending, Session};
+use crate::session::{Pending, Session};
 use crate::stage::{Effects, Party};
 
 impl Session {

@@ -1,16 +1,15 @@
 //! What a stanza leaves in the store, and what waits behind it.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use waxwing_stanza::{Head, Stanza};
 use waxwing_store::StoreError;
 
+use crate::decision::Decision;
 use crate::hub::Hub;
 use crate::request::unstored;
-use crate::session::{Decision, Pending};
+use crate::session::Pending;
 use crate::stage::Effects;
 
 impl Pending {
@@ -24,7 +23,7 @@ impl Pending {
 
     /// Whether it is known whether the stanza is durable.
     pub(crate) fn is_decided(&self) -> bool {
-        self.receipts.is_empty() && matches!(self.state, Decision::Made(_))
+        self.receipts.is_empty() && self.state.is_made()
     }
 
     /// Waits until it is known.
@@ -52,26 +51,15 @@ impl Pending {
 }
 
 /// Gives the store what a stanza leaves there, in one batch. Archives alone are not waited for when
-/// we owe the sender nothing, unless the store falls behind: nobody writes faster than it.
+/// we owe the sender nothing.
 pub(super) fn store(hub: &Hub, is_owed: bool, effects: &mut Effects) -> Decision {
     hub.write_aside(std::mem::take(&mut effects.asides));
     let mut rows = std::mem::take(&mut effects.appends);
     let is_archive_alone = rows.is_empty();
     rows.append(&mut effects.records);
-    if rows.is_empty() {
-        return Decision::Made(Ok(()));
-    }
-    let is_awaited = !is_archive_alone || is_owed || hub.db().lags();
-    let mut commit = hub.db().submit(rows);
+    let decision = Decision::of(hub.db(), rows, !is_archive_alone || is_owed);
     effects.tickets.clear();
-    if is_awaited {
-        return Decision::Waits(commit);
-    }
-    // What the store did not even take is known at once.
-    match Pin::new(&mut commit).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => Decision::Made(outcome),
-        Poll::Pending => Decision::Made(Ok(())),
-    }
+    decision
 }
 
 /// What the sender of a stanza with this head hears when it could not be stored. An error carries

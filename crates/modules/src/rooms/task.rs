@@ -2,20 +2,18 @@
 //! in the order in which it said so.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::Hub;
+use waxwing_kernel::decision::Decision;
 use waxwing_kernel::request::unstored;
 use waxwing_kernel::stage::{Effects, Party};
 use waxwing_stanza::{Kind, PresenceType, Stanza, StanzaError};
-use waxwing_store::{Commit, StoreError};
+use waxwing_store::StoreError;
 
 use super::Rooms;
 use super::forged::MUC;
@@ -50,15 +48,10 @@ struct Owed {
 
 /// What waits for its rows, or for others that do.
 struct Pending {
-    state: State,
+    state: Decision,
     posts: Vec<Post>,
     undo: Option<u64>,
     owed: Owed,
-}
-
-enum State {
-    Waits(Commit),
-    Made(Result<(), StoreError>),
 }
 
 /// What happened next.
@@ -136,7 +129,7 @@ impl Task {
         let has_room = self.pending.len() < PENDING;
         let front = async {
             match self.pending.front_mut() {
-                Some(Pending { state, .. }) => state.decide().await,
+                Some(Pending { state, .. }) => state.made().await,
                 None => std::future::pending().await,
             }
         };
@@ -195,7 +188,7 @@ impl Task {
         if let Some(then) = outcome.then {
             // What was said before is sent before.
             while let Some(front) = self.pending.front_mut() {
-                front.state.decide().await;
+                front.state.made().await;
                 self.settle().await;
             }
             self.deliver(outcome.posts, owed.party()).await;
@@ -207,20 +200,20 @@ impl Task {
             return self.finish(posts, owed).await;
         }
         let is_owed = owed.letter.as_ref().is_none_or(|(from, _)| from.is_acknowledged);
-        let state = State::of(&self.hub, outcome.rows, is_owed);
+        let state = Decision::of(self.hub.db(), outcome.rows, is_owed);
         let (posts, undo) = (outcome.posts, outcome.undo);
         match state {
-            State::Made(Ok(())) if self.pending.is_empty() => self.finish(posts, owed).await,
+            Decision::Made(Ok(())) if self.pending.is_empty() => self.finish(posts, owed).await,
             state => self.pending.push_back(Pending { state, posts, undo, owed }),
         }
     }
 
     /// Sends what is decided, up to the first that is not.
     async fn settle(&mut self) {
-        while let Some(Pending { state: State::Made(_), .. }) = self.pending.front() {
+        while let Some(Pending { state: Decision::Made(_), .. }) = self.pending.front() {
             let Some(pending) = self.pending.pop_front() else { return };
             match pending.state {
-                State::Made(Err(error)) => {
+                Decision::Made(Err(error)) => {
                     if let Some(number) = pending.undo {
                         self.room.history.take_back(number);
                     }
@@ -298,32 +291,6 @@ impl Owed {
                 clock.until(Some(at)).await;
                 drop(receipt);
             });
-        }
-    }
-}
-
-impl State {
-    /// Gives the store what must be durable. As for accounts, what nobody is owed is not waited for
-    /// unless the store falls behind.
-    fn of(hub: &Hub, rows: Vec<waxwing_store::Statement>, is_owed: bool) -> Self {
-        if rows.is_empty() {
-            return Self::Made(Ok(()));
-        }
-        let is_awaited = is_owed || hub.db().lags();
-        let mut commit = hub.db().submit(rows);
-        if is_awaited {
-            return Self::Waits(commit);
-        }
-        match Pin::new(&mut commit).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(outcome) => Self::Made(outcome.map(drop)),
-            Poll::Pending => Self::Made(Ok(())),
-        }
-    }
-
-    async fn decide(&mut self) {
-        if let Self::Waits(commit) = self {
-            let outcome = commit.await;
-            *self = Self::Made(outcome.map(drop));
         }
     }
 }
