@@ -66,6 +66,7 @@ pub(crate) async fn answer(hub: &Hub, question: Question, peer: IpAddr) -> Answe
         | Question::Begin(_)
         | Question::Resume { .. }
         | Question::Attach { .. }
+        | Question::Vouch { .. }
         | Question::Enable { .. } => Answer::Verdict(Err(AuthFailure::NotAuthorized)),
     }
 }

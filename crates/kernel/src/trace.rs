@@ -188,6 +188,7 @@ fn of_end(closure: &Closure) -> Line {
         Closure::Footer => "end of the stream".to_owned(),
         Closure::Lost => "connection lost".to_owned(),
         Closure::Error(error) => format!("stream error {}", error.condition.name()),
+        Closure::Refused(trouble) => trouble.to_string(),
     })
 }
 

@@ -84,6 +84,16 @@ impl Acks {
         self.max_seconds = max_seconds;
     }
 
+    /// The peer has agreed to count as well: what it sent before does not count (§4).
+    pub(crate) fn begin(&mut self, received: u64) {
+        self.settled = Vec::new();
+        self.base = received;
+        self.received = received;
+        self.handled = received;
+        self.asked = received;
+        self.told = received;
+    }
+
     /// The bound address of the session.
     pub fn address(&self) -> &Jid {
         &self.address

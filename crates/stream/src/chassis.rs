@@ -9,15 +9,17 @@ use waxwing_xml::Splitter;
 use crate::SM;
 use crate::acks::Acks;
 use crate::error::StreamError;
-use crate::event::{Closure, Event, Framing, Question, Ticket};
+use crate::event::{Closure, Event, Question, Ticket};
 use crate::features::{Features, Phase};
 use crate::framing::{self, tcp, websocket};
 use crate::held::Held;
 use crate::host::{Entropy, Host, Hosts, Security};
+use crate::input::Framing;
 use crate::limits::Limits;
 use crate::outbox::{Mark, MarkKind, Outbox};
 use crate::role::Role;
 use crate::role::client::State;
+use crate::role::server::Trouble;
 use crate::timers::Timers;
 
 /// Room for the first output of a turn: most stanzas fit, with what the server adds to them.
@@ -35,6 +37,8 @@ pub(crate) struct Chassis {
     pub(crate) finishing: bool,
     /// The client was told to connect elsewhere.
     pub(crate) moved: bool,
+    /// We have called a server, and it has not let us in yet.
+    pub(crate) calling: bool,
     /// Ended in a way that nobody resumes.
     pub(crate) over: bool,
     pub(crate) hosts: Arc<dyn Hosts>,
@@ -71,6 +75,7 @@ impl Chassis {
             shut: false,
             finishing: false,
             moved: false,
+            calling: role == Role::Outgoing,
             over: false,
             hosts,
             entropy,
@@ -142,6 +147,14 @@ impl Chassis {
         }
     }
 
+    /// Takes back the last element, which began at `start`.
+    pub(crate) fn take_back(&mut self, start: usize) {
+        self.outbox.text.truncate(start);
+        if self.is_websocket() {
+            self.outbox.marks.pop();
+        }
+    }
+
     pub(crate) fn mark(&mut self, kind: MarkKind) {
         let Outbox { text, marks } = &mut self.outbox;
         marks.push(Mark { end: text.len(), kind });
@@ -150,13 +163,15 @@ impl Chassis {
     /// Writes our header; `from` is the domain that we speak for. Gives the id of the stream.
     pub(crate) fn open(&mut self, from: Option<&str>, to: Option<&str>) -> String {
         let id = self.random_id();
-        let host = self.host.clone();
+        let (host, role) = (self.host.clone(), self.role);
         let lang = host.as_deref().map_or("en", |host| &host.lang);
-        let header = framing::Header { from, to, id: &id, lang };
-        match (self.role, self.framing) {
+        let given = (role != Role::Outgoing).then_some(&*id);
+        let header = framing::Header { from, to, id: given, lang };
+        match (role, self.framing) {
             (Role::Component, _) => self.write(|out| tcp::open_to_component(&header, out)),
-            (_, Framing::Tcp) => self.write(|out| tcp::open(&header, out)),
-            (_, Framing::WebSocket) => self.write(|out| websocket::open(&header, out)),
+            (Role::Client, Framing::Tcp) => self.write(|out| tcp::open(&header, out)),
+            (_, Framing::Tcp) => self.write(|out| tcp::open_to_server(&header, out)),
+            (_, Framing::WebSocket) => self.write(|out| websocket::open(role, &header, out)),
         }
         self.opened = true;
         id
@@ -212,7 +227,10 @@ impl Chassis {
         if self.opened || self.is_websocket() {
             match self.framing {
                 Framing::Tcp => self.write(tcp::close),
-                Framing::WebSocket => self.write(websocket::close),
+                Framing::WebSocket => {
+                    let role = self.role;
+                    self.write(|out| websocket::close(role, out));
+                }
             }
         }
         self.shut = true;
@@ -237,7 +255,7 @@ impl Chassis {
         }
         if !self.opened {
             let host = self.host.clone().or_else(|| self.hosts.default_host());
-            let host = host.filter(|_| self.role == Role::Client);
+            let host = host.filter(|_| self.role != Role::Component);
             self.open(host.as_deref().map(|host| &*host.domain), None);
         }
         // Behind the error only the closing tag may come (RFC 6120 §4.9.1.1).
@@ -261,6 +279,7 @@ impl Chassis {
 
     /// The last event; the transport ends behind the output.
     pub(crate) fn end(&mut self, closure: Closure, code: u16) -> State {
+        let closure = if self.calling { refused(closure) } else { closure };
         self.shut = true;
         self.mark(MarkKind::Close(code));
         self.timers = Timers::default();
@@ -276,6 +295,16 @@ impl Chassis {
         self.timers = Timers::default();
         self.timers.phase = Some(now + crate::limits::seconds(self.limits().close_seconds));
     }
+}
+
+/// What a call ends with that has led to nothing.
+fn refused(closure: Closure) -> Closure {
+    Closure::Refused(match closure {
+        Closure::Refused(trouble) => trouble,
+        Closure::Error(error) => Trouble::Broken(error),
+        Closure::Lost => Trouble::Lost,
+        Closure::Footer => Trouble::Closed,
+    })
 }
 
 pub(crate) fn write_ack(out: &mut String, h: u32) {

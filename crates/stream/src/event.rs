@@ -10,57 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::acks::Acks;
 use crate::error::StreamError;
+use crate::role::server::{Dialback, Linked, Trouble, Verdict};
 use crate::sasl::{Failure, Hash, ScramKeys, TokenBinding};
-
-/// How the stream is cut into elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// One XML document per stream (RFC 6120).
-    Tcp,
-    /// One element per message (RFC 7395).
-    WebSocket,
-}
-
-/// What arrived, as the wire saw it.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// Any piece of a TCP stream.
-    Bytes(&'a [u8]),
-    /// One whole WebSocket text message.
-    Message(&'a [u8]),
-    /// A WebSocket Ping or Pong.
-    Alive,
-    /// The socket ended, or the WebSocket closed with no `<close/>`.
-    End,
-    /// The peer broke the rules of the WebSocket layer.
-    Violation(Violation),
-}
-
-/// A broken rule of the WebSocket layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Violation {
-    /// A message over the limit: `policy-violation`, code 1009.
-    TooBig,
-    /// A binary message: `bad-format`, code 1003.
-    Binary,
-    /// A text message that is not UTF-8: `unsupported-encoding`, code 1007.
-    NotUtf8,
-    /// Anything else: the WebSocket fails with code 1002 and nothing more is said.
-    Protocol,
-}
-
-impl Violation {
-    /// What the peer is told, if it is told anything, and the code of the close frame.
-    pub(crate) fn verdict(self) -> (Option<StreamError>, u16) {
-        let (error, code) = match self {
-            Violation::TooBig => (StreamError::policy_violation().text("too large"), 1009),
-            Violation::Binary => (StreamError::bad_format().text("text messages only"), 1003),
-            Violation::NotUtf8 => (StreamError::unsupported_encoding(), 1007),
-            Violation::Protocol => return (None, 1002),
-        };
-        (Some(error), code)
-    }
-}
 
 /// Names one question until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +41,16 @@ pub enum Event {
     Early(Ticket, Stanza),
     /// An authentication failed: for logs and rate limits; the client has been told.
     Unauthorized(Option<BareJid>, Failure),
+    /// An error that answers a stanza of another server with a mistake in it. Both addresses are
+    /// set; it goes its own way, since the stream may not lead back.
+    Reply(Stanza),
+    /// A pair of domains is proven, one way; on a stream between servers.
+    Linked(Linked),
+    /// Another server asks to be let in. Verify the key by a [`crate::Purpose::Verify`] call, and
+    /// tell [`crate::Stream::verified`]; nothing waits meanwhile.
+    Dialback(Dialback),
+    /// What the authoritative server says about the key; the stream then closes itself.
+    Verdict(Verdict),
     /// The last event. Flush the outbox, then end the connection.
     Closed(Closure),
 }
@@ -103,6 +64,8 @@ pub enum Closure {
     Lost,
     /// A stream error, ours or asked for by the driver.
     Error(StreamError),
+    /// Another server could not be called, or has ended the stream with an error.
+    Refused(Trouble),
 }
 
 /// Why the driver closes a stream.
@@ -209,6 +172,13 @@ pub enum Question {
     Attach {
         /// The domain that it speaks for.
         domain: Arc<str>,
+    },
+    /// Do these certificates stand for another server's domain? Answer: [`Answer::Vouched`].
+    Vouch {
+        /// The domain, prepared.
+        domain: Arc<str>,
+        /// In DER, its own first.
+        chain: Vec<Vec<u8>>,
     },
     /// Enable stream management (XEP-0198 §3). Answers: [`Answer::Enabled`],
     /// [`Answer::NotEnabled`].
@@ -367,6 +337,8 @@ pub enum Answer {
     },
     /// The component is in; or what it is told instead.
     Attached(Result<(), StreamError>),
+    /// Whether the certificates do; if not, why, in words for a person.
+    Vouched(Result<(), Arc<str>>),
     /// Stream management is refused.
     NotEnabled(StanzaError),
     /// The reply to [`Event::Early`], if any.

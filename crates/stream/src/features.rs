@@ -103,7 +103,7 @@ impl Features<'_> {
 }
 
 /// RFC 6120 §5.4.1: `<required/>` where nothing else can be negotiated before.
-fn starttls(required: bool, out: &mut String) {
+pub(crate) fn starttls(required: bool, out: &mut String) {
     if !required {
         return empty("starttls", TLS, out);
     }
@@ -194,6 +194,11 @@ fn announce_limits(authenticated: bool, limits: &Limits, out: &mut String) {
     } else {
         (limits.before_auth.element_bytes, limits.handshake_seconds)
     };
+    write_limits(bytes, idle, out);
+}
+
+/// Writes `<limits/>` (XEP-0478 §3.1).
+pub(crate) fn write_limits(bytes: usize, idle: u32, out: &mut String) {
     out.push_str("<limits");
     write::attribute(out, "xmlns", LIMITS);
     write!(out, "><max-bytes>{bytes}</max-bytes><idle-seconds>{idle}</idle-seconds></limits>")

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::error::StreamError;
 use crate::limits::Limits;
+use crate::role::server::Border;
 use crate::sasl::{Hash, Mechanism, ScramKeys};
 
 /// Fills the slice with bytes that nobody can guess.
@@ -27,6 +28,21 @@ pub trait Hosts: Send + Sync {
     fn component(&self, domain: &str) -> Result<Component, StreamError> {
         let _ = domain;
         Err(StreamError::host_unknown())
+    }
+    /// What holds for streams of other servers for `local`, a prepared domain name: a host, a
+    /// service of one, or the domain of a component. `peer` is who the other server says it is,
+    /// prepared but not yet proven; `None` where it does not say.
+    ///
+    /// # Errors
+    /// `host-unknown` where `local` is not ours; otherwise why `peer` may not come.
+    fn border(&self, local: &str, peer: Option<&str>) -> Result<Border, StreamError> {
+        let _ = (local, peer);
+        Err(StreamError::host_unknown())
+    }
+    /// What dialback keys are made with, the same for all domains (XEP-0185 §2); `None` where
+    /// there is no dialback.
+    fn dialback_secret(&self) -> Option<&[u8]> {
+        None
     }
 }
 
@@ -224,8 +240,28 @@ pub struct Security {
     pub peer_certificate: Option<Vec<u8>>,
     /// The client's certificate leads to an authority that the configuration trusts.
     pub peer_verified: bool,
+    /// The certificates that another server has shown, in DER, its own first; dropped once they are
+    /// judged.
+    pub peer_chain: Vec<Vec<u8>>,
+    /// What the certificate of a server that we have called is worth.
+    pub peer_trust: Option<PeerTrust>,
+    /// The cipher suite of TLS that ends in this process, by its usual name.
+    pub cipher: Option<Arc<str>>,
     /// The origin (RFC 6454) of the web page that opened the connection, as its browser tells.
     pub origin: Option<Arc<str>>,
+}
+
+/// What vouches for the certificate of a server that we have called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerTrust {
+    /// An authority, and it names the domain (RFC 9525).
+    Certificate,
+    /// Signed records in the DNS (RFC 7673).
+    Dane,
+    /// A document of the domain's web server (RFC 7711).
+    Posh,
+    /// Nothing; with the reason in words.
+    Untrusted(Arc<str>),
 }
 
 impl Security {

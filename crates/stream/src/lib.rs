@@ -15,7 +15,8 @@
 //!  component:  ExpectHeader -> ExpectHandshake -> Linked
 //! ```
 //!
-//! [`Stream::component`] speaks the component protocol (XEP-0114) instead.
+//! [`Stream::component`] speaks the component protocol (XEP-0114) instead; [`Stream::incoming`] and
+//! [`Stream::outgoing`] are the two ends of a stream between servers.
 
 mod acks;
 mod chassis;
@@ -25,6 +26,7 @@ mod features;
 mod framing;
 mod held;
 mod host;
+mod input;
 mod limits;
 mod outbox;
 mod role;
@@ -35,19 +37,29 @@ mod timers;
 pub use acks::{Acks, Full};
 pub use error::{Condition, StreamError};
 pub use event::{
-    Admit, Answer, AuthFailure, Begun, Closing, Closure, Enable, Enabled, Event, Framing, Inline,
-    Input, Installation, Need, Proof, Question, Tag, Ticket, TokenKey, Violation,
+    Admit, Answer, AuthFailure, Begun, Closing, Closure, Enable, Enabled, Event, Inline,
+    Installation, Need, Proof, Question, Tag, Ticket, TokenKey,
 };
-pub use host::{BearerOffer, Component, Entropy, Host, Hosts, Mechanisms, Redirect, Security};
+pub use host::{
+    BearerOffer, Component, Entropy, Host, Hosts, Mechanisms, PeerTrust, Redirect, Security,
+};
+pub use input::{Framing, Input, Violation};
 pub use limits::Limits;
 pub use outbox::{Mark, MarkKind, Outbox};
+pub use role::server::{
+    Border, By, Call, Demand, Dialback, Linked, Pair, Purpose, Trouble, Unsent, Verdict, Way,
+    dialback_key,
+};
 pub use sasl::{Failure, FailureCondition, Hash, Mechanism, ScramKeys, TokenBinding};
 pub use stream::Stream;
 
 pub(crate) const CLIENT: &str = "jabber:client";
 pub(crate) const COMPONENT: &str = "jabber:component:accept";
+pub(crate) const SERVER: &str = "jabber:server";
+pub(crate) const DIALBACK: &str = "jabber:server:dialback";
 pub(crate) const STREAM: &str = "http://etherx.jabber.org/streams";
 pub(crate) const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
+pub(crate) const FRAMING_SERVER: &str = "urn:ietf:params:xml:ns:xmpp-framing-server";
 pub(crate) const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 pub(crate) const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 pub(crate) const SASL2: &str = "urn:xmpp:sasl:2";

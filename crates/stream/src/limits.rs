@@ -42,6 +42,11 @@ pub struct Limits {
     pub ack_every_stanzas: u32,
     /// Seconds after a stanza before its acknowledgement is requested. Default 5.
     pub ack_every_seconds: u32,
+    /// Pairs of domains that another server may prove on one stream (XEP-0220 §2.6). Default 64;
+    /// more than that is `resource-constraint`.
+    pub server_pairs: usize,
+    /// Dialback keys of one stream that are verified at a time. Default 16.
+    pub server_dialbacks: usize,
 }
 
 impl Default for Limits {
@@ -81,6 +86,8 @@ impl Default for Limits {
             sm_resume_seconds: 600,
             ack_every_stanzas: 10,
             ack_every_seconds: 5,
+            server_pairs: 64,
+            server_dialbacks: 16,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The stream: what a driver sees.
 
 mod later;
+mod server;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,21 +13,23 @@ use waxwing_xml::Event as Xml;
 use crate::acks::Acks;
 use crate::chassis::{Chassis, write_ack};
 use crate::error::StreamError;
-use crate::event::{Answer, Closing, Closure, Event, Framing, Input, Tag, Ticket, Violation};
+use crate::event::{Answer, Closing, Closure, Event, Tag, Ticket};
 use crate::framing::websocket;
 use crate::host::{Entropy, Host, Hosts, Security};
+use crate::input::{Framing, Input, Violation};
 use crate::limits::seconds;
 use crate::outbox::Outbox;
 use crate::role::Role;
 use crate::role::client::management;
 use crate::role::client::{ExpectHeader, State};
+use crate::role::server::Trouble;
 use crate::timers::Silence;
 
 /// How long a client's closing tag may wait for its stanzas to be handled, in seconds. Clients
 /// wait about as long for the answer.
 const FINISH_SECONDS: u32 = 1;
 
-/// One XML stream of a client, or of a component.
+/// One XML stream of a client, of a component, or with another server.
 ///
 /// After every call take the events ([`Stream::next_event`]), write the [`Stream::outbox`], and
 /// call [`Stream::expire`] when the [`Stream::deadline`] has come. [`Event::Closed`] is the last
@@ -65,7 +68,7 @@ impl Stream {
         Self::begin(now, io, State::Component(Box::default()))
     }
 
-    fn begin(now: Instant, mut io: Chassis, state: State) -> Stream {
+    pub(crate) fn begin(now: Instant, mut io: Chassis, state: State) -> Stream {
         io.timers.phase = Some(now + seconds(io.limits().handshake_seconds));
         Stream { io, state }
     }
@@ -103,6 +106,10 @@ impl Stream {
     /// The TLS handshake that [`Event::StartTls`] asked for is done.
     pub fn secured(&mut self, _now: Instant, security: Security) {
         self.step(|state, io| match state {
+            State::Server(state) if state.is_upgrading() => {
+                *io.security = security;
+                state.secured(io)
+            }
             State::Upgrading(state) => {
                 *io.security = security;
                 io.restart(false);
@@ -121,6 +128,7 @@ impl Stream {
         self.step(|state, io| match state {
             State::Open(open) => open.send(io, now, stanza, tag),
             State::Component(state) => state.send(io, stanza),
+            State::Server(state) => state.deliver(io, now, stanza, tag).0,
             state => {
                 crate::role::client::keep(io, stanza, tag);
                 state
@@ -148,7 +156,7 @@ impl Stream {
 
     /// Closes the stream.
     pub fn close(&mut self, now: Instant, reason: Closing) {
-        let upgrading = matches!(self.state, State::Upgrading(_));
+        let upgrading = self.state.is_upgrading();
         self.step(|state, io| match (state, reason) {
             (State::Closed, _) => State::Closed,
             // Nothing can be said during a TLS handshake, nor before a header without an error.
@@ -193,6 +201,7 @@ impl Stream {
             Some(Silence::Probe) => self.step(|state, io| match state {
                 State::Open(open) => open.probe(io, now),
                 State::Component(state) => state.probe(io),
+                State::Server(state) => state.probe(io, now),
                 state => state,
             }),
             None => {}
@@ -279,7 +288,7 @@ impl Stream {
 
     /// Whether input is looked at at all now.
     fn is_deaf(&self) -> bool {
-        self.io.finishing || matches!(self.state, State::Upgrading(_) | State::Closed)
+        self.io.finishing || self.state.is_upgrading() || matches!(self.state, State::Closed)
     }
 
     fn feed(&mut self, now: Instant, mut input: &[u8]) {
@@ -311,8 +320,8 @@ impl Stream {
             return self.hold(message, true);
         }
         let limits = self.io.xml_limits(self.state.is_authenticated());
-        let opening = matches!(self.state, State::ExpectHeader(_));
-        match websocket::read(message, &limits, opening) {
+        let opening = self.state.expects_header();
+        match websocket::read(message, &limits, self.io.role, opening) {
             Ok(event) => self.xml(now, event),
             Err(error) => self.step(|_, io| io.fail(error.into())),
         }
@@ -320,7 +329,7 @@ impl Stream {
 
     fn xml(&mut self, now: Instant, event: Xml) {
         match event {
-            Xml::Header(header) => self.step(|state, io| state.header(io, &header)),
+            Xml::Header(header) => self.step(|state, io| state.header(io, now, &header)),
             Xml::Element(element) => self.step(|state, io| state.element(io, now, element)),
             Xml::Footer => self.footer(now),
             Xml::Whitespace => {}
@@ -331,6 +340,9 @@ impl Stream {
     /// RFC 6120 §4.4, RFC 7395 §3.6. With stream management the answer waits a moment for the
     /// last stanzas, so that the `<a/>` before our tag can cover them.
     fn footer(&mut self, now: Instant) {
+        if self.ends_rejected() {
+            return;
+        }
         let settled = self.io.acks.as_ref().is_none_or(|acks| acks.is_settled());
         if settled || self.io.shut {
             return self.step(|_, io| io.finish());
@@ -347,6 +359,9 @@ impl Stream {
     }
 
     fn lost(&mut self) {
+        if self.ends_rejected() {
+            return;
+        }
         self.step(|_, io| match io.shut || io.finishing {
             true => io.finish(),
             false => io.end(Closure::Lost, 1000),
@@ -365,5 +380,6 @@ impl Stream {
 /// Tells the peer, in case it can still hear; the session stays resumable.
 fn timed_out(io: &mut Chassis, text: &'static str) -> State {
     let error = StreamError::connection_timeout().text(text);
-    io.fail_as(&error, Closure::Lost, 1000)
+    let closure = if io.calling { Closure::Refused(Trouble::Silent) } else { Closure::Lost };
+    io.fail_as(&error, closure, 1000)
 }

@@ -201,6 +201,8 @@ impl Session {
             }
             // These belong to the time before a resource is bound.
             Event::StartTls | Event::Early(..) | Event::Unauthorized(..) => {}
+            // These belong to streams between servers.
+            Event::Reply(_) | Event::Linked(_) | Event::Dialback(_) | Event::Verdict(_) => {}
         }
         None
     }

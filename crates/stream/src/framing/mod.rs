@@ -11,7 +11,8 @@ use crate::error::StreamError;
 pub(crate) struct Header<'a> {
     pub(crate) from: Option<&'a str>,
     pub(crate) to: Option<&'a str>,
-    pub(crate) id: &'a str,
+    /// Only who is called gives a stream its id (RFC 6120 §4.7.3).
+    pub(crate) id: Option<&'a str>,
     pub(crate) lang: &'a str,
 }
 
@@ -24,7 +25,9 @@ impl Header<'_> {
         if let Some(to) = self.to {
             write::attribute(out, "to", to);
         }
-        write::attribute(out, "id", self.id);
+        if let Some(id) = self.id {
+            write::attribute(out, "id", id);
+        }
         out.push_str(" version=\"1.0\"");
         write::attribute(out, "xml:lang", self.lang);
     }

@@ -4,7 +4,7 @@ use waxwing_xml::{Element, write};
 
 use crate::error::StreamError;
 use crate::framing::Header;
-use crate::{CLIENT, COMPONENT, STREAM};
+use crate::{CLIENT, COMPONENT, DIALBACK, SERVER, STREAM};
 
 /// Writes `<stream:stream>`.
 pub(crate) fn open(header: &Header<'_>, out: &mut String) {
@@ -21,8 +21,22 @@ pub(crate) fn open_to_component(header: &Header<'_>, out: &mut String) {
     if let Some(from) = header.from {
         write::attribute(out, "from", from);
     }
-    write::attribute(out, "id", header.id);
+    if let Some(id) = header.id {
+        write::attribute(out, "id", id);
+    }
     write::attribute(out, "xmlns", COMPONENT);
+    write::attribute(out, "xmlns:stream", STREAM);
+    out.push('>');
+}
+
+/// The same to a server. XEP-0220 §2.4.1: "Support for the traditional server dialback protocol … is
+/// indicated by inclusion of the dialback namespace declaration in the stream header", and "some
+/// existing implementations and deployments might accept only the "db" prefix".
+pub(crate) fn open_to_server(header: &Header<'_>, out: &mut String) {
+    out.push_str("<?xml version='1.0'?><stream:stream");
+    header.write(out);
+    write::attribute(out, "xmlns", SERVER);
+    write::attribute(out, "xmlns:db", DIALBACK);
     write::attribute(out, "xmlns:stream", STREAM);
     out.push('>');
 }

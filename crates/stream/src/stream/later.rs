@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::Stream;
 use crate::error::StreamError;
-use crate::event::Framing;
 use crate::held::Held;
+use crate::input::Framing;
 use crate::role::client::State;
 
 impl Stream {

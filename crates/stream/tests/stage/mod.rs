@@ -231,6 +231,8 @@ impl Stage {
                 Event::Stanza(seq, stanza) => {
                     self.events.push(format!("stanza {seq} {}", text(&stanza)));
                 }
+                // Between servers: `servers.rs`.
+                Event::Reply(_) | Event::Linked(_) | Event::Dialback(_) | Event::Verdict(_) => {}
                 Event::Nonza(element) => self.events.push(format!("nonza {}", element.as_str())),
                 Event::StartTls => self.events.push("starttls".into()),
                 Event::Confirmed(tags) => {
@@ -353,6 +355,7 @@ impl Stage {
                 "taken.example.org" => Err(StreamError::conflict()),
                 _ => Ok(()),
             }),
+            Question::Vouch { .. } => Answer::Vouched(Ok(())),
             Question::Resume { previd, .. } => match self.sessions.remove(&previd) {
                 Some(acks) => Answer::Resumed(acks),
                 None => Answer::NotResumed { h: (previd == "old").then_some(7) },
@@ -445,6 +448,7 @@ fn describe(question: &Question) -> String {
         }
         Question::Resume { account, previd, h } => format!("resume {account} {previd} {h}"),
         Question::Attach { domain } => format!("attach {domain}"),
+        Question::Vouch { domain, .. } => format!("vouch {domain}"),
         Question::Enable { resume, max } => format!("enable {resume} {max:?}"),
     }
 }
@@ -454,6 +458,7 @@ fn ending(closure: &Closure) -> String {
         Closure::Footer => "footer".into(),
         Closure::Lost => "lost".into(),
         Closure::Error(error) => error.condition.name().into(),
+        Closure::Refused(trouble) => format!("refused {trouble}"),
     }
 }
 

@@ -8,10 +8,11 @@ use waxwing_xml::Element;
 use crate::CLIENT;
 use crate::chassis::Chassis;
 use crate::error::StreamError;
-use crate::event::{Closure, Framing, Installation};
+use crate::event::{Closure, Installation};
 use crate::features::Phase;
 use crate::framing::{check_version, tcp, websocket};
 use crate::host::Host;
+use crate::input::Framing;
 use crate::role::client::{ExpectBind, ExpectSasl, ExpectTls, State};
 
 /// The state before a header.

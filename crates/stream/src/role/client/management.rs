@@ -80,7 +80,7 @@ impl Open {
 
 /// §4: "The response SHOULD be sent as soon as possible after receiving the <r/> element, and
 /// MUST NOT be withheld for any condition other than a timeout."
-fn answer_request(io: &mut Chassis) {
+pub(crate) fn answer_request(io: &mut Chassis) {
     if let Some(acks) = &mut io.acks {
         let h = acks.asked();
         io.write(|out| write_ack(out, h));
@@ -127,7 +127,7 @@ pub(crate) fn replay(io: &mut Chassis, now: Instant, tags: Vec<Tag>) {
     schedule_request(io, now);
 }
 
-fn confirmed(io: &mut Chassis, tags: Vec<Tag>) {
+pub(crate) fn confirmed(io: &mut Chassis, tags: Vec<Tag>) {
     if !tags.is_empty() {
         io.events.push_back(Event::Confirmed(tags));
     }
@@ -135,10 +135,15 @@ fn confirmed(io: &mut Chassis, tags: Vec<Tag>) {
 
 /// §6: "the local entity SHOULD generate an undefined-condition stream error that includes a
 /// <handled-count-too-high/> element, and close the stream".
-pub(crate) fn too_high(io: &mut Chassis, TooHigh { h, sent }: TooHigh) -> State {
+pub(crate) fn too_high_error(TooHigh { h, sent }: TooHigh) -> StreamError {
     let app = format!("<handled-count-too-high xmlns='{SM}' h='{h}' send-count='{sent}'/>");
     let text = format!("You acknowledged {h} stanzas, but I only sent you {sent} so far.");
-    io.fail(StreamError::undefined_condition().text(text).with(app))
+    StreamError::undefined_condition().text(text).with(app)
+}
+
+/// Says so.
+pub(crate) fn too_high(io: &mut Chassis, claim: TooHigh) -> State {
+    io.fail(too_high_error(claim))
 }
 
 /// Writes `<failed/>`.

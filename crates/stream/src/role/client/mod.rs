@@ -22,6 +22,7 @@ use crate::error::StreamError;
 use crate::event::Answer;
 use crate::host::Host;
 use crate::role::component::Component;
+use crate::role::server::Server;
 use crate::{CLIENT, SM, STREAM};
 
 pub(crate) use expect_bind::ExpectBind;
@@ -47,6 +48,8 @@ pub(crate) enum State {
     Open(Open),
     /// The other end is no client; its states are elsewhere.
     Component(Box<Component>),
+    /// The other end is a server.
+    Server(Box<Server>),
     Closed,
 }
 
@@ -56,14 +59,16 @@ impl State {
             State::ExpectHeader(state) => state.account.is_some(),
             State::Welcome(_) | State::ExpectBind(_) | State::Open(_) => true,
             State::Component(state) => state.is_authenticated(),
+            State::Server(state) => state.is_authenticated(),
             _ => false,
         }
     }
 
-    pub(crate) fn header(self, io: &mut Chassis, header: &Element) -> State {
+    pub(crate) fn header(self, io: &mut Chassis, now: Instant, header: &Element) -> State {
         match self {
             State::ExpectHeader(state) => state.header(io, header),
             State::Component(state) => state.header(io, header),
+            State::Server(state) => state.header(io, now, header),
             // RFC 7395 §3.4: one stream per WebSocket, and no restart is due.
             _ => io.fail(StreamError::bad_format().text("the stream is already open")),
         }
@@ -72,11 +77,14 @@ impl State {
     pub(crate) fn element(self, io: &mut Chassis, now: Instant, element: Element) -> State {
         if element.is("error", STREAM) {
             // RFC 6120 §4.9.1.1: a stream error is fatal, also when the peer sends it.
-            return io.finish();
+            return match self {
+                State::Server(state) => state.told(io, &element),
+                _ => io.finish(),
+            };
         }
         match self {
             State::ExpectHeader(_) => {
-                let error = crate::framing::websocket::not_an_opening(&element);
+                let error = crate::framing::websocket::not_an_opening(&element, io.role);
                 io.fail(error)
             }
             State::ExpectTls(state) => state.element(io, &element),
@@ -86,6 +94,7 @@ impl State {
             State::ExpectBind(state) => state.element(io, element),
             State::Open(state) => state.element(io, now, element),
             State::Component(state) => state.element(io, element),
+            State::Server(state) => state.element(io, now, element),
             State::Upgrading(_) | State::Closed => self,
         }
     }
@@ -98,7 +107,26 @@ impl State {
             State::ExpectBind(state) => state.answer(io, now, answer),
             State::Open(state) => state.answer(io, answer),
             State::Component(state) => state.answer(io, now, answer),
+            State::Server(state) => state.answer(io, answer),
             state => state,
+        }
+    }
+
+    /// Whether the peer's header comes next.
+    pub(crate) fn expects_header(&self) -> bool {
+        match self {
+            State::ExpectHeader(_) => true,
+            State::Server(state) => state.expects_header(),
+            _ => false,
+        }
+    }
+
+    /// Whether the TLS handshake runs below us.
+    pub(crate) fn is_upgrading(&self) -> bool {
+        match self {
+            State::Upgrading(_) => true,
+            State::Server(state) => state.is_upgrading(),
+            _ => false,
         }
     }
 }

@@ -1,0 +1,109 @@
+//! Dialback on a stream that came in: we are the receiving server (XEP-0220 §2.2.1).
+
+use std::time::Instant;
+
+use waxwing_stanza::StanzaError;
+use waxwing_xml::Element;
+
+use crate::chassis::Chassis;
+use crate::error::StreamError;
+use crate::event::Event;
+use crate::role::server::incoming::{Incoming, unsolicited};
+use crate::role::server::key::{Writing, as_stanza_error, in_clear};
+use crate::role::server::link::linked;
+use crate::role::server::{By, Dialback, End, Pair, Step, Verdict, Way};
+
+/// Keys longer than this are nobody's: those of XEP-0185 have 64 characters.
+const KEY_BYTES: usize = 512;
+
+impl Incoming {
+    /// `<db:result/>`: the peer asks to be let in. "The Receiving Server MUST continue to accept and
+    /// process stanzas for already verified domain pairs", so nothing waits for the answer.
+    pub(super) fn result(&mut self, io: &mut Chassis, now: Instant, element: &Element) -> Step {
+        if element.attribute("type").is_some() {
+            return Err(unsolicited().into());
+        }
+        let pair = Pair::read(element).ok_or_else(StreamError::improper_addressing)?;
+        if self.link.has(Way::In, &pair.from, &pair.to) {
+            say(io, &pair, &Verdict::Valid);
+            return Ok(());
+        }
+        if self.verifying.contains(&pair) {
+            return Ok(()); // one answer will do for both
+        }
+        let key = element.text().trim().to_owned();
+        match self.consider(io, &pair, &key) {
+            Err(error) => say(io, &pair, &Verdict::Failed(error)),
+            Ok(()) if self.is_vouched(&pair.from) => self.admit(io, now, &pair, By::Certificate),
+            Ok(()) => {
+                self.verifying.push(pair.clone());
+                let id = self.id.clone();
+                io.events.push_back(Event::Dialback(Dialback { pair, id, key }));
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands against verifying a key (§2.5).
+    fn consider(&self, io: &Chassis, pair: &Pair, key: &str) -> Result<(), StanzaError> {
+        let border =
+            io.hosts.border(&pair.to, Some(&pair.from)).map_err(|error| as_stanza_error(&error))?;
+        if let Some(error) = in_clear(io, border.demand) {
+            return Err(error);
+        }
+        let is_vouched = self.is_vouched(&pair.from);
+        if !is_vouched && (border.demand.certificate_required || !border.demand.dialback_allowed) {
+            let text = "this server wants a certificate for that domain";
+            return Err(StanzaError::not_authorized().text(text));
+        }
+        if key.is_empty() || key.len() > KEY_BYTES {
+            return Err(StanzaError::not_acceptable().text("this is no dialback key"));
+        }
+        let is_busy = self.verifying.len() >= io.limits().server_dialbacks;
+        if is_busy || self.link.is_full(io) {
+            let text = "this stream stands for too many domains";
+            return Err(StanzaError::resource_constraint().text(text));
+        }
+        Ok(())
+    }
+
+    /// What the driver has found out. What nobody waits for "SHOULD be dropped silently" (§2.1.2).
+    pub(super) fn verified(
+        &mut self,
+        io: &mut Chassis,
+        now: Instant,
+        pair: &Pair,
+        verdict: &Verdict,
+    ) -> Step {
+        let Some(at) = self.verifying.iter().position(|open| open == pair) else { return Ok(()) };
+        self.verifying.swap_remove(at);
+        match verdict {
+            Verdict::Valid => self.admit(io, now, pair, By::Dialback),
+            // "If no other valid domain pairs exist for this connection … the Receiving Server
+            // SHOULD send a result with type "invalid" and MUST close the XML stream." Otherwise
+            // it may "return an error condition of <forbidden/>".
+            Verdict::Invalid if !self.link.is_proven() => {
+                say(io, pair, verdict);
+                return Err(End::Closed);
+            }
+            Verdict::Invalid => {
+                let text = "the authoritative server does not know this key";
+                say(io, pair, &Verdict::Failed(StanzaError::forbidden().text(text)));
+            }
+            Verdict::Failed(_) => say(io, pair, verdict),
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, io: &mut Chassis, now: Instant, pair: &Pair, by: By) {
+        say(io, pair, &Verdict::Valid);
+        // Who says no name in its header is who it proves to be first.
+        self.peer.get_or_insert_with(|| pair.from.clone());
+        self.link.prove(io, now, linked(&pair.from, &pair.to, Way::In, by), by);
+    }
+}
+
+/// The answer goes from the target back to the sender.
+fn say(io: &mut Chassis, pair: &Pair, verdict: &Verdict) {
+    Writing { name: "result", pair: &pair.reversed(), id: None }.verdict(io, verdict);
+}
