@@ -81,6 +81,11 @@ class Server:
         """The PEM file that clients are told to trust."""
         raise NotImplementedError
 
+    @property
+    def ready_ports(self):
+        """The listeners that must answer before the server counts as started."""
+        return (self.tcp_port, self.tls_port, self.http_port, self.https_port)
+
     def command(self):
         raise NotImplementedError
 
@@ -94,7 +99,7 @@ class Server:
                 self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder
             )
         limit = time.monotonic() + READY_SECONDS
-        for port in (self.tcp_port, self.tls_port, self.http_port, self.https_port):
+        for port in self.ready_ports:
             while not await self._answers(port):
                 if self.process.poll() is not None:
                     raise RuntimeError(f"{self.name} ended with {self.process.returncode}")
