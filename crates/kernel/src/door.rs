@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use waxwing_stream::{Component, Host, Hosts, StreamError};
+use waxwing_stream::{Border, Component, Host, Hosts, StreamError};
 
 use crate::hub::Hub;
 use crate::limits::Limits;
@@ -40,6 +40,14 @@ impl Hosts for Door {
 
     fn limits(&self) -> &waxwing_stream::Limits {
         &self.limits.stream
+    }
+
+    fn border(&self, local: &str, peer: Option<&str>) -> Result<Border, StreamError> {
+        self.hub.border(local, peer)
+    }
+
+    fn dialback_secret(&self) -> Option<&[u8]> {
+        self.hub.links().secret()
     }
 
     fn component(&self, domain: &str) -> Result<Component, StreamError> {

@@ -51,6 +51,11 @@ impl Hub {
         while self.components().is_any_linked() && self.clock().now() < deadline {
             self.tick().await;
         }
+        // Other servers hear that people and services are gone before the streams end.
+        self.dismiss_links();
+        while self.links().is_any_open() && self.clock().now() < deadline {
+            self.tick().await;
+        }
         self.write_notes().await;
         self.sessions()
     }
@@ -96,6 +101,7 @@ impl Hub {
 
     /// Ends the sessions of a domain that is not served any more (RFC 6120 §4.9.3.5).
     pub(crate) fn close_host(&self, domain: &str) {
+        self.close_links_of(domain);
         for resource in self.directory().everybody() {
             if resource.jid.domain() == domain {
                 let closing = Closing::Error(StreamError::host_gone());

@@ -28,13 +28,16 @@ use crate::inquiry::Inquiries;
 use crate::lapsed::Lapsed;
 use crate::lasting::Lasting;
 use crate::limits::Limits;
+use crate::links::Links;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::notes::Notes;
 use crate::outside::Outside;
+use crate::outsiders::Outsiders;
 use crate::site::Site;
 use crate::sites::Sites;
+use crate::steward::Stewardship;
 use crate::trace::Tracer;
 
 /// A handle on the running server. Cheap to clone.
@@ -45,6 +48,7 @@ struct Core {
     db: Db,
     folder: OnceLock<PathBuf>,
     outside: Outside,
+    stewardship: Stewardship,
     clock: Clock,
     entropy: Entropy,
     started: Instant,
@@ -55,10 +59,12 @@ struct Core {
     accounts: Accounts,
     sites: ArcSwap<Sites>,
     components: Components,
+    links: Links,
     resumable: Mutex<HashMap<String, (BareJid, Mailbox)>>,
     lapsed: Lapsed,
     lasting: Lasting,
     inquiries: Inquiries,
+    outsiders: Outsiders,
     gate: Gate,
     locked: AtomicU64,
     notes: Notes,
@@ -85,10 +91,12 @@ impl Hub {
     /// A server without sites on an open database.
     pub fn new(db: Db, clock: Clock, limits: Limits, metrics: Arc<Metrics>) -> Self {
         let dice = clock.clone();
+        let links = Links::new(&metrics, &clock);
         Self(Arc::new(Core {
             db,
             folder: OnceLock::new(),
             outside: Outside::default(),
+            stewardship: Stewardship::default(),
             started: clock.now(),
             entropy: Arc::new(move |bytes| dice.random(bytes)),
             clock,
@@ -98,10 +106,12 @@ impl Hub {
             accounts: Accounts::new(limits.accounts_cached),
             sites: ArcSwap::default(),
             components: Components::default(),
+            links,
             resumable: Mutex::default(),
             lapsed: Lapsed::default(),
             lasting: Lasting::default(),
             inquiries: Inquiries::default(),
+            outsiders: Outsiders::default(),
             gate: Gate::new(limits.password_checks),
             locked: AtomicU64::new(0),
             notes: Notes::default(),
@@ -168,6 +178,11 @@ impl Hub {
         &self.0.outside
     }
 
+    /// Who looks after the domains.
+    pub(crate) fn stewardship(&self) -> &Stewardship {
+        &self.0.stewardship
+    }
+
     /// The database.
     pub fn db(&self) -> &Db {
         &self.0.db
@@ -207,6 +222,11 @@ impl Hub {
     /// The services in programs of their own.
     pub fn components(&self) -> &Components {
         &self.0.components
+    }
+
+    /// Other servers.
+    pub fn links(&self) -> &Links {
+        &self.0.links
     }
 
     /// Who is online.
@@ -324,6 +344,11 @@ impl Hub {
     /// What the server and its services asked and got no answer to so far.
     pub(crate) fn inquiries(&self) -> &Inquiries {
         &self.0.inquiries
+    }
+
+    /// Sessions on other servers that accounts of ours know of.
+    pub fn outsiders(&self) -> &Outsiders {
+        &self.0.outsiders
     }
 
     /// Sessions that have not ended completely, hibernating ones among them.

@@ -77,6 +77,10 @@ struct Inbox {
     /// How many of them were asked for.
     asked: usize,
     room: usize,
+    /// For one that refuses what it has no room for: the bytes that it has room for.
+    most_bytes: Option<usize>,
+    /// Those that are in it, of one that counts them.
+    bytes: usize,
     waker: Option<Waker>,
     /// It overflowed: no more deliveries are taken, and those in it are the first to find another
     /// way when the session ends.
@@ -94,7 +98,16 @@ impl Inbox {
         self.queue.len() - self.asked + self.asked / ASKED
     }
 
+    /// Whether it has room for a delivery, if it is one that refuses what it has no room for.
+    fn is_willing(&self, delivery: &Delivery) -> bool {
+        let fits = |most| self.queue.is_empty() || self.bytes + weight(delivery) <= most;
+        self.most_bytes.is_none_or(|most| self.load() < self.room && fits(most))
+    }
+
     fn push(&mut self, mail: Mail, is_asked: bool) {
+        if let (Mail::Deliver(delivery), Some(_)) = (&mail, self.most_bytes) {
+            self.bytes += weight(delivery);
+        }
         self.asked += usize::from(is_asked);
         self.queue.push_back(Letter { mail, is_asked });
     }
@@ -102,6 +115,9 @@ impl Inbox {
     fn take(&mut self, place: usize) -> Option<Mail> {
         let Letter { mail, is_asked } = self.queue.remove(place)?;
         self.asked -= usize::from(is_asked);
+        if let (Mail::Deliver(delivery), Some(_)) = (&mail, self.most_bytes) {
+            self.bytes -= weight(delivery);
+        }
         Some(mail)
     }
 }
@@ -118,6 +134,24 @@ impl Mailbox {
     pub fn of(account: Arc<Account>, room: usize) -> Self {
         let inbox = Mutex::new(Inbox { room, ..Inbox::default() });
         Self(Arc::new(Shared { inbox, account: Some(account), ..Shared::default() }))
+    }
+
+    /// One that refuses deliveries for which it has no room, and takes more when there is some:
+    /// whatever empties it may be waiting itself. One delivery is always taken, however large.
+    pub(crate) fn patient(room: usize, most_bytes: usize) -> Self {
+        let inbox = Mutex::new(Inbox { room, most_bytes: Some(most_bytes), ..Inbox::default() });
+        Self(Arc::new(Shared { inbox, ..Shared::default() }))
+    }
+
+    /// Whether it would take this delivery now.
+    pub(crate) fn takes(&self, delivery: &Delivery) -> bool {
+        let inbox = self.0.inbox.lock();
+        !inbox.is_closed && !inbox.is_overrun && inbox.is_willing(delivery)
+    }
+
+    /// How many letters are in it.
+    pub(crate) fn len(&self) -> usize {
+        self.0.inbox.lock().queue.len()
     }
 
     /// Whose session it is.
@@ -143,9 +177,14 @@ impl Mailbox {
         if is_delivery && inbox.is_overrun {
             return Err(mail);
         }
+        if let Mail::Deliver(delivery) = &mail
+            && !inbox.is_willing(delivery)
+        {
+            return Err(mail);
+        }
         let is_full = inbox.load() >= inbox.room;
         inbox.push(mail, is_asked);
-        if is_delivery && is_full {
+        if is_delivery && is_full && inbox.most_bytes.is_none() {
             inbox.is_overrun = true;
             inbox.push(Mail::Close(overrun()), false);
         }
@@ -228,7 +267,7 @@ impl Mailbox {
     pub fn close(&self) -> Vec<Mail> {
         let mut inbox = self.0.inbox.lock();
         inbox.is_closed = true;
-        inbox.asked = 0;
+        (inbox.asked, inbox.bytes) = (0, 0);
         inbox.queue.drain(..).map(|letter| letter.mail).collect()
     }
 
@@ -275,6 +314,13 @@ fn given_back(put: Result<(), Mail>) -> Result<(), Delivery> {
     }
 }
 
+/// What a stanza's head is taken to weigh in a box that counts bytes.
+const HEAD_BYTES: usize = 256;
+
+fn weight(delivery: &Delivery) -> usize {
+    HEAD_BYTES + delivery.stanza.body.len_bytes()
+}
+
 fn wake(mut inbox: MutexGuard<'_, Inbox>) {
     if let Some(waker) = inbox.waker.take() {
         drop(inbox);
@@ -295,6 +341,28 @@ mod tests {
 
     fn delivery() -> Delivery {
         Delivery::new(Stanza::presence(PresenceType::Available))
+    }
+
+    fn heavy(bytes: usize) -> Delivery {
+        let xml = format!("<x xmlns='urn:x'>{}</x>", "y".repeat(bytes));
+        Delivery::new(Stanza::presence(PresenceType::Available).with(xml))
+    }
+
+    #[test]
+    fn a_patient_box_refuses_and_goes_on() {
+        let mailbox = Mailbox::patient(2, 10_000);
+        assert!(mailbox.takes(&delivery()));
+        assert!(mailbox.deliver(delivery()).is_ok() && mailbox.deliver(delivery()).is_ok());
+        assert!(mailbox.deliver(delivery()).is_err() && !mailbox.takes(&delivery()));
+        assert!(mailbox.is_open() && mailbox.len() == 2, "it does not end");
+        assert!(mailbox.try_next_delivery().is_some());
+        assert!(mailbox.deliver(heavy(20_000)).is_err(), "too many bytes beside another");
+        assert!(mailbox.deliver(heavy(5_000)).is_ok());
+        assert!(mailbox.try_next_delivery().is_some() && mailbox.try_next_delivery().is_some());
+        assert!(mailbox.deliver(heavy(20_000)).is_ok(), "one always");
+        assert!(mailbox.deliver(delivery()).is_err());
+        assert!(mailbox.send(Mail::Close(Closing::Clean)).is_ok(), "what steers is taken");
+        assert_eq!(mailbox.close().len(), 2);
     }
 
     #[test]

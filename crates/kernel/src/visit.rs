@@ -78,7 +78,7 @@ impl Hub {
     }
 
     /// An answer to what an address at a service of ours sent.
-    async fn bring_back(&self, to: &Jid, answer: Stanza) {
+    pub(crate) async fn bring_back(&self, to: &Jid, answer: Stanza) {
         let Some((site, service)) = self.service(to.domain()) else { return };
         let sender = answer.head.from.clone().unwrap_or_else(|| to.clone());
         let (party, mut effects) = (Party::new(sender, None), Effects::default());

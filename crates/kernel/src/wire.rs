@@ -63,6 +63,14 @@ pub enum Transport {
     SecureBosh,
     /// A component (XEP-0114) on plain TCP.
     Component,
+    /// Another server on plain TCP, STARTTLS not (yet) done.
+    ServerTcp,
+    /// Another server after STARTTLS.
+    ServerStartTls,
+    /// Another server on TLS from the first byte (XEP-0368).
+    ServerTls,
+    /// Another server on a secure WebSocket (XEP-0468).
+    ServerWebSocket,
     /// An in-memory pair, in tests.
     Memory,
 }
@@ -70,7 +78,7 @@ pub enum Transport {
 impl Transport {
     /// Whether it is a WebSocket.
     pub fn is_websocket(self) -> bool {
-        matches!(self, Self::WebSocket | Self::SecureWebSocket)
+        matches!(self, Self::WebSocket | Self::SecureWebSocket | Self::ServerWebSocket)
     }
 
     /// Whether whole elements come and go, one by one, as RFC 7395 frames them.
@@ -89,6 +97,10 @@ impl Transport {
             Self::Bosh => "bosh",
             Self::SecureBosh => "bosh-tls",
             Self::Component => "component",
+            Self::ServerTcp => "s2s",
+            Self::ServerStartTls => "s2s-starttls",
+            Self::ServerTls => "s2s-tls",
+            Self::ServerWebSocket => "s2s-wss",
             Self::Memory => "memory",
         }
     }

@@ -4,6 +4,8 @@ pub mod accounts;
 pub mod archive;
 pub mod clients;
 pub mod offline;
+pub mod outgoing;
+pub mod peers;
 pub mod pubsub;
 pub mod rooms;
 pub mod roster;
@@ -17,6 +19,8 @@ pub fn tables() -> Vec<&'static Table> {
         accounts::Accounts::TABLES,
         archive::Archive::TABLES,
         offline::Offline::TABLES,
+        outgoing::Outgoing::TABLES,
+        peers::Peers::TABLES,
         pubsub::Pubsub::TABLES,
         rooms::Rooms::TABLES,
         roster::Roster::TABLES,

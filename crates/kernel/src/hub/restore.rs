@@ -3,6 +3,7 @@
 use waxwing_store::StoreError;
 use waxwing_store::domains::archive::Archive;
 use waxwing_store::domains::offline::Offline;
+use waxwing_store::domains::outgoing::Outgoing;
 use waxwing_store::domains::pubsub::Pubsub;
 use waxwing_store::domains::secrets::Secrets;
 
@@ -18,11 +19,13 @@ impl Hub {
     pub async fn restore(&self) -> Result<(), StoreError> {
         let spooled = Offline::new(self.0.db.clone()).last_id().await?;
         let filed = Archive::new(self.0.db.clone()).last_number().await?;
+        let outgoing = Outgoing::new(self.0.db.clone()).last_id().await?;
         let published = Pubsub::last_number(&self.0.db).await?;
-        self.0.ids.start_after(spooled.max(filed).max(published).cast_unsigned());
+        self.0.ids.start_after(spooled.max(filed).max(published).max(outgoing).cast_unsigned());
         let secrets = Secrets::new(self.0.db.clone());
         let key = secrets.obtain("names", &self.fresh_key()).await?;
         self.0.names.get_or_init(|| Names::new(&key));
+        self.0.links.keep_secret(secrets.obtain("dialback", &self.fresh_key()).await?);
         Ok(())
     }
 

@@ -128,6 +128,12 @@ impl Hub {
         effects: &mut Effects,
     ) -> Option<Delivery> {
         let Delivery { stanza, tag } = &delivery;
+        if let Some(to) = &stanza.head.to
+            && self.is_elsewhere(to.domain())
+        {
+            self.find_way_to_remote(delivery, not_to, effects);
+            return None;
+        }
         let to = stanza.head.to.clone().filter(|to| finds_another_way(stanza, to))?;
         if let Some(found) = self.components().find(to.domain()) {
             self.find_way_to_component(delivery, found, not_to, effects);

@@ -57,7 +57,7 @@ impl Hub {
     }
 
     /// The same for what needs no wait, which is nearly all there is: what goes to sessions of an
-    /// account of the same site that is in memory. `sessions` are those of the account, when they
+    /// account of the same site that is in memory, and to a server that is linked with. `sessions` are those of the account, when they
     /// are known already.
     ///
     /// # Errors
@@ -76,7 +76,10 @@ impl Hub {
             Kind::Presence(kind) => !kind.is_subscription() && kind != PresenceType::Probe,
             Kind::Iq(_) => to.resource().is_some(),
         };
-        if !is_plain || to.domain() != home.domain() || to.local().is_none() {
+        if is_plain && to.domain() != home.domain() {
+            return self.cross_at_once(home, from, stanza, effects);
+        }
+        if !is_plain || to.local().is_none() {
             return Err(stanza);
         }
         let Some(account) = self.known(to) else { return Err(stanza) };
@@ -140,16 +143,7 @@ impl Hub {
                 let place = (&site, service);
                 return Box::pin(self.to_service(place, from, to, stanza, effects)).await;
             }
-            // RFC 6120 §10.4: there is no way to another server yet.
-            let error = StanzaError::remote_server_not_found()
-                .text("This server does not talk to other servers.");
-            // Who asks to see somebody should know that the question will not be heard.
-            return match stanza.head.kind {
-                Kind::Presence(kind) if kind.is_subscription() => {
-                    self.refuse_presence(from, &stanza, &error, effects);
-                }
-                _ => self.refuse(from, &stanza, &error, effects),
-            };
+            return self.to_remote(from, stanza, effects);
         };
         if to.local().is_none() {
             return self.to_server(&site, Scope::Server, from, stanza, effects).await;
@@ -249,6 +243,10 @@ impl Hub {
             effects.deliver(&mailbox, reply);
         } else if self.service(from.jid.domain()).is_some() {
             effects.returned = Some(Box::new(reply));
+        } else if self.site(from.jid.domain()).is_none() {
+            let reply = reply.to(from.jid.clone());
+            let speaker = reply.head.from.clone().unwrap_or_else(|| from.jid.clone());
+            self.to_remote(&Party::new(speaker, None), reply, effects);
         }
     }
 }

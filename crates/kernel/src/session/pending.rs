@@ -14,11 +14,26 @@ use crate::stage::Effects;
 
 impl Pending {
     /// Gives the store what a stanza with this head leaves there. Its sender is owed nothing.
-    pub(crate) fn of(hub: &Hub, head: Head, mut effects: Effects) -> Self {
-        let state = store(hub, false, &mut effects);
+    pub(crate) fn of(hub: &Hub, head: Head, effects: Effects) -> Self {
+        Self::owed(hub, (0, head), false, effects)
+    }
+
+    /// The same for a stanza with this number, whose sender may be owed that it is durable.
+    pub(crate) fn owed(
+        hub: &Hub,
+        (seq, head): (u64, Head),
+        is_owed: bool,
+        mut effects: Effects,
+    ) -> Self {
+        let state = store(hub, is_owed, &mut effects);
         let since = hub.clock().now();
         let Effects { deliveries, spooled, receipts, .. } = effects;
-        Self { seq: 0, since, state, receipts, head, deliveries, spooled, reads_spool: false }
+        Self { seq, since, state, receipts, head, deliveries, spooled, reads_spool: false }
+    }
+
+    /// The stanza's number on its stream.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
     }
 
     /// Whether it is known whether the stanza is durable.

@@ -5,6 +5,8 @@ use waxwing_store::domains::accounts::{Accounts, Credential, Listing};
 use waxwing_store::domains::archive::Archive;
 use waxwing_store::domains::clients::Clients;
 use waxwing_store::domains::offline::{Held, Offline, Spooled};
+use waxwing_store::domains::outgoing::{Outgoing, Sent};
+use waxwing_store::domains::peers::{Peers, Said};
 use waxwing_store::domains::pubsub::Pubsub;
 use waxwing_store::domains::rooms::Rooms;
 use waxwing_store::domains::roster::{Item, Request, Roster};
@@ -52,6 +54,8 @@ async fn every_statement_is_understood() {
     let own = [Accounts::STATEMENTS, Offline::STATEMENTS, Roster::STATEMENTS, Clients::STATEMENTS];
     let mut statements = own.concat();
     statements.extend([Archive::STATEMENTS, Secrets::STATEMENTS].concat());
+    statements.extend(Outgoing::STATEMENTS);
+    statements.extend(Peers::STATEMENTS);
     statements.extend(Archive::QUERIES.concat());
     statements.extend([Rooms::STATEMENTS, Rooms::LISTS].concat());
     statements.extend(Pubsub::STATEMENTS.concat());
@@ -272,5 +276,58 @@ async fn a_request_waits_until_it_is_settled() {
         assert_eq!(roster.requests(JULIET).await.unwrap(), [request("two")], "{}", ground.name);
         db.batch(vec![Roster::settle(JULIET, ROMEO)]).await.unwrap();
         assert_eq!(roster.requests(JULIET).await, Ok(Vec::new()), "{}", ground.name);
+    }
+}
+
+#[tokio::test]
+async fn what_goes_to_another_server_is_read_by_its_pair_and_in_order() {
+    let sent = |id: i64, ours: &str, peer: &str| {
+        let (stanza, stamp) = (format!("<message id='{id}'/>"), 1_000 + id);
+        let (ours, peer) = (ours.to_owned(), peer.to_owned());
+        Sent { id, sender: ROMEO.to_owned(), ours, peer, stamp, stanza }
+    };
+    for ground in grounds() {
+        let db = ground.open_with(Outgoing::TABLES).await;
+        let rows = Outgoing::new(db.clone());
+        assert_eq!(rows.last_id().await, Ok(0), "{}", ground.name);
+        let (here, there) = (("a.example", "x.example"), ("b.example", "x.example"));
+        let all = [(3, here), (1, here), (2, there), (4, here), (5, here)];
+        let append =
+            |(id, (ours, peer)): (i64, (&str, &str))| Outgoing::append(sent(id, ours, peer));
+        db.batch(all.into_iter().map(append).collect()).await.unwrap();
+        let pairs = rows.pairs().await.unwrap();
+        let own = |(ours, peer): (&str, &str)| (ours.to_owned(), peer.to_owned());
+        assert_eq!(pairs, [own(here), own(there)]);
+        let ids = |page: Vec<Sent>| page.into_iter().map(|sent| sent.id).collect::<Vec<_>>();
+        assert_eq!(ids(rows.page(here, (0, 9), 2).await.unwrap()), [1, 3]);
+        assert_eq!(ids(rows.page(here, (3, 4), 2).await.unwrap()), [4]);
+        assert_eq!(rows.page(there, (0, 9), 2).await.unwrap(), [sent(2, there.0, there.1)]);
+        db.batch(vec![Outgoing::remove(5), Outgoing::remove(2)]).await.unwrap();
+        assert_eq!(rows.last_id().await, Ok(4));
+        assert_eq!(rows.pairs().await.unwrap(), [own(here)]);
+    }
+}
+
+#[tokio::test]
+async fn the_last_word_on_another_server_counts() {
+    let said = |domain: &str, word: &str| Said {
+        domain: domain.to_owned(),
+        word: word.to_owned(),
+        reason: "sends spam".to_owned(),
+        who: "operator".to_owned(),
+        at: 1_000,
+    };
+    for ground in grounds() {
+        let peers = Peers::new(ground.open_with(Peers::TABLES).await);
+        for (domain, word) in
+            [("b.example", "block"), ("a.example", "allow"), ("b.example", "allow")]
+        {
+            peers.say(&said(domain, word)).await.unwrap();
+        }
+        let all = [said("a.example", "allow"), said("b.example", "allow")];
+        assert_eq!(peers.list().await.unwrap(), all, "{}", ground.name);
+        assert_eq!(peers.find("a.example").await.unwrap().as_ref(), Some(&all[0]));
+        peers.forget("a.example").await.unwrap();
+        assert_eq!(peers.find("a.example").await, Ok(None));
     }
 }

@@ -1,0 +1,272 @@
+//! The way out for a pair of domains: one task, and at most one stream.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use waxwing_stanza::{Stanza, StanzaError};
+use waxwing_store::domains::outgoing::Outgoing;
+use waxwing_stream::{Closing, Pair, Purpose, Tag};
+
+use crate::hub::Hub;
+use crate::links::bounce::{BOUNCE, may_be_sent_again};
+use crate::links::journey::{Errand, Gained, Reached};
+use crate::links::lane::{Kind, Lane, Leftover};
+use crate::links::ledger::Line;
+use crate::links::pairs::{Rest, rest_of};
+use crate::links::setback::Setback;
+use crate::links::{Open, PAGE};
+use crate::mailbox::{Delivery, Mail, Mailbox};
+
+/// How often a stream may end with something unconfirmed, and nothing confirmed at all, before that
+/// goes back: one stanza that the other side cannot bear must not be sent for ever.
+const BREAKS: u32 = 3;
+
+/// The link of a pair.
+pub(super) struct Link {
+    hub: Hub,
+    pair: Pair,
+    mailbox: Mailbox,
+    line: Line,
+    /// What goes first on the next stream.
+    backlog: VecDeque<Delivery>,
+    /// Rows of the last run that are still to be read: behind which, and up to which.
+    unread: Option<(i64, i64)>,
+    /// Streams that broke, one after the other, without anything having arrived.
+    breaks: u32,
+    _open: Open,
+}
+
+/// Why a link does not go on.
+enum Stop {
+    /// It is in vain.
+    Setback(Setback),
+    /// It was told to end.
+    Told(Closing),
+}
+
+impl Link {
+    /// A link that is known to others already by its letter box.
+    pub(super) fn new(hub: &Hub, pair: Pair, mailbox: Mailbox, unread: Option<(i64, i64)>) -> Self {
+        let line = hub.ledger().line(&pair.from, &pair.to);
+        let (backlog, open) = (VecDeque::new(), Open::count(hub));
+        Self { hub: hub.clone(), pair, mailbox, line, backlog, unread, breaks: 0, _open: open }
+    }
+
+    /// Lives until nobody needs it any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            let reached = match Box::pin(self.reach()).await {
+                Ok(reached) => reached,
+                Err(stop) => return Box::pin(self.stop(stop)).await,
+            };
+            let mut lane = self.lane(reached);
+            let closure = loop {
+                Box::pin(self.read(&mut lane)).await;
+                match lane.run(self.unread.is_some()).await {
+                    Some(closure) => break closure,
+                    None => continue,
+                }
+            };
+            let leftover = Box::pin(lane.end(&closure)).await;
+            if let Some(stop) = Box::pin(self.after(leftover)).await {
+                return Box::pin(self.stop(stop)).await;
+            }
+            if self.is_done() {
+                return;
+            }
+        }
+    }
+
+    /// Connects and negotiates, unless it is told to end meanwhile.
+    async fn reach(&mut self) -> Result<Reached, Stop> {
+        let terms = match self.hub.policy().judge(&self.pair.to) {
+            Ok(terms) => terms,
+            Err(barred) => return Err(Stop::Setback(Setback::barred(&barred, &self.pair.to))),
+        };
+        self.line.dialling();
+        let errand = Errand { pair: &self.pair, purpose: Purpose::Link, terms: &terms };
+        tokio::select! {
+            biased;
+            reached = self.hub.reach(errand) => reached.map_err(Stop::Setback),
+            closing = told_to_end(&self.mailbox) => Err(Stop::Told(closing)),
+        }
+    }
+
+    fn lane(&mut self, reached: Reached) -> Box<Lane> {
+        let Reached { stream, wire, place, gained } = reached;
+        self.line.reached();
+        self.hub.links().pairs.lock().reached(&self.pair);
+        let signed = if place.is_signed { ", signed" } else { "" };
+        let found_by = format!("{}{signed}", place.found_by).into();
+        let kind = Kind::Link { found_by };
+        let mut lane = Lane::new(&self.hub, (stream, wire), self.mailbox.clone(), kind);
+        lane.backlog = std::mem::take(&mut self.backlog);
+        if let Gained::Link(linked) = gained {
+            lane.on_linked(linked);
+        }
+        Box::new(lane)
+    }
+
+    /// Reads rows of the last run, as fast as the other side takes them.
+    async fn read(&mut self, lane: &mut Lane) {
+        let Some((after, last)) = self.unread.filter(|_| lane.backlog.is_empty()) else { return };
+        let page = self.page(after, last).await;
+        self.unread = page.as_ref().and_then(|(_, next)| *next).map(|next| (next, last));
+        lane.backlog.extend(page.into_iter().flat_map(|(deliveries, _)| deliveries));
+    }
+
+    /// Some rows, and behind which there are more.
+    async fn page(&self, after: i64, last: i64) -> Option<(Vec<Delivery>, Option<i64>)> {
+        let rows = Outgoing::new(self.hub.db().clone());
+        let pair = (&*self.pair.from, &*self.pair.to);
+        let page = match rows.page(pair, (after, last), PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(%error, "messages on their way could not be read; they stay");
+                return None;
+            }
+        };
+        let next = page.last().map(|row| row.id).filter(|_| page.len() == PAGE as usize);
+        let mut unreadable = Vec::new();
+        let deliveries = page.into_iter().filter_map(|row| match Stanza::parse(&row.stanza) {
+            Ok(stanza) => Some(Delivery { stanza, tag: Tag(row.id.cast_unsigned()) }),
+            Err(error) => {
+                tracing::error!(id = row.id, %error, "a message on its way cannot be read");
+                unreadable.push(Outgoing::remove(row.id));
+                None
+            }
+        });
+        let deliveries = deliveries.collect();
+        self.hub.write_aside(unreadable);
+        Some((deliveries, next))
+    }
+
+    /// A stream ended. What did not arrive goes on the next one, if there is to be one.
+    async fn after(&mut self, leftover: Leftover) -> Option<Stop> {
+        let Leftover { sent, unsent, setback, has_progress } = leftover;
+        self.breaks = if has_progress { 0 } else { self.breaks + 1 };
+        let (again, lost): (Vec<_>, Vec<_>) =
+            sent.into_iter().partition(|delivery| may_be_sent_again(&delivery.stanza));
+        self.backlog = again.into_iter().chain(unsent).collect();
+        // Whoever asked cannot know whether it was done.
+        let error = StanzaError::remote_server_timeout().text(format!(
+            "The connection to {} was lost before there was an answer.",
+            self.pair.to
+        ));
+        self.hub.bounce(lost, &error).await;
+        if self.hub.links().is_closing() {
+            return Some(Stop::Told(Closing::Clean));
+        }
+        if let Err(barred) = self.hub.policy().judge(&self.pair.to) {
+            return Some(Stop::Setback(Setback::barred(&barred, &self.pair.to)));
+        }
+        let is_waiting = !self.backlog.is_empty() || !self.mailbox.is_empty();
+        match setback {
+            Some(setback) if setback.is_final && is_waiting => Some(Stop::Setback(setback)),
+            Some(_) if self.breaks >= BREAKS && is_waiting => {
+                Some(Stop::Setback(Setback::broken(&self.pair.to)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Ends when nothing is left to be sent.
+    fn is_done(&self) -> bool {
+        let is_idle = self.backlog.is_empty() && self.unread.is_none();
+        is_idle && self.hub.links().pairs.lock().end(&self.pair, &self.mailbox)
+    }
+
+    async fn stop(self, stop: Stop) {
+        match stop {
+            Stop::Setback(setback) => self.give_up(setback).await,
+            // What is kept stays for the next run, and who sent the rest is gone.
+            Stop::Told(Closing::Clean) if self.hub.links().is_closing() => {}
+            Stop::Told(closing) => {
+                let setback = match self.hub.policy().judge(&self.pair.to) {
+                    Err(barred) => Setback::barred(&barred, &self.pair.to),
+                    Ok(_) => Setback::told(&closing, &self.pair.to),
+                };
+                self.give_up(setback).await;
+            }
+        }
+    }
+
+    /// All that waits goes back to its senders, and nobody tries for a while.
+    async fn give_up(mut self, setback: Setback) {
+        let Setback { error, failure, is_barred, .. } = setback;
+        let (clock, links) = (self.hub.clock(), self.hub.links());
+        let (first, most) = {
+            let limits = &self.hub.limits().peers;
+            (limits.backoff_seconds, limits.backoff_most_seconds)
+        };
+        let mut dice = [0; 2];
+        clock.random(&mut dice);
+        let letters = {
+            let mut pairs = links.pairs.lock();
+            let failures = pairs.failures(&self.pair).saturating_add(1);
+            let (first, most) = (Duration::from_secs(first), Duration::from_secs(most));
+            let pause = match is_barred {
+                // Policy is asked each time, and says the same for as long as it holds.
+                true => Duration::ZERO,
+                false => rest_of(failures, first, most, u16::from_le_bytes(dice)),
+            };
+            self.line.failed(&failure, (!pause.is_zero()).then_some(pause));
+            let rest = Rest { until: clock.now() + pause, failures, error: error.clone() };
+            pairs.rest(&self.pair, &self.mailbox, rest)
+        };
+        let letters = letters.into_iter().filter_map(|letter| match letter {
+            Mail::Deliver(delivery) => Some(delivery),
+            Mail::Resume(_) | Mail::Close(_) => None,
+        });
+        let mut waiting: VecDeque<_> = self.backlog.drain(..).chain(letters).collect();
+        while !waiting.is_empty() {
+            let some = waiting.drain(..waiting.len().min(BOUNCE)).collect();
+            self.hub.bounce(some, &error).await;
+            // Whoever wrote most of it needs time to take it back.
+            tokio::task::yield_now().await;
+        }
+        while let Some((after, last)) = self.unread.take() {
+            let Some((deliveries, next)) = self.page(after, last).await else { return };
+            self.hub.bounce(deliveries, &error).await;
+            self.unread = next.map(|next| (next, last));
+        }
+    }
+}
+
+/// One that ends by a panic must make room for the next.
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.hub.links().pairs.lock().forget(&self.pair, &self.mailbox);
+        self.mailbox.close();
+    }
+}
+
+/// Waits for an order to end.
+async fn told_to_end(mailbox: &Mailbox) -> Closing {
+    loop {
+        if let Mail::Close(closing) = poll_fn(|cx| mailbox.poll_next(cx, false)).await {
+            return closing;
+        }
+    }
+}
+
+impl Hub {
+    /// Starts the link of a pair, whose letter box others know already.
+    pub(super) fn start_link(&self, pair: Pair, mailbox: Mailbox, unread: Option<(i64, i64)>) {
+        let link = Link::new(self, pair, mailbox, unread);
+        self.clock().spawn(Box::pin(link.run()));
+    }
+
+    /// A letter box for a link.
+    pub(super) fn link_mailbox(&self) -> Mailbox {
+        let peers = &self.limits().peers;
+        Mailbox::patient(peers.queue, peers.queue_bytes)
+    }
+}
+
+/// The pair of one of our domains and another server's.
+pub(super) fn pair(ours: &str, peer: &str) -> Pair {
+    Pair { from: Arc::from(ours), to: Arc::from(peer) }
+}
