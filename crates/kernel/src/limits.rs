@@ -41,8 +41,68 @@ pub struct Limits {
     pub account_rate: Rate,
     /// How fast a connection may send that has no session yet.
     pub early_rate: Rate,
+    /// What other servers may cost.
+    pub peers: PeerLimits,
     /// Stream and stanza limits.
     pub stream: waxwing_stream::Limits,
+}
+
+/// Bounds on what other servers may cost.
+#[derive(Clone, Debug)]
+pub struct PeerLimits {
+    /// Pairs of a domain here and one elsewhere with a link; one more is refused with
+    /// `resource-constraint`.
+    pub links: usize,
+    /// Connections to other servers that may be under way at a time; more wait.
+    pub dials: usize,
+    /// Stanzas that wait for one pair; one more goes back with `resource-constraint`.
+    pub queue: usize,
+    /// The same in bytes.
+    pub queue_bytes: usize,
+    /// Seconds without a stanza after which a link is closed.
+    pub idle_seconds: u64,
+    /// Seconds from the first question to DNS until a link must be open.
+    pub dial_seconds: u64,
+    /// Seconds that nobody dials after a failure; twice as many after each further one.
+    pub backoff_seconds: u64,
+    /// The most that this grows to.
+    pub backoff_most_seconds: u64,
+    /// Incoming streams that have proven nothing yet, all together.
+    pub arrivals_unproven: usize,
+    /// Incoming streams of one domain at a time.
+    pub arrivals_per_peer: usize,
+    /// Pairs on one stream.
+    pub pairs_per_stream: usize,
+    /// Questions whether a dialback key is right (XEP-0220) that may be under way at a time.
+    pub verifications: usize,
+    /// How fast one stream of another server may send; what is faster is read later.
+    pub rate: Rate,
+    /// Domains without a link that the ledger remembers.
+    pub ledger: usize,
+}
+
+impl Default for PeerLimits {
+    fn default() -> Self {
+        Self {
+            links: 20_000,
+            dials: 1_000,
+            queue: 1_000,
+            queue_bytes: 4 << 20,
+            idle_seconds: 600,
+            dial_seconds: 60,
+            backoff_seconds: 10,
+            backoff_most_seconds: 900,
+            arrivals_unproven: 500,
+            arrivals_per_peer: 20,
+            pairs_per_stream: 64,
+            verifications: 200,
+            rate: Rate {
+                stanzas: Flow { per_second: 4_000, burst: 2_000 },
+                bytes: Flow { per_second: 4 << 20, burst: 32 << 20 },
+            },
+            ledger: 4_096,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -74,6 +134,7 @@ impl Default for Limits {
                 stanzas: Flow { per_second: 0, burst: 0 },
                 bytes: Flow { per_second: 32 << 10, burst: 128 << 10 },
             },
+            peers: PeerLimits::default(),
             stream: waxwing_stream::Limits::default(),
         }
     }

@@ -3,6 +3,9 @@
 //! What happens for every stanza is counted by plain atomics, each reached without a lookup. What
 //! happens seldom goes through a table of labels.
 
+mod certificates;
+mod peers;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,6 +17,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use waxwing_stanza::Kind;
+
+pub use self::certificates::Certificates;
+pub use self::peers::Peers;
 
 /// One label and its value.
 type Label = [(&'static str, &'static str); 1];
@@ -38,6 +44,8 @@ pub struct Metrics {
     deflated: Deflated,
     files: Gauge,
     file_bytes: Gauge,
+    peers: Peers,
+    certificates: Certificates,
     process: ProcessGauges,
 }
 
@@ -139,6 +147,8 @@ impl Metrics {
         own.register("uploads", "Files that people have sent", files.clone());
         let help = "What these files take";
         own.register_with_unit("uploads_stored", help, Unit::Bytes, file_bytes.clone());
+        let peers = Peers::new(own);
+        let certificates = Certificates::new(own);
         let process = ProcessGauges::new(&mut registry);
         Self {
             registry,
@@ -158,6 +168,8 @@ impl Metrics {
             deflated,
             files,
             file_bytes,
+            peers,
+            certificates,
             process,
         }
     }
@@ -235,6 +247,16 @@ impl Metrics {
     pub fn files_kept(&self, count: i64, bytes: i64) {
         self.files.set(count);
         self.file_bytes.set(bytes);
+    }
+
+    /// What is counted of certificates.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
+    /// What is counted of other servers.
+    pub fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// Where WebSockets count what compression does.

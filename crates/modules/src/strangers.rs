@@ -2,25 +2,24 @@
 
 mod judge;
 mod known;
-mod lists;
 mod preference;
 
 use std::sync::Arc;
 
 use waxwing_jid::{BareJid, Jid, is_subdomain};
 use waxwing_kernel::account::{Account, Slot};
+use waxwing_kernel::blocklist::{self, Blocklists, Source};
 use waxwing_kernel::command::Command;
-use waxwing_kernel::config::{Bytes, Flaw};
+use waxwing_kernel::config::Bytes;
 use waxwing_kernel::module::{About, Module, StartError};
 use waxwing_kernel::routes::Routes;
 use waxwing_kernel::stage::{Stage, Transit, Verdict};
-use waxwing_kernel::{Hub, Roster, SiteBuilder, choice, section};
+use waxwing_kernel::{Hub, Roster, Site, SiteBuilder, choice, section};
 use waxwing_stanza::{CLIENT, IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
 use waxwing_store::Table;
 
 use self::judge::{Approach, Bounds, Facts, Reason, Relation, Ruling, Who, judge, weight};
 use self::known::Known;
-use self::lists::{Lists, Source};
 
 choice! {
     /// How people of the same domain are taken who do not know each other.
@@ -35,7 +34,7 @@ choice! {
 section! {
     /// What those may do who write to a person and are neither contacts nor have got a message of
     /// that person before.
-    pub struct StrangersConfig("strangers", check = StrangersConfig::check) {
+    pub struct StrangersConfig("strangers") {
         /// Who may write to people who have not said it.
         pub who: Who = "everybody",
         /// Messages of one stranger until the person answers, or for 24 hours.
@@ -55,16 +54,9 @@ section! {
         /// Domains whose addresses are not limited, such as those of gateways.
         pub trusted: Vec<String> = [],
         /// Lists of addresses that nobody here wants to hear from, as `xmpp:SERVICE?;node=NODE`.
-        pub lists: Vec<String> = [],
+        pub lists: Vec<Source> = [],
         /// Entries of one list that are kept.
         pub list_entries: u32 = 100_000 in 1..=10_000_000,
-    }
-}
-
-impl StrangersConfig {
-    fn check(&self) -> Result<(), Flaw> {
-        let wrong = self.lists.iter().find_map(|list| Source::read(list).err());
-        wrong.map_or(Ok(()), |problem| Err(Flaw { key: "lists", problem }))
     }
 }
 
@@ -76,8 +68,7 @@ pub struct Strangers {
     roster: Slot<Roster>,
     bounds: Bounds,
     config: StrangersConfig,
-    sources: Vec<Source>,
-    lists: Arc<Lists>,
+    lists: Arc<Blocklists>,
 }
 
 impl Module for Strangers {
@@ -105,17 +96,17 @@ impl Module for Strangers {
         };
         let (hub, domain) = (site.hub(), site.jid().clone());
         let (known, roster) = (site.fact(), site.roster());
-        let sources = config.lists.iter().filter_map(|list| Source::read(list).ok()).collect();
-        let lists = hub.lasting(domain.domain());
-        Ok(Self { hub, domain, known, roster, bounds, config, sources, lists })
+        let lists = hub.blocklists(domain.domain());
+        let entries = config.list_entries as usize;
+        lists.follow(Self::ABOUT.name, config.lists.clone(), entries);
+        Ok(Self { hub, domain, known, roster, bounds, config, lists })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.outbound(Stage::Record, Self::note);
         // Who is blocked is not counted.
         on.inbound(Stage::Check, Self::screen).after("blocking");
-        on.every(lists::ROUND, Self::read_lists);
-        on.letter("event", lists::EVENT, Self::hear_of_list);
+        on.every(blocklist::ROUND, Self::read_lists);
         on.command(|strangers| {
             let set = Command::new(&preference::WHO, Arc::clone(&strangers), Self::say_who);
             set.filled(strangers, Self::who_so_far)
@@ -158,6 +149,10 @@ impl Strangers {
         Verdict::Pass
     }
 
+    async fn read_lists(self: Arc<Self>, hub: Hub, site: Arc<Site>) {
+        hub.read_blocklists(&site).await;
+    }
+
     fn screen(&self, transit: &mut Transit<'_>) -> Verdict {
         let (from, to) = (&transit.from.jid, transit.to);
         let Some(account) = &to.account else { return Verdict::Pass };
@@ -176,7 +171,7 @@ impl Strangers {
         if relation == Relation::Known {
             return Verdict::Pass;
         }
-        if self.lists.have(&self.sources, from) {
+        if self.lists.have(&self.config.lists, from) {
             return self.withhold(transit, Reason::Listed);
         }
         let now = transit.hub.clock().now();

@@ -12,7 +12,7 @@ use waxwing_kernel::config::sections::{
 use waxwing_kernel::config::{Config, Host as HostSettings};
 use waxwing_kernel::metrics::Deflated;
 use waxwing_kernel::module::StartError;
-use waxwing_kernel::{Flow, Hub, Limits, Rate, Site};
+use waxwing_kernel::{Flow, Hub, Limits, PeerLimits, Rate, Site};
 use waxwing_net::bosh::BOSH_PATH;
 use waxwing_net::http::{Discovery, Everything, Folder, Proxies, WEBSOCKET_PATH, host_in_url};
 use waxwing_net::websocket::handshake::Origins;
@@ -94,8 +94,31 @@ pub(crate) fn limits(config: &LimitsConfig) -> Limits {
             stanzas: flow(0, 0),
             bytes: flow(config.early_rate.0, config.early_burst.0),
         },
+        peers: peer_limits(config),
         stream,
         ..Limits::default()
+    }
+}
+
+fn peer_limits(config: &LimitsConfig) -> PeerLimits {
+    PeerLimits {
+        links: config.peer_links,
+        dials: config.peer_dials,
+        queue: config.peer_queue,
+        queue_bytes: bytes(config.peer_queue_bytes),
+        idle_seconds: config.peer_idle_seconds.into(),
+        dial_seconds: config.peer_dial_seconds.into(),
+        backoff_seconds: config.peer_backoff_seconds.into(),
+        backoff_most_seconds: config.peer_backoff_most_seconds.into(),
+        arrivals_unproven: config.peer_arrivals,
+        arrivals_per_peer: config.peer_arrivals_per_domain,
+        pairs_per_stream: config.peer_pairs,
+        verifications: config.peer_verifications,
+        rate: Rate {
+            stanzas: flow(config.peer_stanzas.into(), config.peer_stanzas_burst.into()),
+            bytes: flow(config.peer_rate.0, config.peer_burst.0),
+        },
+        ledger: config.peer_ledger,
     }
 }
 
@@ -143,6 +166,9 @@ pub(crate) fn listeners(config: &Config) -> Vec<Listener> {
             Port::Https => Kind::Https,
             Port::Component => Kind::Component,
         };
+            Port::Challenges => Kind::Challenges,
+            Port::Server => Kind::Server,
+            Port::ServerTls => Kind::ServerTls,
         // Browsers would ask people for a certificate that they do not have.
         let is_asking = asks_certificate && matches!(kind, Kind::Xmpp | Kind::XmppTls);
         let taken = if address.is_asked || exists(address.address) {

@@ -6,7 +6,7 @@ use std::fmt;
 use super::host::{Host, HostConfig};
 use super::read::Config;
 use super::section::{FieldDoc, Section};
-use super::sections::{ComponentConfig, Port};
+use super::sections::{ComponentConfig, PeerConfig, Port};
 
 /// One setting that differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +60,7 @@ impl Config {
         add_section(&mut all, &self.storage);
         add_section(&mut all, &self.limits);
         for host in &self.hosts {
+        add_section(&mut all, &self.federation);
             add_host(&mut all, host);
         }
         for component in &self.components {
@@ -67,6 +68,10 @@ impl Config {
             add_fields(&mut all, &path, ComponentConfig::fields(), &component.show());
         }
         // Whether there is such a port hangs on whether there are components, too.
+        for peer in &self.peers {
+            let path = format!("peer.{}", peer.domain);
+            add_fields(&mut all, &path, PeerConfig::fields(), &peer.show());
+        }
         let is_open = self.addresses().iter().any(|address| address.port == Port::Component);
         let port = format!("{is_open} {:?}", self.listen.component);
         all.insert("listen.component".to_owned(), (Some(port), false));

@@ -9,8 +9,8 @@ use super::error::{ConfigError, Errors, Source};
 use super::host::{DomainName, Host, HostConfig, ModuleSettings};
 use super::section::{Section, SectionAbout};
 use super::sections::{
-    Address, ComponentConfig, Delegation, HttpConfig, LimitsConfig, ListenConfig, Port, SECTIONS,
-    ServerConfig, StorageConfig, TlsConfig,
+    AcmeConfig, Address, ComponentConfig, Delegation, FederationConfig, HttpConfig, LimitsConfig, ListenConfig,
+    PeerConfig, Port, SECTIONS, ServerConfig, StorageConfig, TlsConfig,
 };
 use super::table::Table;
 use super::value::Value;
@@ -37,6 +37,10 @@ pub struct Config {
 }
 
 /// The key that switches a module on or off, beside the module's own settings.
+    /// `[federation]`
+    pub federation: FederationConfig,
+    /// `[[peer]]`, by no order that matters.
+    pub peers: Vec<PeerConfig>,
 const ENABLED: &str = "enabled";
 
 impl Config {
@@ -63,8 +67,10 @@ impl Config {
             http: section(&root, &mut errors),
             storage: section(&root, &mut errors),
             limits: section(&root, &mut errors),
-            hosts: hosts(&root, modules, &mut errors),
-            components: components(&root, &mut errors),
+            hosts: hosts(&root, &others, modules, &mut errors),
+            components: repeated(&root, &mut errors),
+            federation: section(&root, &mut errors),
+            peers: repeated(&root, &mut errors),
         };
         config.check_components(&root, &mut errors);
         config.check_addresses(&root, &mut errors);
@@ -75,6 +81,7 @@ impl Config {
 
     /// What holds without a file.
     pub fn defaults(modules: &[&'static SectionAbout]) -> Self {
+        check_peers(&root, &mut errors);
         let source = Source { name: "defaults", text: "" };
         Self::read(source, modules).expect("the defaults are within their own ranges")
     }
@@ -84,7 +91,13 @@ impl Config {
         self.hosts.iter().find(|host| host.config.domain.as_str() == domain)
     }
 
-    /// Every address to listen on. Components are waited for where there are any.
+    /// Whether this server talks with others.
+    pub fn federates(&self) -> bool {
+        self.federation.enabled.unwrap_or(self.server.public)
+    }
+
+    /// Every address to listen on. Components are waited for where there are any, and other servers
+    /// where this one talks with them.
     pub fn addresses(&self) -> Vec<Address> {
         let mut addresses = self.listen.addresses(self.server.public);
         if self.components.is_empty() {
@@ -99,6 +112,9 @@ impl Config {
         let settle = |path: &mut PathBuf| *path = folder.join(&*path);
         settle(&mut self.server.data);
         self.tls.client_authorities.iter_mut().for_each(settle);
+        if !self.federates() {
+            addresses.retain(|address| !address.port.is_for_servers());
+        }
         for host in &mut self.hosts {
             host.config.certificate.iter_mut().for_each(settle);
             host.config.key.iter_mut().for_each(settle);
@@ -119,6 +135,8 @@ impl Config {
             }
             if let Some(module) = self.service_at(domain.as_str()) {
                 let problem = format!("the server's own module `{module}` answers at this domain");
+        self.federation.authorities.iter_mut().for_each(settle);
+        self.federation.anchors.iter_mut().for_each(settle);
                 let remedy = format!(
                     "choose another domain, or write `enabled = false` below [modules.{module}]"
                 );
@@ -186,8 +204,9 @@ fn section<S: Section>(root: &Table<'_>, errors: &mut Errors) -> S {
     }
 }
 
-fn components(root: &Table<'_>, errors: &mut Errors) -> Vec<ComponentConfig> {
-    let tables = root.tables(ComponentConfig::NAME).unwrap_or_else(|found| {
+/// The sections of this name, each with what is between double brackets.
+fn repeated<S: Section>(root: &Table<'_>, errors: &mut Errors) -> Vec<S> {
+    let tables = root.tables(S::NAME).unwrap_or_else(|found| {
         errors.extend(found);
         Vec::new()
     });
@@ -238,6 +257,19 @@ fn hosts(root: &Table<'_>, modules: &[&'static SectionAbout], errors: &mut Error
         module(&global, None, about, errors);
     }
     let tables = root.tables(HostConfig::NAME).unwrap_or_else(|found| {
+/// What holds for a domain is said once.
+fn check_peers(root: &Table<'_>, errors: &mut Errors) {
+    let mut seen: Vec<DomainName> = Vec::new();
+    for table in root.tables(PeerConfig::NAME).unwrap_or_default() {
+        let domain = table.item("domain").and_then(|item| DomainName::read(&item).ok());
+        let Some(domain) = domain else { continue };
+        if seen.contains(&domain) {
+            errors.push(table.flaw("domain", "another [[peer]] has this domain already"));
+        }
+        seen.push(domain);
+    }
+}
+
         errors.extend(found);
         Vec::new()
     });

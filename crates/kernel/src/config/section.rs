@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::{ConfigError, Errors};
 use super::host::HostConfig;
-use super::sections::ComponentConfig;
+use super::sections::{ComponentConfig, PeerConfig};
 use super::table::Table;
 use super::value::Value;
 
@@ -271,7 +271,7 @@ impl SectionAbout {
 
     /// Its header as the server's own sections have it.
     pub(crate) fn header(&self) -> String {
-        if [HostConfig::NAME, ComponentConfig::NAME].contains(&self.name) {
+        if [HostConfig::NAME, ComponentConfig::NAME, PeerConfig::NAME].contains(&self.name) {
             format!("[[{}]]", self.name)
         } else {
             format!("[{}]", self.name)

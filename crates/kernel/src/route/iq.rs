@@ -52,6 +52,9 @@ impl Hub {
             from: from.clone(),
             stanza: stanza.clone(),
         };
+        if self.hear_of_list(&letter) {
+            return;
+        }
         let mut children = stanza.body.children();
         let route = |child: Child<'_>| site.router.letter(child.name(), child.namespace());
         let verdict = match children.find_map(route) {

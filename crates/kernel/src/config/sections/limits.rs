@@ -83,6 +83,44 @@ crate::section! {
         pub password_waiting: usize = 1024 in 1..=1_000_000,
         /// How many of them may come from one address (from one /64 for IPv6).
         pub password_waiting_per_address: usize = 64 in 1..=1_000_000,
+        /// Pairs of a domain here and a domain elsewhere that may be linked.
+        pub peer_links: usize = 20_000 in 100..=10_000_000,
+        /// Connections to other servers that may be under way at a time; others wait.
+        pub peer_dials: usize = 1_000 in 1..=100_000,
+        /// Stanzas that wait for one other domain while it is connected to; the next goes back to
+        /// its sender.
+        pub peer_queue: usize = 1_000 in 16..=65_536,
+        /// The same in bytes.
+        pub peer_queue_bytes: Bytes = "4 MiB" in "256 KiB"..="256 MiB",
+        /// How long a link to another server stays open without a stanza (seconds).
+        pub peer_idle_seconds: u32 = 600 in 30..=86400,
+        /// How long it may take to find another server, to connect, and to prove who is who
+        /// (seconds).
+        pub peer_dial_seconds: u32 = 60 in 5..=600,
+        /// How long a domain that cannot be reached is left alone (seconds); twice as long after
+        /// each further failure.
+        pub peer_backoff_seconds: u32 = 10 in 1..=3600,
+        /// The longest that this becomes (seconds).
+        pub peer_backoff_most_seconds: u32 = 900 in 1..=86400,
+        /// Streams of other servers that have not proven who they are, all together.
+        pub peer_arrivals: usize = 500 in 1..=1_000_000,
+        /// Streams of one other domain at a time.
+        pub peer_arrivals_per_domain: usize = 20 in 1..=10_000,
+        /// Pairs of domains on one stream of another server.
+        pub peer_pairs: usize = 64 in 1..=10_000,
+        /// Dialback keys that are asked back at a time.
+        pub peer_verifications: usize = 200 in 1..=100_000,
+        /// Stanzas that one stream of another server may bring each second, on average; 0: no
+        /// limit. What comes faster is read more slowly.
+        pub peer_stanzas: u32 = 4000 in 0..=1_000_000,
+        /// Stanzas that it may bring at once.
+        pub peer_stanzas_burst: u32 = 2000 in 100..=10_000_000,
+        /// Bytes that it may bring each second, on average; 0: no limit.
+        pub peer_rate: Bytes = "4 MiB" in "0 B"..="4 GiB",
+        /// Bytes that it may bring at once.
+        pub peer_burst: Bytes = "32 MiB" in "64 KiB"..="16 GiB",
+        /// Domains that `waxwing federation` remembers, beside those with a link.
+        pub peer_ledger: usize = 4096 in 64..=1_000_000,
     }
 }
 
@@ -94,6 +132,11 @@ impl LimitsConfig {
                 self.stanza_bytes
             );
             return Err(Flaw { key: "early_bytes", problem });
+        }
+        if self.peer_backoff_most_seconds < self.peer_backoff_seconds {
+            let least = self.peer_backoff_seconds;
+            let problem = format!("it begins with `peer_backoff_seconds`, which is {least}");
+            return Err(Flaw { key: "peer_backoff_most_seconds", problem });
         }
         Ok(())
     }

@@ -24,6 +24,16 @@ crate::section! {
         /// only where a `[[component]]` is declared:
         /// `component = ["127.0.0.1:5347", "[::1]:5347"]`.
         [restart] pub component: Option<Vec<SocketAddr>> = None,
+        /// Other servers; encryption begins with STARTTLS. Usually port 5269, where this server
+        /// talks with others: `server = ["[::]:5269"]`.
+        [restart] pub server: Option<Vec<SocketAddr>> = None,
+        /// Other servers inside TLS (XEP-0368). Usually port 5270, where this server talks with
+        /// others: `server_tls = ["[::]:5270"]`.
+        [restart] pub server_tls: Option<Vec<SocketAddr>> = None,
+        /// Authorities that look whether a domain leads here before they give a certificate for it
+        /// (`[acme]`), and nobody else. Nowhere unless it is said; they come to port 80:
+        /// `challenges = ["[::]:80"]`.
+        [restart] pub challenges: Option<Vec<SocketAddr>> = None,
     }
 }
 
@@ -40,6 +50,12 @@ pub enum Port {
     Https,
     /// The component protocol.
     Component,
+    /// Other servers, with STARTTLS.
+    Server,
+    /// Other servers inside TLS.
+    ServerTls,
+    /// Pages for authorities.
+    Challenges,
 }
 
 /// One address to listen on.
@@ -65,8 +81,21 @@ impl Address {
 
 impl Port {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Xmpp, Self::XmppTls, Self::Http, Self::Https, Self::Component];
+    pub const ALL: [Self; 8] = [
+        Self::Xmpp,
+        Self::XmppTls,
+        Self::Http,
+        Self::Https,
+        Self::Component,
+        Self::Server,
+        Self::ServerTls,
+        Self::Challenges,
+    ];
+
+    /// Whether other servers come there.
+    pub fn is_for_servers(self) -> bool {
+        matches!(self, Self::Server | Self::ServerTls)
+    }
 
     /// Its key in `[listen]`.
     pub fn key(self) -> &'static str {
@@ -76,6 +105,9 @@ impl Port {
             Self::Http => "http",
             Self::Https => "https",
             Self::Component => "component",
+            Self::Server => "server",
+            Self::ServerTls => "server_tls",
+            Self::Challenges => "challenges",
         }
     }
 
@@ -86,6 +118,9 @@ impl Port {
             Self::Http => 5280,
             Self::Https => 5443,
             Self::Component => 5347,
+            Self::Server => 5269,
+            Self::ServerTls => 5270,
+            Self::Challenges => 80,
         }
     }
 }
@@ -103,6 +138,9 @@ impl ListenConfig {
             Port::Http => &self.http,
             Port::Https => &self.https,
             Port::Component => &self.component,
+            Port::Server => &self.server,
+            Port::ServerTls => &self.server_tls,
+            Port::Challenges => &self.challenges,
         };
         if let Some(asked) = asked {
             return asked

@@ -2,6 +2,7 @@
 
 mod component;
 mod http;
+mod federation;
 mod limits;
 mod listen;
 mod storage;
@@ -11,6 +12,9 @@ pub use component::{
 };
 pub use http::{HttpConfig, Network, PublicAddress, PublicUrl};
 pub use limits::LimitsConfig;
+pub use federation::{
+    Dnssec, FederationConfig, NameServer, Need, PeerAddress, PeerConfig, Trust,
+};
 pub use listen::{Address, ListenConfig, Port};
 pub use storage::{Durability, StorageConfig, StorageUrl};
 
@@ -26,6 +30,8 @@ pub(crate) const SECTIONS: &[SectionAbout] = &[
     SectionAbout::of::<ComponentConfig>(),
     SectionAbout::of::<ListenConfig>(),
     SectionAbout::of::<TlsConfig>(),
+    SectionAbout::of::<FederationConfig>(),
+    SectionAbout::of::<PeerConfig>(),
     SectionAbout::of::<HttpConfig>(),
     SectionAbout::of::<StorageConfig>(),
     SectionAbout::of::<LimitsConfig>(),
