@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use waxwing_kernel::outgoing::{Fetch, FetchError, FetchReply, FetchRequest, Reach};
 use waxwing_kernel::request::Answer;
 
+pub(crate) use self::address::is_public;
 use self::dial::{Dialer, Trust};
 use crate::limits::Limits;
 

@@ -70,6 +70,36 @@ pub struct Limits {
     pub fetch_idle_seconds: u64,
     /// Connections to one host that are kept so. Default 4.
     pub fetch_idle_per_host_max: usize,
+    /// Other servers that are dialled at a time; more wait. Default 256.
+    pub peer_dials_max: usize,
+    /// Addresses of one other server that are tried for one dial. Default 8.
+    pub peer_tries_max: usize,
+    /// Seconds for one such address to answer. Default 10.
+    pub peer_connect_seconds: u64,
+    /// Questions to DNS that are under way at a time; more wait. Default 64.
+    pub dns_questions_max: usize,
+    /// Seconds for the answer to one question, with everything that proves it. Default 10.
+    pub dns_seconds: u64,
+    /// Seconds that one DNS server has for one answer before it is asked again. Default 2.
+    pub dns_try_seconds: u64,
+    /// Answers that are kept, those that there is nothing among them. Default 4096.
+    pub dns_cache_max: usize,
+    /// Seconds that an answer is kept at least, whatever its zone says. Default 30.
+    pub dns_keep_seconds_min: u64,
+    /// Seconds that it is kept at most. Default 21 600.
+    pub dns_keep_seconds_max: u64,
+    /// Seconds that it is kept at most that there is nothing. Default 900.
+    pub dns_negative_seconds_max: u64,
+    /// Places of one server that are tried, and TLSA records of each that are read. Default 16.
+    pub targets_max: usize,
+    /// Addresses of one machine that are tried. Default 16.
+    pub addresses_max: usize,
+    /// Seconds for a file of another server's web server (POSH, host-meta). Default 10.
+    pub well_known_seconds: u64,
+    /// Bytes of such a file. Default 65 536.
+    pub well_known_bytes_max: usize,
+    /// Domains whose files are kept, of each kind. Default 1024.
+    pub well_known_cache_max: usize,
 }
 
 impl Default for Limits {
@@ -102,6 +132,21 @@ impl Default for Limits {
             fetch_connect_seconds: 10,
             fetch_idle_seconds: 30,
             fetch_idle_per_host_max: 4,
+            peer_dials_max: 256,
+            peer_tries_max: 8,
+            peer_connect_seconds: 10,
+            dns_questions_max: 64,
+            dns_seconds: 10,
+            dns_try_seconds: 2,
+            dns_cache_max: 4096,
+            dns_keep_seconds_min: 30,
+            dns_keep_seconds_max: 21_600,
+            dns_negative_seconds_max: 900,
+            targets_max: 16,
+            addresses_max: 16,
+            well_known_seconds: 10,
+            well_known_bytes_max: 65_536,
+            well_known_cache_max: 1024,
         }
     }
 }
@@ -117,8 +162,43 @@ impl Limits {
         Duration::from_secs(self.fetch_connect_seconds)
     }
 
+    /// The time for one address of another server to answer.
+    pub(crate) fn peer_connect(&self) -> Duration {
+        Duration::from_secs(self.peer_connect_seconds)
+    }
+
     /// How long a connection to somebody else is kept.
     pub(crate) fn fetch_idle(&self) -> Duration {
         Duration::from_secs(self.fetch_idle_seconds)
+    }
+
+    /// The time for an answer of DNS.
+    pub(crate) fn dns(&self) -> Duration {
+        Duration::from_secs(self.dns_seconds)
+    }
+
+    /// The time for one try to get it.
+    pub(crate) fn dns_try(&self) -> Duration {
+        Duration::from_secs(self.dns_try_seconds)
+    }
+
+    /// How long an answer is kept whose zone says `ttl`.
+    pub(crate) fn dns_positive(&self, ttl: Duration) -> Duration {
+        self.kept(ttl, self.dns_keep_seconds_max)
+    }
+
+    /// How long it is kept that there is nothing.
+    pub(crate) fn dns_negative(&self, ttl: Duration) -> Duration {
+        self.kept(ttl, self.dns_negative_seconds_max)
+    }
+
+    fn kept(&self, ttl: Duration, most: u64) -> Duration {
+        // Not `clamp`, which panics where an operator gives the bounds the wrong way round.
+        ttl.max(Duration::from_secs(self.dns_keep_seconds_min)).min(Duration::from_secs(most))
+    }
+
+    /// The time for a file of another server's web server.
+    pub(crate) fn well_known(&self) -> Duration {
+        Duration::from_secs(self.well_known_seconds)
     }
 }
