@@ -8,6 +8,7 @@
 //! are taken apart there in place, and only an unfinished WebSocket message or an answer that the
 //! socket does not take yet is kept. An idle TLS connection holds its keys and little else.
 
+pub mod acme;
 pub mod bosh;
 mod census;
 mod fetch;
@@ -15,7 +16,9 @@ pub mod http;
 mod ldap;
 mod limits;
 mod listener;
+pub mod names;
 mod net;
+mod peers;
 mod port;
 mod proxied;
 mod socket;
@@ -29,4 +32,5 @@ pub use ldap::LdapDialer;
 pub use limits::Limits;
 pub use listener::{Kind, ListenError, Listener};
 pub use net::{Entry, Listening, Net};
+pub use peers::{PeerDialer, PeerOptions};
 pub use tls::{Certificate, InUse, Tls, TlsError, TlsOptions, days_left};

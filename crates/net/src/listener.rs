@@ -28,8 +28,9 @@ impl Listener {
     }
 }
 
-/// What is spoken on a port. On the two TLS kinds, ALPN decides if the client uses it:
-/// `xmpp-client`, `h2` and `http/1.1` are all served; the kind is for clients that do not.
+/// What is spoken on a port. On the three TLS kinds, ALPN decides if the caller uses it:
+/// `xmpp-client`, `xmpp-server`, `h2` and `http/1.1` are all served; the kind is for callers that
+/// do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// XMPP with STARTTLS, 5222 as a rule.
@@ -42,6 +43,19 @@ pub enum Kind {
     Https,
     /// The component protocol (XEP-0114), 5347 as a rule.
     Component,
+    /// Other servers with STARTTLS (RFC 6120), 5269 as a rule. They are asked for a certificate.
+    Server,
+    /// Other servers inside TLS (XEP-0368), 5270 as a rule. They are asked for a certificate.
+    ServerTls,
+    /// HTTP for authorities that look whether a name leads here (RFC 8555 §8.3), 80 as a rule.
+    Challenges,
+}
+
+impl Kind {
+    /// Whether TLS begins with the first byte.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::XmppTls | Self::Https | Self::ServerTls)
+    }
 }
 
 impl fmt::Display for Kind {
@@ -52,6 +66,9 @@ impl fmt::Display for Kind {
             Self::Http => "HTTP",
             Self::Https => "HTTPS",
             Self::Component => "components",
+            Self::Server => "other servers",
+            Self::ServerTls => "other servers with direct TLS",
+            Self::Challenges => "challenges of ACME",
         })
     }
 }

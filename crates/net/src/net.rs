@@ -21,7 +21,8 @@ use crate::listener::{Cause, Kind, ListenError, Listener};
 use crate::port::Port;
 use crate::tls::Tls;
 
-/// Where each client goes in: the kernel starts its session.
+/// Where each client and each other server goes in, told apart by the wire's transport: the kernel
+/// starts its session or its stream.
 pub type Entry = Arc<dyn Fn(Box<dyn Wire>, Security) + Send + Sync>;
 
 /// The network layer of one server.
@@ -108,7 +109,9 @@ impl Net {
 
     fn check(&self, listener: &Listener) -> Result<(), Cause> {
         match &self.tls {
-            None if matches!(listener.kind, Kind::XmppTls | Kind::Https) => Err(Cause::NoTls),
+            None if listener.kind.is_tls() || listener.kind == Kind::Challenges => {
+                Err(Cause::NoTls)
+            }
             Some(tls) if listener.asks_certificate && !tls.has_authorities() => {
                 Err(Cause::NoAuthority)
             }

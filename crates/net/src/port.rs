@@ -12,20 +12,21 @@ use tokio::time::timeout;
 use waxwing_kernel::wire::Transport;
 use waxwing_stream::Security;
 
+use crate::acme;
 use crate::census::Full;
 use crate::http::serve;
 use crate::listener::{Kind, Listener};
 use crate::net::Net;
 use crate::proxied;
 use crate::socket::Socket;
-use crate::tcp::TcpWire;
-use crate::tls::{self, Alpn, Manner, StartTls};
+use crate::tcp::{TcpWire, Upgrade};
+use crate::tls::{self, Alpn, Asks, Manner, StartTls};
 
 /// One listener at work.
 pub(crate) struct Port {
     net: Arc<Net>,
     listener: Listener,
-    starttls: Option<Arc<StartTls>>,
+    starttls: Option<Arc<dyn Upgrade>>,
     stop: watch::Receiver<bool>,
     /// The server had its most connections when the last client came.
     is_full: AtomicBool,
@@ -35,7 +36,7 @@ impl Port {
     pub(crate) fn new(net: Arc<Net>, listener: Listener, stop: watch::Receiver<bool>) -> Arc<Self> {
         let starttls = net.tls().cloned().map(|tls| {
             let within = net.limits().handshake();
-            Arc::new(StartTls { tls, asks_certificate: listener.asks_certificate, within })
+            Arc::new(StartTls { tls, asks: asks(&listener), within }) as Arc<dyn Upgrade>
         });
         Arc::new(Self { net, listener, starttls, stop, is_full: AtomicBool::new(false) })
     }
@@ -123,9 +124,13 @@ impl Port {
     fn receive(self: &Arc<Self>, socket: Socket, security: Security) {
         let net = &self.net;
         match self.listener.kind {
-            Kind::Xmpp => {
+            Kind::Xmpp | Kind::Server => {
+                let transport = match self.listener.kind {
+                    Kind::Server => Transport::ServerTcp,
+                    _ => Transport::Tcp,
+                };
                 let drain = net.limits().farewell_bytes_max;
-                let wire = TcpWire::plain(socket, drain, self.starttls.clone());
+                let wire = TcpWire::plain(socket, drain, transport, self.starttls.clone());
                 net.enter(Box::new(wire), security);
             }
             Kind::Component => {
@@ -133,19 +138,25 @@ impl Port {
                 let wire = TcpWire::secure(socket, drain, Transport::Component);
                 net.enter(Box::new(wire), security);
             }
+            Kind::Challenges => {
+                let tls = net.tls().expect("listen refused a port for challenges without TLS");
+                let (proofs, stop) = (tls.proofs().clone(), self.stop.clone());
+                net.clock().spawn(acme::serve(proofs, socket, net.limits(), stop));
+            }
             Kind::Http => {
                 let stop = self.stop.clone();
                 net.clock().spawn(serve(net.clone(), socket, security, (false, stop)));
             }
-            Kind::XmppTls | Kind::Https => net.clock().spawn(self.clone().receive_tls(socket)),
+            Kind::XmppTls | Kind::Https | Kind::ServerTls => {
+                net.clock().spawn(self.clone().receive_tls(socket));
+            }
         }
     }
 
     async fn receive_tls(self: Arc<Self>, socket: Socket) {
         let (net, peer) = (&self.net, socket.peer());
         let tls = net.tls().expect("listen refused a TLS port without TLS");
-        let asks_certificate = self.listener.asks_certificate;
-        let manner = Manner { has_alpn: true, asks_certificate };
+        let manner = Manner { has_alpn: true, asks: asks(&self.listener) };
         let shaken = tls::handshake(tls, socket, manner, net.limits().handshake()).await;
         let (socket, security, alpn) = match shaken {
             Ok(shaken) => shaken,
@@ -154,18 +165,32 @@ impl Port {
                 return tracing::debug!(%peer, %error, "no TLS");
             }
         };
-        let is_xmpp = match alpn {
-            Some(alpn) => alpn == Alpn::Xmpp,
-            None => self.listener.kind == Kind::XmppTls,
+        let spoken = alpn.unwrap_or(match self.listener.kind {
+            Kind::XmppTls => Alpn::Xmpp,
+            Kind::ServerTls => Alpn::XmppServer,
+            _ => Alpn::Http,
+        });
+        let transport = match spoken {
+            Alpn::Xmpp => Transport::DirectTls,
+            Alpn::XmppServer => Transport::ServerTls,
+            // It has seen what it came for.
+            Alpn::Acme => return,
+            Alpn::Http | Alpn::Http2 => {
+                let is_second = spoken == Alpn::Http2;
+                return serve(net.clone(), socket, security, (is_second, self.stop.clone())).await;
+            }
         };
-        if is_xmpp {
-            let drain = net.limits().farewell_bytes_max;
-            let wire = TcpWire::secure(socket, drain, Transport::DirectTls);
-            net.enter(Box::new(wire), security);
-        } else {
-            let is_second = alpn == Some(Alpn::Http2);
-            serve(net.clone(), socket, security, (is_second, self.stop.clone())).await;
-        }
+        let drain = net.limits().farewell_bytes_max;
+        net.enter(Box::new(TcpWire::secure(socket, drain, transport)), security);
+    }
+}
+
+/// Who is asked for a certificate on a port.
+fn asks(listener: &Listener) -> Asks {
+    match listener.kind {
+        Kind::Server | Kind::ServerTls => Asks::Servers,
+        _ if listener.asks_certificate => Asks::Clients,
+        _ => Asks::Nobody,
     }
 }
 

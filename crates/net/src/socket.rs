@@ -28,8 +28,8 @@ pub(crate) struct Socket {
     io: Io,
     peer: SocketAddr,
     farewell: Farewell,
-    /// Counts the connection until it is dropped.
-    permit: Permit,
+    /// Counts the connection until it is dropped, if it came in here.
+    permit: Option<Permit>,
 }
 
 enum Io {
@@ -50,16 +50,21 @@ enum Farewell {
 
 impl Socket {
     pub(crate) fn plain(stream: TcpStream, peer: SocketAddr, permit: Permit) -> Self {
-        Self { io: Io::Plain(stream), peer, farewell: Farewell::No, permit }
+        Self { io: Io::Plain(stream), peer, farewell: Farewell::No, permit: Some(permit) }
     }
 
-    pub(crate) fn tls(stream: TlsStream, peer: SocketAddr, permit: Permit) -> Self {
+    /// A socket that we opened ourselves.
+    pub(crate) fn called(stream: TcpStream, peer: SocketAddr) -> Self {
+        Self { io: Io::Plain(stream), peer, farewell: Farewell::No, permit: None }
+    }
+
+    pub(crate) fn tls(stream: TlsStream, peer: SocketAddr, permit: Option<Permit>) -> Self {
         Self { io: Io::Tls(Box::new(stream)), peer, farewell: Farewell::No, permit }
     }
 
     pub(crate) fn stream(stream: Upgraded, peer: SocketAddr, permit: Permit) -> Self {
         let io = Io::Stream(Box::new(TokioIo::new(stream)));
-        Self { io, peer, farewell: Farewell::No, permit }
+        Self { io, peer, farewell: Farewell::No, permit: Some(permit) }
     }
 
     /// The client's address: the socket's, or what a trusted proxy said.
@@ -70,7 +75,9 @@ impl Socket {
     /// The connection now counts for whom a trusted proxy speaks.
     pub(crate) fn speak_for(&mut self, peer: SocketAddr, permit: Permit) {
         self.peer = peer;
-        self.permit.follow(permit);
+        if let Some(own) = &mut self.permit {
+            own.follow(permit);
+        }
     }
 
     pub(crate) fn is_tls(&self) -> bool {
@@ -78,7 +85,7 @@ impl Socket {
     }
 
     /// The parts of a plain socket; an error under TLS.
-    pub(crate) fn into_plain(self) -> io::Result<(TcpStream, SocketAddr, Permit)> {
+    pub(crate) fn into_plain(self) -> io::Result<(TcpStream, SocketAddr, Option<Permit>)> {
         match self.io {
             Io::Plain(stream) => Ok((stream, self.peer, self.permit)),
             Io::Tls(_) | Io::Stream(_) => {

@@ -7,30 +7,38 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use waxwing_kernel::request::Answer;
 use waxwing_kernel::wire::{Transport, Upgraded, Wire};
-use waxwing_stream::{Input, Outbox};
+use waxwing_stream::{Input, Outbox, Security};
 
 use crate::socket::Socket;
-use crate::tls::StartTls;
 
-/// A client on TCP. Idle it owns no buffer, neither to read nor to write.
+/// How a plain socket comes under TLS.
+pub(crate) trait Upgrade: Send + Sync {
+    /// Does the handshake, in bounded time.
+    fn upgrade(self: Arc<Self>, socket: Socket) -> Answer<'static, io::Result<(Socket, Security)>>;
+}
+
+/// A client or another server on TCP. Idle it owns no buffer, neither to read nor to write.
 pub(crate) struct TcpWire {
     socket: Socket,
     transport: Transport,
     /// How much of the outbox has gone out.
     written: usize,
     farewell_bytes_max: usize,
-    starttls: Option<Arc<StartTls>>,
+    starttls: Option<Arc<dyn Upgrade>>,
 }
 
 impl TcpWire {
-    /// A wire without TLS that can be upgraded by `starttls`.
+    /// A wire without TLS that can be upgraded by `starttls`; `transport` is one of those that
+    /// STARTTLS goes on from.
     pub(crate) fn plain(
         socket: Socket,
         farewell_bytes_max: usize,
-        starttls: Option<Arc<StartTls>>,
+        transport: Transport,
+        starttls: Option<Arc<dyn Upgrade>>,
     ) -> Self {
-        Self { socket, transport: Transport::Tcp, written: 0, farewell_bytes_max, starttls }
+        Self { socket, transport, written: 0, farewell_bytes_max, starttls }
     }
 
     /// A wire under TLS, which came about as `transport` says, or one that has none and gets none.
@@ -42,8 +50,12 @@ impl TcpWire {
         let Some(starttls) = self.starttls else {
             return Err(io::Error::new(ErrorKind::Unsupported, "this wire has no STARTTLS"));
         };
-        let (socket, security) = starttls.accept(self.socket).await?;
-        let wire = Self::secure(socket, self.farewell_bytes_max, Transport::StartTls);
+        let (socket, security) = starttls.upgrade(self.socket).await?;
+        let transport = match self.transport {
+            Transport::ServerTcp => Transport::ServerStartTls,
+            _ => Transport::StartTls,
+        };
+        let wire = Self::secure(socket, self.farewell_bytes_max, transport);
         Ok((Box::new(wire), security))
     }
 }

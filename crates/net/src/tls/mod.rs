@@ -7,28 +7,33 @@ mod exporter;
 mod generated;
 mod identity;
 mod session;
+mod stand;
 mod stream;
+mod unjudged;
 mod visitor;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::WebPkiClientVerifier;
-use rustls::sign::SingleCertAndKey;
 use tokio::sync::watch;
 
 pub use self::accept::Alpn;
-pub(crate) use self::accept::{StartTls, handshake};
+pub(crate) use self::accept::{StartTls, XMPP_SERVER, handshake, of_server};
 pub use self::error::TlsError;
+pub(crate) use self::generated::{path as pem_path, save};
 pub use self::identity::days_left;
 use self::identity::{Identity, Stamp};
+pub(crate) use self::identity::{certificates, names};
+use self::stand::Forge;
+pub(crate) use self::stand::{Asks, Manner, Stand};
 pub(crate) use self::stream::TlsStream;
 use self::visitor::Visitors;
+use crate::acme::Proofs;
 
 /// With fewer days left, a configured certificate is complained about.
 const WARN_DAYS: i64 = 14;
@@ -49,6 +54,9 @@ pub struct TlsOptions {
     pub domains: Vec<String>,
     /// Certificates from files. Which names they serve is read from them.
     pub certificates: Vec<Certificate>,
+    /// Domains (A-labels) with the files that hold what an authority gave for them, chain and key
+    /// in one. A file that is missing or of no use is as if the domain had none.
+    pub obtained: Vec<(String, PathBuf)>,
     /// Where generated certificates are kept.
     pub folder: PathBuf,
     /// PEM: the authorities whose client certificates are trusted for SASL EXTERNAL.
@@ -62,6 +70,7 @@ pub struct Tls {
     options: RwLock<TlsOptions>,
     provider: Arc<CryptoProvider>,
     store: RwLock<Arc<Store>>,
+    proofs: Arc<Proofs>,
     /// The last complaint of the periodic check, not to be repeated each time.
     complaint: Mutex<String>,
 }
@@ -75,8 +84,12 @@ pub struct InUse {
     pub chain: PathBuf,
     /// Whole days until it expires; negative when it has.
     pub days_left: i64,
+    /// Unix seconds of its last moment.
+    pub expires_at: i64,
     /// It is self-signed, made by us.
     pub is_generated: bool,
+    /// An authority gave it to us.
+    pub is_obtained: bool,
     /// SHA-256 of the certificate, in hexadecimal with colons, as clients show it.
     pub fingerprint: String,
 }
@@ -84,34 +97,12 @@ pub struct InUse {
 /// Everything loaded at one time.
 pub(crate) struct Store {
     stands: Vec<Arc<Stand>>,
+    /// Those of them that an authority gave.
+    obtained: Range<usize>,
     /// Lower-case names, some `*.`, to a place in `stands`.
     by_name: HashMap<String, usize>,
-    visitors: Option<Arc<Visitors>>,
+    forge: Arc<Forge>,
     stamps: Vec<Stamp>,
-}
-
-/// A certificate with the configurations that present it.
-pub(crate) struct Stand {
-    identity: Identity,
-    /// With fewer days left, the files are read (and a generated certificate is made) again.
-    renew_days: i64,
-    /// By [`Manner::index`]; those that ask for client certificates exist with authorities only.
-    configs: [Option<Arc<ServerConfig>>; 4],
-}
-
-/// What kind of handshake a listener wants.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
-    /// ALPN is offered: not under STARTTLS, where the protocol is settled.
-    pub(crate) has_alpn: bool,
-    /// A client certificate is asked for.
-    pub(crate) asks_certificate: bool,
-}
-
-impl Manner {
-    fn index(self) -> usize {
-        usize::from(self.has_alpn) * 2 + usize::from(self.asks_certificate)
-    }
 }
 
 impl Tls {
@@ -120,7 +111,8 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let store = RwLock::new(Arc::new(Store::load(&options, &provider)?));
         let options = RwLock::new(options);
-        Ok(Arc::new(Self { options, provider, store, complaint: Mutex::default() }))
+        let (complaint, proofs) = Default::default();
+        Ok(Arc::new(Self { options, provider, store, proofs, complaint }))
     }
 
     /// Takes other options, all or nothing: on an error everything stays as it was.
@@ -181,19 +173,41 @@ impl Tls {
 
     /// The certificates in use, for the operator's eyes.
     pub fn in_use(&self) -> Vec<InUse> {
-        let in_use = |stand: &Arc<Stand>| InUse {
-            names: stand.identity.names.clone(),
-            chain: stand.identity.chain_path.clone(),
-            days_left: stand.identity.days_left(),
-            is_generated: stand.renew_days > 0,
-            fingerprint: stand.identity.fingerprint(),
+        let store = self.store();
+        (0..store.stands.len()).map(|place| store.in_use(place)).collect()
+    }
+
+    /// The same for each domain that is served.
+    pub fn shown(&self) -> Vec<(String, InUse)> {
+        let (store, domains) = (self.store(), self.options.read().domains.clone());
+        let shown = |domain: String| {
+            let place = store.find(&ascii(&domain))?;
+            Some((domain, store.in_use(place)))
         };
-        self.store().stands.iter().map(in_use).collect()
+        domains.into_iter().filter_map(shown).collect()
+    }
+
+    /// Whether a certificate that the operator named is for `name`.
+    pub(crate) fn is_configured(&self, name: &str) -> bool {
+        let store = self.store();
+        store.find(&ascii(name)).is_some_and(|place| {
+            !store.obtained.contains(&place) && store.stands[place].renew_days == 0
+        })
+    }
+
+    /// Whether `file`, a chain with its key, could be put in use.
+    pub(crate) fn judge(&self, file: &Path) -> Result<(), TlsError> {
+        Identity::load(file, file, &self.provider).map(drop)
+    }
+
+    /// What authorities are shown that look whether a name leads here.
+    pub fn proofs(&self) -> &Arc<Proofs> {
+        &self.proofs
     }
 
     /// Whether client certificates can be judged.
     pub(crate) fn has_authorities(&self) -> bool {
-        self.store().visitors.is_some()
+        self.store().visitors().is_some()
     }
 
     pub(crate) fn store(&self) -> Arc<Store> {
@@ -208,14 +222,19 @@ impl Store {
             None => None,
         };
         let stamps = paths(options).map(|path| Stamp::of(path)).collect();
-        let mut store = Self { stands: Vec::new(), by_name: HashMap::new(), visitors, stamps };
+        let is_13_only = options.is_13_only;
+        let forge = Arc::new(Forge { provider: provider.clone(), visitors, is_13_only });
+        let (stands, by_name, obtained) = Default::default();
+        let mut store = Self { stands, obtained, by_name, forge, stamps };
         for Certificate { chain, key } in &options.certificates {
-            store.add(Identity::load(chain, key, provider)?, 0, options, provider);
+            store.add(Identity::load(chain, key, provider)?, 0);
         }
+        store.add_obtained(&options.obtained);
         for domain in &options.domains {
             let domain = ascii(domain);
             if store.find(&domain).is_none() {
-                if !options.certificates.is_empty() {
+                let is_awaited = options.obtained.iter().any(|(awaited, _)| *awaited == domain);
+                if !options.certificates.is_empty() && !is_awaited {
                     tracing::warn!(
                         domain,
                         "no configured certificate names this domain; it gets \
@@ -223,7 +242,7 @@ impl Store {
                     );
                 }
                 let identity = generated::identity(&options.folder, &domain, provider)?;
-                store.add(identity, generated::RENEW_DAYS, options, provider);
+                store.add(identity, generated::RENEW_DAYS);
                 store.stamps.push(Stamp::of(&generated::path(&options.folder, &domain)));
                 store.by_name.insert(domain, store.stands.len() - 1);
             }
@@ -232,29 +251,36 @@ impl Store {
         Ok(store)
     }
 
-    fn add(
-        &mut self,
-        identity: Identity,
-        renew_days: i64,
-        options: &TlsOptions,
-        provider: &Arc<CryptoProvider>,
-    ) {
+    fn add(&mut self, identity: Identity, renew_days: i64) {
         for name in &identity.names {
             self.by_name.entry(name.clone()).or_insert(self.stands.len());
         }
-        let mut configs = [const { None }; 4];
-        for has_alpn in [false, true] {
-            for asks_certificate in [false, true] {
-                if asks_certificate && self.visitors.is_none() {
-                    continue;
-                }
-                let manner = Manner { has_alpn, asks_certificate };
-                let visitors = self.visitors.as_ref().filter(|_| asks_certificate);
-                let config = configure(&identity, manner, visitors, options.is_13_only, provider);
-                configs[manner.index()] = Some(Arc::new(config));
+        self.stands.push(Arc::new(Stand::new(identity, renew_days, self.forge.clone())));
+    }
+
+    /// What authorities gave. The server is there without it too, and gets another.
+    fn add_obtained(&mut self, obtained: &[(String, PathBuf)]) {
+        let first = self.stands.len();
+        for (domain, file) in obtained.iter().filter(|(_, file)| file.exists()) {
+            match Identity::load(file, file, &self.forge.provider) {
+                Ok(identity) => self.add(identity, 0),
+                Err(error) => tracing::warn!(domain, "a certificate is of no use: {error}"),
             }
         }
-        self.stands.push(Arc::new(Stand { identity, renew_days, configs }));
+        self.obtained = first..self.stands.len();
+    }
+
+    fn in_use(&self, place: usize) -> InUse {
+        let Stand { identity, renew_days, .. } = &*self.stands[place];
+        InUse {
+            names: identity.names.clone(),
+            chain: identity.chain_path.clone(),
+            days_left: identity.days_left(),
+            expires_at: identity.expires_at,
+            is_generated: *renew_days > 0,
+            is_obtained: self.obtained.contains(&place),
+            fingerprint: identity.fingerprint(),
+        }
     }
 
     /// Who names nobody is shown the certificate of the first domain.
@@ -277,6 +303,16 @@ impl Store {
         self.by_name.get(name).or_else(wildcard).copied()
     }
 
+    /// The certificate that stands for our domain `name` towards other servers: its own, or, for a
+    /// service without one (`rooms.example.org`), that of the nearest domain above it.
+    pub(crate) fn stand_for(&self, name: &str) -> &Arc<Stand> {
+        let name = ascii(name);
+        let mut names =
+            std::iter::successors(Some(&name[..]), |name| Some(name.split_once('.')?.1));
+        let place = names.find_map(|name| self.find(name));
+        place.map_or_else(|| self.stand(None), |place| &self.stands[place])
+    }
+
     /// The certificate for a client that asks for `name` (SNI).
     pub(crate) fn stand(&self, name: Option<&str>) -> &Arc<Stand> {
         let named = name.and_then(|name| self.find(&name.to_ascii_lowercase()));
@@ -285,7 +321,7 @@ impl Store {
     }
 
     pub(crate) fn visitors(&self) -> Option<&Arc<Visitors>> {
-        self.visitors.as_ref()
+        self.forge.visitors.as_ref()
     }
 
     fn is_current(&self) -> bool {
@@ -293,63 +329,27 @@ impl Store {
         self.stamps.iter().all(Stamp::is_current) && self.stands.iter().all(lasting)
     }
 
-    /// A word on what expires soon; empty if nothing does.
+    /// A word on what expires soon; empty if nothing does. Whoever orders certificates complains
+    /// of those itself.
     fn complaint(&self) -> String {
+        let stands = self.stands.iter().enumerate();
+        let stands = stands.filter(|(place, _)| !self.obtained.contains(place));
         let soon = |stand: &&Arc<Stand>| stand.identity.days_left() < WARN_DAYS;
-        self.stands.iter().filter(soon).fold(String::new(), |text, stand| {
+        stands.map(|(_, stand)| stand).filter(soon).fold(String::new(), |text, stand| {
             let (names, days) = (stand.identity.names.join(", "), stand.identity.days_left());
             text + &format!("The certificate for {names} expires in {days} days. ")
         })
     }
 }
 
-impl Stand {
-    pub(crate) fn config(&self, manner: Manner) -> Option<Arc<ServerConfig>> {
-        self.configs[manner.index()].clone()
-    }
-
-    pub(crate) fn end_point(&self) -> Option<Vec<u8>> {
-        self.identity.end_point.clone()
-    }
-}
-
 /// All files that the options name.
 fn paths(options: &TlsOptions) -> impl Iterator<Item = &PathBuf> {
     let pairs = options.certificates.iter().flat_map(|pair| [&pair.chain, &pair.key]);
-    pairs.chain(&options.client_authorities)
+    let obtained = options.obtained.iter().map(|(_, file)| file);
+    pairs.chain(obtained).chain(&options.client_authorities)
 }
 
 /// A domain as certificates and SNI spell it.
-fn ascii(domain: &str) -> String {
+pub(crate) fn ascii(domain: &str) -> String {
     idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_ascii_lowercase())
-}
-
-fn configure(
-    identity: &Identity,
-    manner: Manner,
-    visitors: Option<&Arc<Visitors>>,
-    is_13_only: bool,
-    provider: &Arc<CryptoProvider>,
-) -> ServerConfig {
-    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
-    let versions = if is_13_only { &versions[..1] } else { &versions[..] };
-    let verifier: Arc<dyn rustls::server::danger::ClientCertVerifier> = match visitors {
-        Some(visitors) => visitors.clone(),
-        None => WebPkiClientVerifier::no_client_auth(),
-    };
-    let key = identity.certified.clone();
-    let mut config = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions)
-        .expect("the provider has suites for both versions")
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-    // RFC 9266 §4.2: under TLS 1.2 the exporter binds the channel with this extension only.
-    config.require_ems = true;
-    config.key_log = Arc::new(exporter::Ear);
-    // One is enough: a client that resumes gets another.
-    config.send_tls13_tickets = 1;
-    if manner.has_alpn {
-        config.alpn_protocols = Alpn::offered();
-    }
-    config
 }

@@ -1,4 +1,4 @@
-//! TLS without IO: rustls' unbuffered server, over buffers that the caller lends.
+//! TLS without IO: rustls' unbuffered connections, over buffers that the caller lends.
 
 #[cfg(test)]
 mod tests;
@@ -6,11 +6,13 @@ mod tests;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use rustls::server::UnbufferedServerConnection;
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::pki_types::ServerName;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{CommonState, Error, ServerConfig};
+use rustls::{ClientConfig, CommonState, Error, ServerConfig};
 
 /// The most that is kept of a message whose end has not come: a handshake message in several
 /// records, as rustls bounds it elsewhere. A record alone is at most 18 KiB.
@@ -22,12 +24,26 @@ const RECORD_BYTES: usize = 16 * 1024;
 /// Room for an alert or a small handshake message; larger ones say what they need.
 const SMALL_RECORD: usize = 256;
 
-/// The server's end of a TLS connection. Idle, it holds no buffer.
+/// One end of a TLS connection. Idle, it holds no buffer.
 pub(crate) struct Session {
-    connection: UnbufferedServerConnection,
+    connection: Connection,
     /// The beginning of a record, or the records of an unfinished handshake message.
     partial: Box<[u8]>,
     hearing: Hearing,
+}
+
+enum Connection {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
+
+/// What both ends do alike, although rustls has a type for each.
+trait End {
+    type Data;
+
+    fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+
+    fn facts(&self) -> &CommonState;
 }
 
 /// Whether more can come from the peer.
@@ -67,10 +83,52 @@ enum Step {
     Done,
 }
 
+impl End for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(bytes)
+    }
+
+    fn facts(&self) -> &CommonState {
+        self
+    }
+}
+
+impl End for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(bytes)
+    }
+
+    fn facts(&self) -> &CommonState {
+        self
+    }
+}
+
 impl Session {
+    /// The server's end.
     pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
-        let connection = UnbufferedServerConnection::new(config)?;
-        Ok(Self { connection, partial: Box::default(), hearing: Hearing::Open })
+        Ok(Self::of(Connection::Server(UnbufferedServerConnection::new(config)?)))
+    }
+
+    /// The client's end, which offers the protocols `alpn`; appends its first words to `out`.
+    pub(crate) fn call(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        alpn: Vec<Vec<u8>>,
+        out: &mut Vec<u8>,
+    ) -> Result<Self, Error> {
+        let connection = UnbufferedClientConnection::new_with_alpn(config, name, alpn)?;
+        let mut session = Self::of(Connection::Client(connection));
+        let mut plain = Vec::new();
+        session.drive(&mut [], &mut Desk { plain: &mut plain, out, errand: None })?;
+        Ok(session)
+    }
+
+    fn of(connection: Connection) -> Self {
+        Self { connection, partial: Box::default(), hearing: Hearing::Open }
     }
 
     pub(crate) fn hearing(&self) -> &Hearing {
@@ -83,12 +141,15 @@ impl Session {
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
-        self.connection.is_handshaking()
+        self.facts().is_handshaking()
     }
 
     /// What the handshake agreed on.
     pub(crate) fn facts(&self) -> &CommonState {
-        &self.connection
+        match &self.connection {
+            Connection::Server(end) => end.facts(),
+            Connection::Client(end) => end.facts(),
+        }
     }
 
     /// How many bytes of room [`Session::receive`] wants in front of what came.
@@ -164,36 +225,52 @@ impl Session {
     /// Lets rustls work until it wants more input, doing what is on the desk on the way. How much
     /// of `incoming` is used.
     fn drive(&mut self, incoming: &mut [u8], desk: &mut Desk<'_>) -> Result<usize, Error> {
-        let mut used = 0;
-        loop {
-            let UnbufferedStatus { discard, state, .. } =
-                self.connection.process_tls_records(&mut incoming[used..]);
-            let step = state.and_then(|state| desk.handle(state));
-            used += discard;
-            match step {
-                Ok(Step::More(discard)) => used += discard,
-                Ok(Step::PeerClosed) => self.hearing = Hearing::Closed,
-                // An errand uses no input, so only a key update can wait behind it.
-                Ok(Step::Ran) if self.connection.wants_write() => {}
-                Ok(Step::Ran) => return Ok(used),
-                Ok(Step::Done) => return Ok(used),
-                Err(error) => {
-                    self.last_words(&mut incoming[used..], desk.out);
-                    return Err(error);
-                }
+        let (used, is_closed) = match &mut self.connection {
+            Connection::Server(end) => drive(end, incoming, desk),
+            Connection::Client(end) => drive(end, incoming, desk),
+        }?;
+        if is_closed {
+            self.hearing = Hearing::Closed;
+        }
+        Ok(used)
+    }
+}
+
+/// How much of `incoming` one end has used, and whether the peer has said its last word.
+fn drive(
+    end: &mut impl End,
+    incoming: &mut [u8],
+    desk: &mut Desk<'_>,
+) -> Result<(usize, bool), Error> {
+    let (mut used, mut is_closed) = (0, false);
+    loop {
+        let UnbufferedStatus { discard, state, .. } = end.process(&mut incoming[used..]);
+        let step = state.and_then(|state| desk.handle(state));
+        used += discard;
+        match step {
+            Ok(Step::More(discard)) => used += discard,
+            Ok(Step::PeerClosed) => is_closed = true,
+            // An errand uses no input, so only a key update can wait behind it.
+            Ok(Step::Ran) if end.facts().wants_write() => {}
+            Ok(Step::Ran) => return Ok((used, is_closed)),
+            Ok(Step::Done) => return Ok((used, is_closed)),
+            Err(error) => {
+                last_words(end, &mut incoming[used..], desk.out);
+                return Err(error);
             }
         }
     }
+}
 
-    /// Appends the alert that says what was wrong. rustls hands it out before it looks at input,
-    /// and must not look again.
-    fn last_words(&mut self, incoming: &mut [u8], out: &mut Vec<u8>) {
-        while self.connection.wants_write() {
-            let status = self.connection.process_tls_records(incoming);
-            let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state else { return };
-            if append(out, SMALL_RECORD, |room| data.encode(room).map_err(encoding)).is_err() {
-                return;
-            }
+/// Appends the alert that says what was wrong. rustls hands it out before it looks at input, and
+/// must not look again.
+fn last_words(end: &mut impl End, incoming: &mut [u8], out: &mut Vec<u8>) {
+    while end.facts().wants_write() {
+        let Ok(ConnectionState::EncodeTlsData(mut data)) = end.process(incoming).state else {
+            return;
+        };
+        if append(out, SMALL_RECORD, |room| data.encode(room).map_err(encoding)).is_err() {
+            return;
         }
     }
 }

@@ -4,13 +4,15 @@
 mod tests;
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::{CommonState, ServerConfig};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, CommonState, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -35,7 +37,7 @@ thread_local! {
     static OUTGOING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A TCP connection under TLS, the server's end. Idle, it owns the state of TLS and nothing else.
+/// A TCP connection under TLS, one of its ends. Idle, it owns the state of TLS and nothing else.
 ///
 /// One task must do both the reading and the writing: a read may have to answer, and then waits
 /// for the socket like a write.
@@ -51,7 +53,7 @@ pub(crate) struct TlsStream {
 }
 
 impl TlsStream {
-    /// Begins a handshake with `hello`, what has been read of it.
+    /// Begins a handshake as the server, with `hello`, what has been read of it.
     pub(crate) fn new(
         tcp: TcpStream,
         config: Arc<ServerConfig>,
@@ -59,12 +61,33 @@ impl TlsStream {
         material: &mut Material,
     ) -> io::Result<Self> {
         let session = Session::new(config).map_err(io::Error::other)?;
-        let (rest, outgoing) = (Vec::new(), Vec::new());
-        let mut stream = Self { tcp, session, rest, outgoing, sent: 0, is_closing: false };
+        let mut stream = Self::of(tcp, session, Vec::new());
         exporter::forget();
         stream.session.receive(&mut hello, &mut stream.rest, &mut stream.outgoing);
         material.hear(&stream.outgoing);
         Ok(stream)
+    }
+
+    /// Begins a handshake as the client of `name`, offering the protocols `alpn`.
+    pub(crate) fn call(
+        tcp: TcpStream,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        alpn: Vec<Vec<u8>>,
+    ) -> io::Result<Self> {
+        let mut hello = Vec::new();
+        let session = Session::call(config, name, alpn, &mut hello).map_err(io::Error::other)?;
+        Ok(Self::of(tcp, session, hello))
+    }
+
+    /// Finishes a handshake in which nothing is to be bound to the channel.
+    pub(crate) async fn shake(&mut self) -> io::Result<()> {
+        let mut material = Material::default();
+        poll_fn(|cx| self.poll_shake(cx, &mut material)).await
+    }
+
+    fn of(tcp: TcpStream, session: Session, outgoing: Vec<u8>) -> Self {
+        Self { tcp, session, rest: Vec::new(), outgoing, sent: 0, is_closing: false }
     }
 
     /// What the handshake agreed on.

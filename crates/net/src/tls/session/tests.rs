@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::tls::exporter::{self, Material};
-use crate::tls::{Manner, Tls, TlsOptions};
+use crate::tls::{Asks, Manner, Tls, TlsOptions};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 
@@ -34,7 +34,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
         ..TlsOptions::default()
     };
     let tls = Tls::open(options).unwrap();
-    let manner = Manner { has_alpn: false, asks_certificate: false };
+    let manner = Manner { has_alpn: false, asks: Asks::Nobody };
     let mut roots = RootCertStore::empty();
     let pem = folder.path().join("localhost.pem");
     roots.add(CertificateDer::from_pem_file(pem).unwrap()).unwrap();

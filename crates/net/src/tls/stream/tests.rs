@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream as Client;
 
 use super::*;
 use crate::tls::accept::shake;
-use crate::tls::{Manner, Tls, TlsOptions};
+use crate::tls::{Asks, Manner, Tls, TlsOptions};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 const MEBIBYTE: usize = 1024 * 1024;
@@ -59,8 +59,8 @@ async fn pair(version: &'static SupportedProtocolVersion) -> (TlsStream, Client<
     };
     let accepting = async {
         let (tcp, _) = listener.accept().await.unwrap();
-        let manner = Manner { has_alpn: false, asks_certificate: false };
-        shake(&tls.store(), manner, tcp).await.unwrap().0
+        let manner = Manner { has_alpn: false, asks: Asks::Nobody };
+        shake((&tls.store(), tls.proofs()), manner, tcp).await.unwrap().0
     };
     let (server, client) = soon(Box::pin(async { tokio::join!(accepting, connecting) })).await;
     (server, client)
