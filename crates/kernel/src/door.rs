@@ -47,7 +47,7 @@ impl Hosts for Door {
     }
 
     fn dialback_secret(&self) -> Option<&[u8]> {
-        self.hub.links().secret()
+        Some(self.hub.dialback_secret())
     }
 
     fn component(&self, domain: &str) -> Result<Component, StreamError> {

@@ -81,11 +81,13 @@ pub struct LinkView {
 }
 
 impl Links {
-    pub(crate) fn new(metrics: &Arc<Metrics>, clock: &Clock) -> Self {
+    pub(crate) fn new(metrics: &Arc<Metrics>, clock: &Clock, limits: &PeerLimits) -> Self {
+        let ledger = Ledger::new(Arc::clone(metrics), clock.clone());
+        ledger.bound(limits.ledger);
         Self {
             dialer: OnceLock::new(),
             policy: Policy::default(),
-            ledger: Ledger::new(Arc::clone(metrics), clock.clone()),
+            ledger,
             pairs: Mutex::default(),
             arrivals: Mutex::default(),
             secret: OnceLock::new(),
@@ -106,11 +108,6 @@ impl Links {
             is_resting: way.is_none(),
         };
         pairs.all().map(view).collect()
-    }
-
-    /// The secret of dialback (XEP-0185); none before anything was restored.
-    pub(crate) fn secret(&self) -> Option<&[u8]> {
-        self.secret.get().map(Vec::as_slice)
     }
 
     pub(crate) fn keep_secret(&self, secret: Vec<u8>) {
@@ -188,6 +185,11 @@ impl Hub {
     /// Forgets that a domain was not reached, so that the next stanza tries again.
     pub fn forgive(&self, domain: &str) {
         self.links().pairs.lock().forgive(domain);
+    }
+
+    /// The secret of dialback (XEP-0185); one of this run alone where nothing was restored.
+    pub(crate) fn dialback_secret(&self) -> &[u8] {
+        self.links().secret.get_or_init(|| self.fresh_key().to_vec())
     }
 
     /// What names, addresses and certificates say about a domain; nothing where nobody connects to

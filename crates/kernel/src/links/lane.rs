@@ -58,8 +58,8 @@ pub(super) struct Lane {
     quiet: Alarm,
     used: Instant,
     idle: Duration,
-    /// Since when nothing of what is written was taken.
-    stuck: Option<Instant>,
+    /// Since when nothing of what is written was taken, and how much that is.
+    stuck: Option<(Instant, usize)>,
     /// Whether anything that was sent has arrived for all that can be known.
     has_progress: bool,
     /// Why it ends, where that is known better than the stream does.
@@ -261,24 +261,25 @@ impl Lane {
 
     /// Notes since when the other side takes nothing.
     fn watch(&mut self, now: Instant) {
-        if self.stream.outbox().is_empty() {
-            self.stuck = None;
-        } else {
-            self.stuck.get_or_insert(now);
-        }
+        let left = self.stream.outbox().text.len();
+        self.stuck = match self.stuck {
+            _ if self.stream.outbox().is_empty() => None,
+            Some((since, before)) if left >= before => Some((since, before)),
+            _ => Some((now, left)),
+        };
     }
 
     fn quiet_deadline(&self) -> Instant {
         let quiet = self.used + self.idle;
         let patience = Duration::from_secs(self.hub.limits().peers.dial_seconds);
-        self.stuck.map_or(quiet, |since| quiet.min(since + patience))
+        self.stuck.map_or(quiet, |(since, _)| quiet.min(since + patience))
     }
 
     /// Nothing has happened for long: the stream is of no use, or stuck.
     fn fall_quiet(&mut self) {
         let now = self.hub.clock().now();
         let patience = Duration::from_secs(self.hub.limits().peers.dial_seconds);
-        if self.stuck.is_some_and(|since| since + patience <= now) {
+        if self.stuck.is_some_and(|(since, _)| since + patience <= now) {
             self.setback = Some(Setback::stuck(self.peer()));
             self.stream.outbox().clear();
             return self.stream.receive(now, Input::End);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_store::domains::outgoing::Outgoing;
-use waxwing_stream::{Closing, Pair, Purpose, Tag};
+use waxwing_stream::{Closing, Pair, Purpose, StreamError, Tag};
 
 use crate::hub::Hub;
 use crate::links::bounce::{BOUNCE, may_be_sent_again};
@@ -162,10 +162,14 @@ impl Link {
         if let Err(barred) = self.hub.policy().judge(&self.pair.to) {
             return Some(Stop::Setback(Setback::barred(&barred, &self.pair.to)));
         }
+        if self.hub.is_elsewhere(&self.pair.from) {
+            let gone = Closing::Error(StreamError::host_gone());
+            return Some(Stop::Setback(Setback::told(&gone, &self.pair.to)));
+        }
         let is_waiting = !self.backlog.is_empty() || !self.mailbox.is_empty();
         match setback {
             Some(setback) if setback.is_final && is_waiting => Some(Stop::Setback(setback)),
-            Some(_) if self.breaks >= BREAKS && is_waiting => {
+            _ if self.breaks >= BREAKS && is_waiting => {
                 Some(Stop::Setback(Setback::broken(&self.pair.to)))
             }
             _ => None,

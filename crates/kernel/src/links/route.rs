@@ -16,7 +16,7 @@ use crate::stage::{Effects, Party};
 
 impl Hub {
     /// Whether `domain` is nobody's here: neither a site, nor a component, nor a service of ours.
-    pub(crate) fn is_elsewhere(&self, domain: &str) -> bool {
+    pub fn is_elsewhere(&self, domain: &str) -> bool {
         self.guard_sites().find(domain).is_none()
             && self.components().find(domain).is_none()
             && self.service(domain).is_none()

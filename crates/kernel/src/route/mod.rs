@@ -243,7 +243,7 @@ impl Hub {
             effects.deliver(&mailbox, reply);
         } else if self.service(from.jid.domain()).is_some() {
             effects.returned = Some(Box::new(reply));
-        } else if self.site(from.jid.domain()).is_none() {
+        } else if self.is_elsewhere(from.jid.domain()) {
             let reply = reply.to(from.jid.clone());
             let speaker = reply.head.from.clone().unwrap_or_else(|| from.jid.clone());
             self.to_remote(&Party::new(speaker, None), reply, effects);
