@@ -9,6 +9,7 @@ pub mod backend;
 mod bind;
 pub mod blocklist;
 mod certificate;
+pub mod certificates;
 pub mod clock;
 pub mod command;
 pub mod component;

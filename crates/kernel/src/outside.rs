@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::certificates::CertificateKeeper;
 use crate::hub::Hub;
 use crate::ldap::Ldap;
 use crate::outgoing::Fetch;
@@ -11,6 +12,7 @@ use crate::outgoing::Fetch;
 pub(crate) struct Outside {
     fetcher: OnceLock<Arc<dyn Fetch>>,
     ldap: OnceLock<Arc<dyn Ldap>>,
+    pub(crate) keeper: OnceLock<Arc<dyn CertificateKeeper>>,
 }
 
 impl Hub {

@@ -34,6 +34,7 @@ modules! {
     border::Border,
     caps::Caps,
     carbons::Carbons,
+    certificates::Certificates,
     commands::Commands,
     component::Component,
     contact::Contact,

@@ -1,5 +1,6 @@
 //! Waxwing, an XMPP server: one program, everything in it.
 
+mod certificates;
 mod cli;
 mod control;
 mod direct;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use waxwing_kernel::config::Config;
+use waxwing_net::acme::PAGES;
 use waxwing_net::http::{HttpRoute, Reply, Request, StatusCode};
 
 use crate::metrics;
@@ -18,8 +19,19 @@ pub(crate) fn routes(server: &Arc<Server>) -> Vec<HttpRoute> {
         get(server, "/readyz", |server, _| async move { ready(&server) }),
         get(server, "/metrics", |server, request| async move { measures(&server, &request) }),
     ];
+    routes.push(challenges(server));
     routes.extend(crate::welcome::routes(server.welcome(), &server.config()));
     routes
+}
+
+/// Where an authority looks whether a name leads here (RFC 8555 §8.3).
+fn challenges(server: &Arc<Server>) -> HttpRoute {
+    get(server, &format!("{PAGES}*"), |server, request| async move {
+        match server.tls().proofs().page(&request.path) {
+            Some(page) => Reply::new(StatusCode::OK, "application/octet-stream", page),
+            None => Reply::text(StatusCode::NOT_FOUND, "There is nothing here.\n"),
+        }
+    })
 }
 
 fn get<F>(
@@ -60,6 +72,7 @@ fn measures(server: &Server, request: &Request) -> Reply {
         let text = "Metrics are for this machine and trusted proxies (http.metrics_private).\n";
         return Reply::text(StatusCode::FORBIDDEN, text);
     }
+    server.acme().measure();
     let uptime = server.hub().clock().now() - server.started();
     let text = server.hub().metrics().to_text(&metrics::process(uptime));
     Reply::new(StatusCode::OK, OPEN_METRICS, text)

@@ -116,6 +116,7 @@ async fn greeting(server: &Arc<Server>, listening: &Listening) -> String {
         (Kind::Http, "Web and WebSocket"),
         (Kind::Https, "the same, TLS"),
         (Kind::Component, "Components"),
+        (Kind::Challenges, "Challenges"),
     ] {
         let of = listening.addresses().iter().filter(|(known, _)| *known == kind);
         let all: Vec<String> = of.map(|(_, address)| address.to_string()).collect();

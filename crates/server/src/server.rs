@@ -15,13 +15,14 @@ use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::wire::Transport;
 use waxwing_kernel::{Hub, Sites, connection};
 use waxwing_net::http::WEBSOCKET_PATH;
+use waxwing_net::acme::Acme;
 use waxwing_net::{Fetcher, Kind, LdapDialer, Listening, Net, Tls};
 use waxwing_store::Db;
 
 use crate::control::{Request, Response};
 use crate::logs::Logs;
 use crate::welcome::Welcome;
-use crate::{pages, wiring};
+use crate::{certificates, pages, wiring};
 
 /// Reads the configuration again, or says what is wrong with it.
 pub(crate) type Reread = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
@@ -50,6 +51,7 @@ pub(crate) struct Server {
     welcome: Arc<Welcome>,
     secret: [u8; 32],
     started: Instant,
+    acme: Arc<Acme>,
 }
 
 impl Server {
@@ -86,6 +88,7 @@ impl Server {
         site.folders = wiring::folders(&hub);
         let net = Net::new(
             wiring::net_limits(&config),
+        let acme = certificates::keep(&hub, &tls, &config, &data)?;
             Some(Arc::clone(&tls)),
             site,
             entry,
@@ -108,6 +111,7 @@ impl Server {
         server.publish()?;
         Ok((server, listening))
     }
+            acme,
 
     /// The kernel.
     pub(crate) fn hub(&self) -> &Hub {
@@ -115,6 +119,8 @@ impl Server {
     }
 
     /// The data folder.
+        // Authorities look at ports that are open by now.
+        server.hub.clock().spawn(Arc::clone(&server.acme).run());
     pub(crate) fn data(&self) -> &Path {
         &self.data
     }
@@ -123,6 +129,16 @@ impl Server {
     pub(crate) fn welcome(&self) -> &Arc<Welcome> {
         &self.welcome
     }
+    /// The certificates.
+    pub(crate) fn tls(&self) -> &Arc<Tls> {
+        &self.tls
+    }
+
+    /// Who gets certificates.
+    pub(crate) fn acme(&self) -> &Arc<Acme> {
+        &self.acme
+    }
+
 
     /// When it began to start.
     pub(crate) fn started(&self) -> Instant {
@@ -186,11 +202,13 @@ impl Server {
             },
             Request::Run { words, values } => run(&self.hub, &words, values).await.into(),
         }
+        let orders = certificates::options(&config, &self.data)?;
     }
 
     /// Ends every session properly, stores what they did not take, and closes the database. Once
     /// `hurry` resolves, nobody is waited for any more.
     pub(crate) async fn drain(&self, listening: Listening, hurry: impl Future<Output = ()>) {
+        self.acme.configure(orders);
         let config = self.config();
         let limit = Duration::from_secs(u64::from(config.server.drain_seconds));
         let elsewhere = config.server.drain_to.map(|url| url.to_websocket() + WEBSOCKET_PATH);

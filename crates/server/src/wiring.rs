@@ -10,6 +10,7 @@ use waxwing_kernel::config::sections::{
     TlsVersion,
 };
 use waxwing_kernel::config::{Config, Host as HostSettings};
+use waxwing_kernel::links::policy::Rules;
 use waxwing_kernel::metrics::Deflated;
 use waxwing_kernel::module::StartError;
 use waxwing_kernel::{Flow, Hub, Limits, PeerLimits, Rate, Site};
@@ -100,6 +101,11 @@ pub(crate) fn limits(config: &LimitsConfig) -> Limits {
     }
 }
 
+/// Who may talk with this server.
+pub(crate) fn rules(config: &Config) -> Rules {
+    Rules::new(&config.federation, &config.peers, config.server.public)
+}
+
 fn peer_limits(config: &LimitsConfig) -> PeerLimits {
     PeerLimits {
         links: config.peer_links,
@@ -149,6 +155,7 @@ pub(crate) fn tls_options(config: &Config, data: &Path) -> TlsOptions {
     TlsOptions {
         domains: config.hosts.iter().map(domain).collect(),
         certificates: config.hosts.iter().filter_map(certificate).collect(),
+        obtained: crate::certificates::obtained(config, data),
         folder: data.join("certificates"),
         client_authorities: config.tls.client_authorities.clone(),
         is_13_only: config.tls.minimum == TlsVersion::V13,
@@ -165,10 +172,10 @@ pub(crate) fn listeners(config: &Config) -> Vec<Listener> {
             Port::Http => Kind::Http,
             Port::Https => Kind::Https,
             Port::Component => Kind::Component,
-        };
             Port::Challenges => Kind::Challenges,
             Port::Server => Kind::Server,
             Port::ServerTls => Kind::ServerTls,
+        };
         // Browsers would ask people for a certificate that they do not have.
         let is_asking = asks_certificate && matches!(kind, Kind::Xmpp | Kind::XmppTls);
         let taken = if address.is_asked || exists(address.address) {

@@ -56,22 +56,23 @@ impl Config {
         add_section(&mut all, &self.server);
         add_section(&mut all, &self.listen);
         add_section(&mut all, &self.tls);
+        add_section(&mut all, &self.acme);
         add_section(&mut all, &self.http);
         add_section(&mut all, &self.storage);
         add_section(&mut all, &self.limits);
-        for host in &self.hosts {
         add_section(&mut all, &self.federation);
+        for host in &self.hosts {
             add_host(&mut all, host);
         }
         for component in &self.components {
             let path = format!("component.{}", component.domain);
             add_fields(&mut all, &path, ComponentConfig::fields(), &component.show());
         }
-        // Whether there is such a port hangs on whether there are components, too.
         for peer in &self.peers {
             let path = format!("peer.{}", peer.domain);
             add_fields(&mut all, &path, PeerConfig::fields(), &peer.show());
         }
+        // Whether there is such a port hangs on whether there are components, too.
         let is_open = self.addresses().iter().any(|address| address.port == Port::Component);
         let port = format!("{is_open} {:?}", self.listen.component);
         all.insert("listen.component".to_owned(), (Some(port), false));

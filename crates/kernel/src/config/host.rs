@@ -22,6 +22,11 @@ crate::section! {
         pub certificate: Option<PathBuf> = None,
         /// The private key of the certificate (PEM).
         pub key: Option<PathBuf> = None,
+        /// Whether a certificate is got for it where `[acme]` is on and none is named here.
+        pub acme: bool = true,
+        /// Further names in that certificate, such as that of the web address that leads here:
+        /// `["chat.example.org"]`.
+        pub names: Vec<DomainName> = [],
         /// Whether anybody may sign in without an account, under an address made up for the
         /// session (SASL ANONYMOUS).
         pub anonymous: bool = false,

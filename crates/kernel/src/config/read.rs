@@ -9,8 +9,8 @@ use super::error::{ConfigError, Errors, Source};
 use super::host::{DomainName, Host, HostConfig, ModuleSettings};
 use super::section::{Section, SectionAbout};
 use super::sections::{
-    AcmeConfig, Address, ComponentConfig, Delegation, FederationConfig, HttpConfig, LimitsConfig, ListenConfig,
-    PeerConfig, Port, SECTIONS, ServerConfig, StorageConfig, TlsConfig,
+    AcmeConfig, Address, ComponentConfig, Delegation, FederationConfig, HttpConfig, LimitsConfig,
+    ListenConfig, PeerConfig, Port, SECTIONS, ServerConfig, StorageConfig, TlsConfig,
 };
 use super::table::Table;
 use super::value::Value;
@@ -25,6 +25,8 @@ pub struct Config {
     /// `[tls]`
     pub tls: TlsConfig,
     /// `[http]`
+    /// `[acme]`
+    pub acme: AcmeConfig,
     pub http: HttpConfig,
     /// `[storage]`
     pub storage: StorageConfig,
@@ -70,6 +72,7 @@ impl Config {
             hosts: hosts(&root, &others, modules, &mut errors),
             components: repeated(&root, &mut errors),
             federation: section(&root, &mut errors),
+            acme: section(&root, &mut errors),
             peers: repeated(&root, &mut errors),
         };
         config.check_components(&root, &mut errors);
@@ -112,9 +115,8 @@ impl Config {
         let settle = |path: &mut PathBuf| *path = folder.join(&*path);
         settle(&mut self.server.data);
         self.tls.client_authorities.iter_mut().for_each(settle);
-        if !self.federates() {
-            addresses.retain(|address| !address.port.is_for_servers());
-        }
+        self.acme.authorities.iter_mut().for_each(settle);
+        self.acme.external_key_file.iter_mut().for_each(settle);
         for host in &mut self.hosts {
             host.config.certificate.iter_mut().for_each(settle);
             host.config.key.iter_mut().for_each(settle);
@@ -133,10 +135,10 @@ impl Config {
             if self.host(domain.as_str()).is_some() {
                 errors.push(table.flaw("domain", "a [[host]] has this domain already"));
             }
-            if let Some(module) = self.service_at(domain.as_str()) {
-                let problem = format!("the server's own module `{module}` answers at this domain");
         self.federation.authorities.iter_mut().for_each(settle);
         self.federation.anchors.iter_mut().for_each(settle);
+            if let Some(module) = self.service_at(domain.as_str()) {
+                let problem = format!("the server's own module `{module}` answers at this domain");
                 let remedy = format!(
                     "choose another domain, or write `enabled = false` below [modules.{module}]"
                 );

@@ -76,7 +76,7 @@ fn generate(domain: &str) -> Result<String, rcgen::Error> {
 }
 
 /// Writes a file that only its owner may read, in one step.
-fn save(path: &Path, pem: &str) -> io::Result<()> {
+pub(crate) fn save(path: &Path, pem: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }

@@ -37,7 +37,7 @@ pub(crate) struct Identity {
     /// The `tls-server-end-point` channel binding, where it is defined.
     pub(crate) end_point: Option<Vec<u8>>,
     /// Unix seconds of its last moment.
-    expires_at: i64,
+    pub(crate) expires_at: i64,
     /// Where it came from.
     pub(crate) chain_path: PathBuf,
 }
@@ -127,7 +127,7 @@ fn readable(path: &Path) -> Result<(), TlsError> {
 }
 
 /// The DNS names and addresses of a certificate, lower case.
-fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
+pub(crate) fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(alternatives)) = leaf.subject_alternative_name() else { return Vec::new() };
     let names = alternatives.value.general_names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),

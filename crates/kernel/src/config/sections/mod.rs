@@ -1,20 +1,22 @@
 //! The sections of the server itself; modules declare their own.
 
+mod acme;
 mod component;
-mod http;
 mod federation;
+mod http;
 mod limits;
 mod listen;
 mod storage;
 
+pub use acme::{AcmeConfig, Challenge, KeyKind};
 pub use component::{
     Access, ComponentConfig, Delegation, IqAccess, MessageAccess, PresenceAccess, Secret,
 };
-pub use http::{HttpConfig, Network, PublicAddress, PublicUrl};
-pub use limits::LimitsConfig;
 pub use federation::{
     Dnssec, FederationConfig, NameServer, Need, PeerAddress, PeerConfig, Trust,
 };
+pub use http::{HttpConfig, Network, PublicAddress, PublicUrl};
+pub use limits::LimitsConfig;
 pub use listen::{Address, ListenConfig, Port};
 pub use storage::{Durability, StorageConfig, StorageUrl};
 
@@ -28,10 +30,11 @@ pub(crate) const SECTIONS: &[SectionAbout] = &[
     SectionAbout::of::<ServerConfig>(),
     SectionAbout::of::<HostConfig>(),
     SectionAbout::of::<ComponentConfig>(),
-    SectionAbout::of::<ListenConfig>(),
-    SectionAbout::of::<TlsConfig>(),
     SectionAbout::of::<FederationConfig>(),
     SectionAbout::of::<PeerConfig>(),
+    SectionAbout::of::<ListenConfig>(),
+    SectionAbout::of::<TlsConfig>(),
+    SectionAbout::of::<AcmeConfig>(),
     SectionAbout::of::<HttpConfig>(),
     SectionAbout::of::<StorageConfig>(),
     SectionAbout::of::<LimitsConfig>(),
