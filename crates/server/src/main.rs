@@ -4,6 +4,7 @@ mod certificates;
 mod cli;
 mod control;
 mod direct;
+mod estate;
 #[cfg(test)]
 mod golden;
 mod logs;
@@ -12,6 +13,7 @@ mod modules;
 mod pages;
 mod serve;
 mod server;
+mod steward;
 mod welcome;
 mod wiring;
 
@@ -48,7 +50,7 @@ fn run(setup: Setup) -> ExitCode {
     let server = &setup.config.server;
     let logs = Logs::start(server.log_level, server.log_format);
     let (data, config) = (server.data.clone(), setup.config.clone());
-    let reread = Box::new(move || setup.again(&sections()));
+    let reread = Box::new(move |edit: estate::Edit<'_>| setup.again(&sections(), edit));
     let served = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::MutexGuard;
 use waxwing_jid::Jid;
 use waxwing_kernel::clock::Clock;
 use waxwing_kernel::command::{Caller, Commands, Refusal};
@@ -14,18 +15,21 @@ use waxwing_kernel::config::Config;
 use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::wire::Transport;
 use waxwing_kernel::{Hub, Sites, connection};
-use waxwing_net::http::WEBSOCKET_PATH;
 use waxwing_net::acme::Acme;
+use waxwing_net::http::WEBSOCKET_PATH;
 use waxwing_net::{Fetcher, Kind, LdapDialer, Listening, Net, Tls};
 use waxwing_store::Db;
 
 use crate::control::{Request, Response};
+use crate::estate::Edit;
 use crate::logs::Logs;
+use crate::steward::Stewards;
 use crate::welcome::Welcome;
 use crate::{certificates, pages, wiring};
 
-/// Reads the configuration again, or says what is wrong with it.
-pub(crate) type Reread = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
+/// Reads the configuration again, with added domains as they would be after the edit, or says what
+/// is wrong with it.
+pub(crate) type Reread = Box<dyn Fn(Edit<'_>) -> Result<Config, String> + Send + Sync>;
 
 /// What a server is started from.
 pub(crate) struct Setup {
@@ -47,11 +51,13 @@ pub(crate) struct Server {
     logs: Logs,
     hub: Hub,
     tls: Arc<Tls>,
+    acme: Arc<Acme>,
     net: Arc<Net>,
     welcome: Arc<Welcome>,
     secret: [u8; 32],
     started: Instant,
-    acme: Arc<Acme>,
+    /// Held while the configuration changes.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Server {
@@ -72,6 +78,7 @@ impl Server {
         let limits = wiring::limits(&config.limits);
         let hub = Hub::new(db, clock, limits, metrics);
         hub.restore().await.map_err(|error| hub.db().placed(error).to_string())?;
+        hub.policy().set(wiring::rules(&config));
         hub.keep_files_in(data.clone());
         hub.fetch_with(Arc::new(Fetcher::new(&wiring::net_limits(&config))));
         hub.speak_ldap_with(Arc::new(LdapDialer::new(hub.clock().clone())));
@@ -81,6 +88,7 @@ impl Server {
         let erasing = hub.clone();
         hub.clock().spawn(async move { erasing.finish_erasures().await });
         let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
+        let acme = certificates::keep(&hub, &tls, &config, &data)?;
         let entry = entry(hub.clone(), &config);
         // Whoever asks at once for a file gets it; the pages follow when the ports are known.
         let mut site = wiring::http_site(&config)?;
@@ -88,7 +96,6 @@ impl Server {
         site.folders = wiring::folders(&hub);
         let net = Net::new(
             wiring::net_limits(&config),
-        let acme = certificates::keep(&hub, &tls, &config, &data)?;
             Some(Arc::clone(&tls)),
             site,
             entry,
@@ -104,31 +111,24 @@ impl Server {
             logs,
             hub,
             tls,
+            acme,
             net,
             welcome,
             secret,
+            turn: tokio::sync::Mutex::default(),
         });
+        server.hub.obey(Arc::new(Stewards(Arc::downgrade(&server))));
         server.publish()?;
+        // Authorities look at ports that are open by now.
+        server.hub.clock().spawn(Arc::clone(&server.acme).run());
         Ok((server, listening))
     }
-            acme,
 
     /// The kernel.
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
     }
 
-    /// The data folder.
-        // Authorities look at ports that are open by now.
-        server.hub.clock().spawn(Arc::clone(&server.acme).run());
-    pub(crate) fn data(&self) -> &Path {
-        &self.data
-    }
-
-    /// The page that makes the first account.
-    pub(crate) fn welcome(&self) -> &Arc<Welcome> {
-        &self.welcome
-    }
     /// The certificates.
     pub(crate) fn tls(&self) -> &Arc<Tls> {
         &self.tls
@@ -139,6 +139,15 @@ impl Server {
         &self.acme
     }
 
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The page that makes the first account.
+    pub(crate) fn welcome(&self) -> &Arc<Welcome> {
+        &self.welcome
+    }
 
     /// When it began to start.
     pub(crate) fn started(&self) -> Instant {
@@ -166,7 +175,26 @@ impl Server {
     /// # Errors
     /// What is wrong with it, or what in it needs a restart.
     pub(crate) async fn reload(self: &Arc<Self>) -> Result<String, String> {
-        let config = (self.reread)()?;
+        let _turn = self.turn.lock().await;
+        let config = self.reread(Edit::None)?;
+        self.take(config).await
+    }
+
+    /// Reads the configuration as it would be after an edit.
+    pub(crate) fn reread(&self, edit: Edit<'_>) -> Result<Config, String> {
+        (self.reread)(edit)
+    }
+
+    /// The right to change what is served; one at a time.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Puts a configuration in force: all of it, or nothing. For whoever has the turn.
+    ///
+    /// # Errors
+    /// What in it cannot be, or needs a restart.
+    pub(crate) async fn take(self: &Arc<Self>, config: Config) -> Result<String, String> {
         let changes = self.config.lock().reload(&config).map_err(|cannot| {
             let keys: Vec<String> = cannot.iter().map(|change| change.key.clone()).collect();
             format!("nothing was changed, since this needs a restart: {}", keys.join(", "))
@@ -174,12 +202,16 @@ impl Server {
         let sites = wiring::sites(&self.hub, &config, self.secret).map_err(|e| e.to_string())?;
         let components = wiring::components(&config)?;
         wiring::http_site(&config)?;
+        let orders = certificates::options(&config, &self.data)?;
         let options = wiring::tls_options(&config, &self.data);
         let tls = Arc::clone(&self.tls);
         let configured = tokio::task::spawn_blocking(move || tls.configure(options)).await;
         configured.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         // Nothing below can fail.
+        self.acme.configure(orders);
         self.hub.set_limits(wiring::limits(&config.limits));
+        self.hub.policy().set(wiring::rules(&config));
+        self.hub.enforce_policy();
         self.net.set_limits(wiring::net_limits(&config));
         self.hub.serve(Sites::new(sites));
         self.hub.declare_components(components);
@@ -202,13 +234,11 @@ impl Server {
             },
             Request::Run { words, values } => run(&self.hub, &words, values).await.into(),
         }
-        let orders = certificates::options(&config, &self.data)?;
     }
 
     /// Ends every session properly, stores what they did not take, and closes the database. Once
     /// `hurry` resolves, nobody is waited for any more.
     pub(crate) async fn drain(&self, listening: Listening, hurry: impl Future<Output = ()>) {
-        self.acme.configure(orders);
         let config = self.config();
         let limit = Duration::from_secs(u64::from(config.server.drain_seconds));
         let elsewhere = config.server.drain_to.map(|url| url.to_websocket() + WEBSOCKET_PATH);

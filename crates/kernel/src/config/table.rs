@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Errors, Source};
 
 /// One section of the file. Where the same key stands in several layers (a module's settings
-/// for all hosts, and for one), the last layer wins.
+/// for all hosts, and for one, perhaps in another file), the last layer wins.
 #[derive(Clone, Debug)]
 pub struct Table<'a> {
     source: Source<'a>,
@@ -19,6 +19,7 @@ pub struct Table<'a> {
 
 #[derive(Clone, Debug)]
 struct Layer<'a> {
+    source: Source<'a>,
     path: String,
     span: Range<usize>,
     entries: &'a DeTable<'a>,
@@ -36,7 +37,7 @@ pub struct Item<'a> {
 impl<'a> Table<'a> {
     /// The whole document.
     pub fn root(source: Source<'a>, document: &'a Spanned<DeTable<'a>>) -> Self {
-        let layer = Layer { path: String::new(), span: 0..0, entries: document.get_ref() };
+        let layer = Layer { source, path: String::new(), span: 0..0, entries: document.get_ref() };
         Self { source, path: String::new(), layers: vec![layer], hidden: None }
     }
 
@@ -66,18 +67,18 @@ impl<'a> Table<'a> {
         self.layers.iter().rev().find_map(|layer| {
             let (name, value) = layer.entries.iter().find(|(name, _)| name.get_ref() == key)?;
             let path = join(&layer.path, key);
-            Some(Item { source: self.source, path, key_span: name.span(), value })
+            Some(Item { source: layer.source, path, key_span: name.span(), value })
         })
     }
 
     /// Every key of every layer that is not hidden, lowest layer first.
     pub fn items(&self) -> impl Iterator<Item = (&'a str, Item<'a>)> {
-        let Self { source, hidden, .. } = *self;
+        let hidden = self.hidden;
         let items = self.layers.iter().flat_map(move |layer| {
             layer.entries.iter().map(move |(name, value)| {
                 let key: &str = name.get_ref();
                 let path = join(&layer.path, key);
-                (key, Item { source, path, key_span: name.span(), value })
+                (key, Item { source: layer.source, path, key_span: name.span(), value })
             })
         });
         items.filter(move |(key, _)| hidden != Some(*key))
@@ -117,7 +118,7 @@ impl<'a> Table<'a> {
         }
         let path = join(&self.path, key);
         match self.layers.last() {
-            Some(layer) => self.source.flaw(layer.span.clone(), path, problem),
+            Some(layer) => layer.source.flaw(layer.span.clone(), path, problem),
             None => self.source.lack(path, problem),
         }
     }
@@ -151,7 +152,8 @@ impl<'a> Item<'a> {
             let problem = format!("expected a section [{}], found {}", self.path, self.found());
             return Err(vec![self.flaw(problem)]);
         };
-        let layer = Layer { path: self.path.clone(), span: self.key_span.clone(), entries };
+        let (source, span) = (self.source, self.key_span.clone());
+        let layer = Layer { source, path: self.path.clone(), span, entries };
         Ok(Table {
             source: self.source,
             path: self.path.clone(),

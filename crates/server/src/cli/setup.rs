@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use waxwing_kernel::command::CommandAbout;
-use waxwing_kernel::config::{Config, SectionAbout, Source};
+use waxwing_kernel::config::{Config, Errors, SectionAbout, Source};
 
 use super::Stop;
 use super::args::Common;
 use crate::control::{Request, Response};
+use crate::estate::{Edit, Estate};
 
 /// Carries out a request on the database of a server that does not run. The error is a sentence
 /// with the remedy.
@@ -51,13 +52,18 @@ pub(crate) struct Setup {
 impl Setup {
     pub(super) fn load(program: &Program, common: &Common) -> Result<Self, Stop> {
         let (file, data) = (common.config.clone(), common.data.clone());
-        let config = read(file.as_deref(), data.as_deref(), &program.sections());
+        let config = read(file.as_deref(), data.as_deref(), &program.sections(), Edit::None);
         config.map(|config| Self { config, file, data }).map_err(Stop::usage)
     }
 
-    /// Reads the file again, for a reload. The error lists everything wrong with it.
-    pub(crate) fn again(&self, modules: &[&'static SectionAbout]) -> Result<Config, String> {
-        read(self.file.as_deref(), self.data.as_deref(), modules)
+    /// Reads the file again, for a reload, and the files of added domains as they would be after
+    /// `edit`. The error lists everything wrong with them.
+    pub(crate) fn again(
+        &self,
+        modules: &[&'static SectionAbout],
+        edit: Edit<'_>,
+    ) -> Result<Config, String> {
+        read(self.file.as_deref(), self.data.as_deref(), modules, edit)
     }
 }
 
@@ -73,24 +79,38 @@ fn read(
     file: Option<&Path>,
     data: Option<&Path>,
     modules: &[&'static SectionAbout],
+    edit: Edit<'_>,
 ) -> Result<Config, String> {
-    let mut config = match file {
-        None => Config::defaults(modules),
+    let (name, text) = match file {
+        None => ("defaults".to_owned(), String::new()),
         Some(file) => {
             let name = file.display().to_string();
             let text = fs::read_to_string(file).map_err(|error| unreadable(&name, &error))?;
-            let source = Source { name: &name, text: &text };
-            Config::read(source, modules).map_err(|errors| {
-                let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                told.join("\n\n")
-            })?
+            (name, text)
         }
     };
-    config.settle(file.and_then(Path::parent).unwrap_or(Path::new("")));
-    if let Some(data) = data {
-        config.server.data = data.to_owned();
+    let main = Source { name: &name, text: &text };
+    let told = |errors: Errors| {
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        told.join("\n\n")
+    };
+    let settle = |mut config: Config| {
+        config.settle(file.and_then(Path::parent).unwrap_or(Path::new("")));
+        if let Some(data) = data {
+            config.server.data = data.to_owned();
+        }
+        config
+    };
+    let config = Config::read(main, modules).map(settle).map_err(told)?;
+    // Only now is it known where the added domains are.
+    let added = Estate::of(&config.server.data).read(edit)?;
+    if added.is_empty() {
+        return Ok(config);
     }
-    Ok(config)
+    let added: Vec<(String, String)> =
+        added.into_iter().map(|(path, text)| (path.display().to_string(), text)).collect();
+    let added: Vec<Source<'_>> = added.iter().map(|(name, text)| Source { name, text }).collect();
+    Config::read_with(main, &added, modules).map(settle).map_err(told)
 }
 
 fn unreadable(name: &str, error: &io::Error) -> String {
