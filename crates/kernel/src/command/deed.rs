@@ -1,7 +1,7 @@
 //! What an admin did, for whoever keeps account of it.
 
 use super::field::FieldKind;
-use super::{Access, Caller, Command, CommandAbout, Refusal, Said, Values};
+use super::{Access, Caller, Command, CommandAbout, FieldAbout, Refusal, Said, Values};
 use crate::site::Site;
 
 /// A command that was carried out or refused.
@@ -21,7 +21,8 @@ impl Deed {
     /// What was filled in, in words: `accountjid: romeo@example.org; reason: spam`. What is secret
     /// is left out.
     pub fn filled(&self) -> String {
-        let fields = self.about.fields.iter().filter(|field| field.kind != FieldKind::Private);
+        let is_told = |field: &&FieldAbout| field.kind != FieldKind::Private && !field.is_unnoted;
+        let fields = self.about.fields.iter().filter(is_told);
         let filled = fields.filter_map(|field| {
             let values = self.values.of(field.var).join(", ");
             (!values.is_empty()).then(|| format!("{}: {values}", field.var))

@@ -34,6 +34,8 @@ pub struct FieldAbout {
     pub is_number: bool,
     /// Whether it makes sense in a dialogue only, such as a password typed twice.
     pub is_dialogue: bool,
+    /// Whether nobody keeps account of what was filled in, because it may be secret.
+    pub is_unnoted: bool,
 }
 
 impl FieldAbout {
@@ -81,7 +83,7 @@ impl FieldAbout {
 /// ```
 ///
 /// The text in parentheses is the name on the wire where it differs. `[dialogue]` keeps a field
-/// out of the command line.
+/// out of the command line, `[unnoted]` out of the account that is kept of what admins do.
 #[macro_export]
 macro_rules! form {
     (
@@ -111,7 +113,8 @@ macro_rules! form {
                     is_required: <$ty as $crate::command::Field>::IS_REQUIRED,
                     options: <$ty as $crate::command::Field>::OPTIONS,
                     is_number: <$ty as $crate::command::Field>::IS_NUMBER,
-                    is_dialogue: $crate::form!(@dialogue $($mark)?),
+                    is_dialogue: $crate::form!(@is dialogue $($mark)?),
+                    is_unnoted: $crate::form!(@is unnoted $($mark)?),
                 },)*
             ];
 
@@ -128,8 +131,9 @@ macro_rules! form {
     };
     (@var $field:ident) => { stringify!($field) };
     (@var $field:ident $var:literal) => { $var };
-    (@dialogue) => { false };
-    (@dialogue dialogue) => { true };
+    (@is dialogue dialogue) => { true };
+    (@is unnoted unnoted) => { true };
+    (@is $mark:ident $($other:ident)?) => { false };
 }
 
 /// Reads one field; used by [`form!`](crate::form). An empty text is the same as no value: that

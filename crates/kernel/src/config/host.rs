@@ -96,6 +96,8 @@ pub struct Host {
     pub config: HostConfig,
     /// By the name of the module.
     pub modules: BTreeMap<&'static str, ModuleSettings>,
+    /// The file that it stands in, where that is not the main one.
+    pub file: Option<PathBuf>,
 }
 
 /// What one host asks of one module.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 use super::error::{ConfigError, Errors, Source};
@@ -12,7 +13,7 @@ use super::sections::{
     AcmeConfig, Address, ComponentConfig, Delegation, FederationConfig, HttpConfig, LimitsConfig,
     ListenConfig, PeerConfig, Port, SECTIONS, ServerConfig, StorageConfig, TlsConfig,
 };
-use super::table::Table;
+use super::table::{Item, Table};
 use super::value::Value;
 
 /// Everything the operator decided.
@@ -24,9 +25,9 @@ pub struct Config {
     pub listen: ListenConfig,
     /// `[tls]`
     pub tls: TlsConfig,
-    /// `[http]`
     /// `[acme]`
     pub acme: AcmeConfig,
+    /// `[http]`
     pub http: HttpConfig,
     /// `[storage]`
     pub storage: StorageConfig,
@@ -36,45 +37,51 @@ pub struct Config {
     pub hosts: Vec<Host>,
     /// `[[component]]`, by no order that matters.
     pub components: Vec<ComponentConfig>,
-}
-
-/// The key that switches a module on or off, beside the module's own settings.
     /// `[federation]`
     pub federation: FederationConfig,
     /// `[[peer]]`, by no order that matters.
     pub peers: Vec<PeerConfig>,
+}
+
+/// The key that switches a module on or off, beside the module's own settings.
 const ENABLED: &str = "enabled";
 
 impl Config {
     /// Reads a file, knowing the sections of these modules. Reports everything wrong with it, in
     /// the order of the file.
     pub fn read(source: Source<'_>, modules: &[&'static SectionAbout]) -> Result<Self, Errors> {
-        let (document, syntax) = DeTable::parse_recoverable(source.text);
-        if !syntax.is_empty() {
-            let at_end = source.text.len()..source.text.len();
-            let flaw = |error: &toml::de::Error| {
-                let span = error.span().unwrap_or(at_end.clone());
-                source.flaw(span, String::new(), error.message())
-            };
-            let mut errors: Errors = syntax.iter().map(flaw).collect();
-            errors.sort_by_key(|error| (error.place.line, error.place.column));
-            return Err(errors);
-        }
+        Self::read_with(source, &[], modules)
+    }
+
+    /// The same with further files behind it, which have hosts and nothing else. What the first
+    /// file says of modules holds for their hosts too.
+    pub fn read_with(
+        source: Source<'_>,
+        others: &[Source<'_>],
+        modules: &[&'static SectionAbout],
+    ) -> Result<Self, Errors> {
+        let document = parse(source)?;
+        let parsed: Vec<_> =
+            others.iter().map(|other| parse(*other)).collect::<Result<_, Errors>>()?;
         let root = Table::root(source, &document);
+        let others = others.iter().zip(&parsed).map(|(source, it)| Table::root(*source, it));
+        let others: Vec<Table<'_>> = others.collect();
         let mut errors = unknown_sections(&root, modules);
+        errors.extend(others.iter().flat_map(beside_hosts));
         let config = Self {
             server: section(&root, &mut errors),
             listen: section(&root, &mut errors),
             tls: section(&root, &mut errors),
+            acme: section(&root, &mut errors),
             http: section(&root, &mut errors),
             storage: section(&root, &mut errors),
             limits: section(&root, &mut errors),
             hosts: hosts(&root, &others, modules, &mut errors),
             components: repeated(&root, &mut errors),
             federation: section(&root, &mut errors),
-            acme: section(&root, &mut errors),
             peers: repeated(&root, &mut errors),
         };
+        check_peers(&root, &mut errors);
         config.check_components(&root, &mut errors);
         config.check_addresses(&root, &mut errors);
         errors.sort_by_key(|error| (error.place.line, error.place.column));
@@ -84,7 +91,6 @@ impl Config {
 
     /// What holds without a file.
     pub fn defaults(modules: &[&'static SectionAbout]) -> Self {
-        check_peers(&root, &mut errors);
         let source = Source { name: "defaults", text: "" };
         Self::read(source, modules).expect("the defaults are within their own ranges")
     }
@@ -106,6 +112,9 @@ impl Config {
         if self.components.is_empty() {
             addresses.retain(|address| address.port != Port::Component);
         }
+        if !self.federates() {
+            addresses.retain(|address| !address.port.is_for_servers());
+        }
         addresses
     }
 
@@ -118,12 +127,16 @@ impl Config {
         self.acme.authorities.iter_mut().for_each(settle);
         self.acme.external_key_file.iter_mut().for_each(settle);
         for host in &mut self.hosts {
+            let own = host.file.as_deref().and_then(Path::parent).unwrap_or(folder);
+            let settle = |path: &mut PathBuf| *path = own.join(&*path);
             host.config.certificate.iter_mut().for_each(settle);
             host.config.key.iter_mut().for_each(settle);
         }
         for component in &mut self.components {
             component.secret_file.iter_mut().for_each(settle);
         }
+        self.federation.authorities.iter_mut().for_each(settle);
+        self.federation.anchors.iter_mut().for_each(settle);
     }
 
     /// A domain is served by one.
@@ -135,8 +148,6 @@ impl Config {
             if self.host(domain.as_str()).is_some() {
                 errors.push(table.flaw("domain", "a [[host]] has this domain already"));
             }
-        self.federation.authorities.iter_mut().for_each(settle);
-        self.federation.anchors.iter_mut().for_each(settle);
             if let Some(module) = self.service_at(domain.as_str()) {
                 let problem = format!("the server's own module `{module}` answers at this domain");
                 let remedy = format!(
@@ -196,6 +207,30 @@ impl Config {
     }
 }
 
+fn parse(source: Source<'_>) -> Result<Spanned<DeTable<'_>>, Errors> {
+    let (document, syntax) = DeTable::parse_recoverable(source.text);
+    if syntax.is_empty() {
+        return Ok(document);
+    }
+    let at_end = source.text.len()..source.text.len();
+    let flaw = |error: &toml::de::Error| {
+        let span = error.span().unwrap_or(at_end.clone());
+        source.flaw(span, String::new(), error.message())
+    };
+    let mut errors: Errors = syntax.iter().map(flaw).collect();
+    errors.sort_by_key(|error| (error.place.line, error.place.column));
+    Err(errors)
+}
+
+/// Refuses what is no host in a file of hosts.
+fn beside_hosts(root: &Table<'_>) -> Errors {
+    let others = root.items().filter(|(key, _)| *key != HostConfig::NAME);
+    let flaw = |(_, item): (&str, Item<'_>)| {
+        item.key_flaw("only [[host]] stands in this file").hint("write it into the main file")
+    };
+    others.map(flaw).collect()
+}
+
 fn section<S: Section>(root: &Table<'_>, errors: &mut Errors) -> S {
     match root.table(S::NAME).and_then(|table| S::read(&table)) {
         Ok(section) => section,
@@ -212,14 +247,27 @@ fn repeated<S: Section>(root: &Table<'_>, errors: &mut Errors) -> Vec<S> {
         errors.extend(found);
         Vec::new()
     });
-    let read = |table: &Table<'_>| match ComponentConfig::read(table) {
-        Ok(component) => component,
+    let read = |table: &Table<'_>| match S::read(table) {
+        Ok(section) => section,
         Err(found) => {
             errors.extend(found);
-            ComponentConfig::default()
+            S::default()
         }
     };
     tables.iter().map(read).collect()
+}
+
+/// What holds for a domain is said once.
+fn check_peers(root: &Table<'_>, errors: &mut Errors) {
+    let mut seen: Vec<DomainName> = Vec::new();
+    for table in root.tables(PeerConfig::NAME).unwrap_or_default() {
+        let domain = table.item("domain").and_then(|item| DomainName::read(&item).ok());
+        let Some(domain) = domain else { continue };
+        if seen.contains(&domain) {
+            errors.push(table.flaw("domain", "another [[peer]] has this domain already"));
+        }
+        seen.push(domain);
+    }
 }
 
 /// Refuses what stands at the top of the file and is not known.
@@ -252,46 +300,49 @@ fn home_of(key: &str, is_table: bool, modules: &[&'static SectionAbout]) -> Opti
     Some(format!("it belongs below {}", home.header()))
 }
 
-fn hosts(root: &Table<'_>, modules: &[&'static SectionAbout], errors: &mut Errors) -> Vec<Host> {
+fn hosts(
+    root: &Table<'_>,
+    others: &[Table<'_>],
+    modules: &[&'static SectionAbout],
+    errors: &mut Errors,
+) -> Vec<Host> {
     let global = table_or_absent(root, "modules", errors);
     errors.extend(unknown_modules(&global, modules));
     for about in modules {
         module(&global, None, about, errors);
     }
-    let tables = root.tables(HostConfig::NAME).unwrap_or_else(|found| {
-/// What holds for a domain is said once.
-fn check_peers(root: &Table<'_>, errors: &mut Errors) {
-    let mut seen: Vec<DomainName> = Vec::new();
-    for table in root.tables(PeerConfig::NAME).unwrap_or_default() {
-        let domain = table.item("domain").and_then(|item| DomainName::read(&item).ok());
-        let Some(domain) = domain else { continue };
-        if seen.contains(&domain) {
-            errors.push(table.flaw("domain", "another [[peer]] has this domain already"));
-        }
-        seen.push(domain);
+    let mut tables = listed(root, errors);
+    let is_silent = tables.is_empty();
+    for other in others {
+        tables.extend(listed(other, errors));
     }
-}
-
-        errors.extend(found);
-        Vec::new()
-    });
     let mut hosts: Vec<Host> = Vec::new();
-    let mut domains: Vec<DomainName> = Vec::new();
+    if is_silent {
+        let table = Table::absent(root.source(), HostConfig::NAME);
+        let settings = settings(&global, &table, modules, errors);
+        let config = HostConfig { domain: DomainName::default(), ..HostConfig::default() };
+        hosts.push(Host { config, modules: settings, file: None });
+    }
+    let mut domains: Vec<DomainName> = hosts.iter().map(|it| it.config.domain.clone()).collect();
     for table in tables {
         let domain = table.item("domain").and_then(|item| DomainName::read(&item).ok());
         if domain.as_ref().is_some_and(|domain| domains.contains(domain)) {
             errors.push(table.flaw("domain", "another [[host]] has this domain already"));
         }
         domains.extend(domain);
-        hosts.push(host(table, &global, modules, errors));
-    }
-    if hosts.is_empty() {
-        let table = Table::absent(root.source(), HostConfig::NAME);
-        let settings = settings(&global, &table, modules, errors);
-        let config = HostConfig { domain: DomainName::default(), ..HostConfig::default() };
-        hosts.push(Host { config, modules: settings });
+        let name = table.source().name;
+        let file = (name != root.source().name).then(|| PathBuf::from(name));
+        hosts.push(Host { file, ..host(table, &global, modules, errors) });
     }
     hosts
+}
+
+/// The `[[host]]` sections of one file.
+fn listed<'a>(root: &Table<'a>, errors: &mut Errors) -> Vec<Table<'a>> {
+    root.tables(HostConfig::NAME).unwrap_or_else(|found| {
+        errors.extend(found);
+        Vec::new()
+    })
 }
 
 fn host(
@@ -306,7 +357,7 @@ fn host(
         errors.extend(found);
         HostConfig::default()
     });
-    Host { config, modules: settings }
+    Host { config, modules: settings, file: None }
 }
 
 fn settings(
