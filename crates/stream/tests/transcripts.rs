@@ -18,15 +18,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "stage/servers.rs"]
+mod ends;
 mod stage;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use stage::peers::Peer;
 use stage::{Domains, Output, Stage, host};
-use waxwing_stream::{Framing, Input, Limits, Security};
+use waxwing_stream::{Framing, Input, Limits, PeerTrust, Security};
 
 /// What would be repeated in every transcript.
-const WORDS: [(&str, &str); 19] = [
+const WORDS: [(&str, &str); 30] = [
     ("{space}", " "),
     ("{hello}", stage::HELLO),
     ("{ws-hello}", stage::WS_HELLO),
@@ -79,6 +82,47 @@ const WORDS: [(&str, &str); 19] = [
     ("{streams}", "xmlns='urn:ietf:params:xml:ns:xmpp-streams'"),
     ("{stanzas}", "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'"),
     ("{sm}", "xmlns='urn:xmpp:sm:3'"),
+    ("{tls}", "xmlns='urn:ietf:params:xml:ns:xmpp-tls'"),
+    (
+        "{capulet}",
+        "<?xml version='1.0'?><stream:stream from='capulet.example' to='montague.example' \
+         version='1.0' xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+         xmlns:stream='http://etherx.jabber.org/streams'>",
+    ),
+    (
+        "{answers}",
+        "<?xml version='1.0'?><stream:stream from='capulet.example' to='montague.example' \
+         id='417GAF25' version='1.0' xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+         xmlns:stream='http://etherx.jabber.org/streams'>",
+    ),
+    (
+        "{montague}",
+        "<?xml version='1.0'?><stream:stream from='montague.example' to='capulet.example' \
+         id='2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a' version=\"1.0\" xml:lang='en' \
+         xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+         xmlns:stream='http://etherx.jabber.org/streams'>",
+    ),
+    (
+        "{calls}",
+        "<?xml version='1.0'?><stream:stream from='montague.example' to='capulet.example' \
+         version=\"1.0\" xml:lang='en' xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+         xmlns:stream='http://etherx.jabber.org/streams'>",
+    ),
+    (
+        "{external}",
+        "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL\
+         </mechanism></mechanisms>",
+    ),
+    ("{dialback}", "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"),
+    ("{bidi}", "<bidi xmlns='urn:xmpp:features:bidi'/>"),
+    (
+        "{both-ways}",
+        "<bidi xmlns='urn:xmpp:bidi'><limits xmlns='urn:xmpp:stream-limits:0'>\
+         <max-bytes>262144</max-bytes><idle-seconds>60</idle-seconds></limits></bidi>",
+    ),
+    // To capulet.example, on its stream 417GAF25 (XEP-0220 §2.1.2).
+    ("{key}", "225cc5aa6a071133249d25fef42ae516fc7a86c523aa1c6980a7f73e784c972d"),
+    ("{id}", "2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a"),
 ];
 
 #[derive(Default)]
@@ -198,6 +242,21 @@ impl Transcript {
         if websocket { Framing::WebSocket } else { Framing::Tcp }
     }
 
+    /// The server at the other end, where one is.
+    fn peer(&self) -> Option<Peer> {
+        let has = |key: &str| self.settings.iter().any(|(it, _)| it == key);
+        let mut peer = match (has("incoming"), has("outgoing")) {
+            (true, _) => Peer::incoming(),
+            (_, true) => Peer::outgoing(),
+            _ => return None,
+        };
+        let own = |(key, _): &&(String, String)| {
+            !COMMON.contains(&key.as_str()) && key != "incoming" && key != "outgoing"
+        };
+        self.settings.iter().filter(own).for_each(|(key, value)| peer.set(key, value));
+        Some(peer)
+    }
+
     fn client_bytes(&self) -> usize {
         self.blocks.iter().flat_map(|block| &block.client).map(String::len).sum()
     }
@@ -206,15 +265,32 @@ impl Transcript {
         let mut security = Security { tls: true, exporter: Some([7; 32]), ..Security::default() };
         let mut domains = Domains::new(Limits::default());
         domains.component = self.settings.iter().any(|(key, _)| key == "component");
+        domains.peer = self.peer();
         domains.default = !self.settings.iter().any(|(key, _)| key == "no-default");
         let mut host = host();
-        for (key, value) in &self.settings {
+        let is_client = domains.peer.is_none();
+        let common = |(key, _): &&(String, String)| is_client || COMMON.contains(&key.as_str());
+        for (key, value) in self.settings.iter().filter(common) {
             setting(key, value, (&mut host, &mut security, &mut domains.limits));
         }
         domains.host = host.into();
         Stage::new(self.framing(), security, domains)
     }
 }
+
+/// What means the same between servers.
+const COMMON: [&str; 10] = [
+    "websocket",
+    "clear",
+    "chain",
+    "trusted",
+    "untrusted",
+    "auth-attempts",
+    "queue",
+    "ack-every",
+    "pairs",
+    "dialbacks",
+];
 
 fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
     let number = || value.parse().unwrap();
@@ -227,6 +303,11 @@ fn setting(key: &str, value: &str, (host, security, limits): Setting<'_>) {
             security.peer_verified = true;
             host.mechanisms.external = true;
         }
+        "chain" => security.peer_chain = vec![value.as_bytes().to_vec()],
+        "trusted" => security.peer_trust = Some(PeerTrust::Certificate),
+        "untrusted" => security.peer_trust = Some(PeerTrust::Untrusted(value.into())),
+        "pairs" => limits.server_pairs = number() as usize,
+        "dialbacks" => limits.server_dialbacks = number() as usize,
         "end-point" => security.end_point = Some(value.as_bytes().to_vec()),
         "origin" => security.origin = Some(value.into()),
         "origins" => host.origins = value.split(' ').map(Into::into).collect(),

@@ -29,9 +29,9 @@ pub(crate) fn open_to_component(header: &Header<'_>, out: &mut String) {
     out.push('>');
 }
 
-/// The same to a server. XEP-0220 §2.4.1: "Support for the traditional server dialback protocol … is
-/// indicated by inclusion of the dialback namespace declaration in the stream header", and "some
-/// existing implementations and deployments might accept only the "db" prefix".
+/// The same to a server. XEP-0220 §2.4.1: "Support for the traditional server dialback protocol …
+/// is indicated by inclusion of the dialback namespace declaration in the stream header", and
+/// "some existing implementations and deployments might accept only the "db" prefix".
 pub(crate) fn open_to_server(header: &Header<'_>, out: &mut String) {
     out.push_str("<?xml version='1.0'?><stream:stream");
     header.write(out);

@@ -1,6 +1,8 @@
 //! A stage for a stream: fixed entropy, a clock that only moves when told, and a driver who
 //! answers from a script.
 
+pub(crate) mod peers;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,9 +10,9 @@ use std::time::{Duration, Instant};
 use waxwing_jid::BareJid;
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_stream::{
-    Acks, Answer, AuthFailure, Begun, Closing, Closure, Component, Enabled, Event, Framing, Hash,
-    Host, Hosts, Inline, Input, Limits, MarkKind, Need, Proof, Question, ScramKeys, Security,
-    Stream, StreamError, Tag, Ticket, TokenBinding, TokenKey, Violation,
+    Acks, Answer, AuthFailure, Begun, Border, Closing, Closure, Component, Enabled, Event, Framing,
+    Hash, Host, Hosts, Inline, Input, Limits, MarkKind, Need, Pair, Proof, Question, ScramKeys,
+    Security, Stream, StreamError, Tag, Ticket, TokenBinding, TokenKey, Violation,
 };
 
 /// The password of `juliet` and, disabled, of `romeo`.
@@ -40,13 +42,15 @@ pub(crate) struct Domains {
     pub(crate) default: bool,
     /// Whether a component is at the other end.
     pub(crate) component: bool,
+    /// The server at the other end.
+    pub(crate) peer: Option<peers::Peer>,
 }
 
 impl Domains {
     /// One host, which is the default. Nothing is left to chance.
     pub(crate) fn new(limits: Limits) -> Domains {
         let limits = Limits { idle_jitter_seconds: 0, ..limits };
-        Domains { host: host().into(), limits, default: true, component: false }
+        Domains { host: host().into(), limits, default: true, component: false, peer: None }
     }
 }
 
@@ -61,6 +65,14 @@ impl Hosts for Domains {
 
     fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn border(&self, local: &str, peer: Option<&str>) -> Result<Border, StreamError> {
+        self.peer.as_ref().ok_or_else(StreamError::host_unknown)?.border(local, peer)
+    }
+
+    fn dialback_secret(&self) -> Option<&[u8]> {
+        self.peer.as_ref().and_then(|peer| peer.secret)
     }
 
     fn component(&self, domain: &str) -> Result<Component, StreamError> {
@@ -108,6 +120,8 @@ pub(crate) struct Stage {
     pub(crate) prompt: bool,
     open: Vec<(Ticket, Answer)>,
     sessions: HashMap<String, Box<Acks>>,
+    /// What another server may write.
+    proven: Vec<Pair>,
 }
 
 impl Stage {
@@ -124,6 +138,7 @@ impl Stage {
             prompt: true,
             open: Vec::new(),
             sessions: HashMap::new(),
+            proven: Vec::new(),
         }
     }
 
@@ -157,9 +172,11 @@ impl Stage {
             }
             "tls" => {
                 let exporter = Some([7; 32]);
-                let security = Security { tls: true, exporter, ..Security::default() };
+                let kept = self.security.clone();
+                let security = Security { tls: true, exporter, ..kept };
                 self.stream.secured(self.now, security);
             }
+            "verified" | "deliver" => self.act_between_servers(verb, rest),
             "close" => self.stream.close(self.now, Closing::Clean),
             "shutdown" => {
                 let error = Closing::Error(StreamError::system_shutdown());
@@ -229,10 +246,18 @@ impl Stage {
                     self.answer(ticket, Answer::Reply(Some(reply)));
                 }
                 Event::Stanza(seq, stanza) => {
+                    if self.hosts.peer.is_some() {
+                        peers::check(&self.proven, &stanza);
+                    }
                     self.events.push(format!("stanza {seq} {}", text(&stanza)));
                 }
-                // Between servers: `servers.rs`.
-                Event::Reply(_) | Event::Linked(_) | Event::Dialback(_) | Event::Verdict(_) => {}
+                event @ (Event::Reply(_)
+                | Event::Linked(_)
+                | Event::Dialback(_)
+                | Event::Verdict(_)) => {
+                    peers::learn(&mut self.proven, &event);
+                    self.events.push(peers::describe(&event));
+                }
                 Event::Nonza(element) => self.events.push(format!("nonza {}", element.as_str())),
                 Event::StartTls => self.events.push("starttls".into()),
                 Event::Confirmed(tags) => {
@@ -355,7 +380,7 @@ impl Stage {
                 "taken.example.org" => Err(StreamError::conflict()),
                 _ => Ok(()),
             }),
-            Question::Vouch { .. } => Answer::Vouched(Ok(())),
+            Question::Vouch { domain, chain } => Answer::Vouched(peers::vouch(&domain, &chain)),
             Question::Resume { previd, .. } => match self.sessions.remove(&previd) {
                 Some(acks) => Answer::Resumed(acks),
                 None => Answer::NotResumed { h: (previd == "old").then_some(7) },
@@ -390,6 +415,9 @@ fn stream(now: Instant, framing: Framing, security: &Security, hosts: &Arc<Domai
     let entropy = Arc::new(|bytes: &mut [u8]| bytes.fill(0x2a));
     if hosts.component {
         return Stream::component(now, security.clone(), hosts.clone(), entropy);
+    }
+    if let Some(peer) = &hosts.peer {
+        return peer.stream(now, framing, security, (hosts.clone(), entropy));
     }
     Stream::new(now, framing, security.clone(), hosts.clone(), entropy)
 }
@@ -462,7 +490,7 @@ fn ending(closure: &Closure) -> String {
     }
 }
 
-fn text(stanza: &Stanza) -> String {
+pub(crate) fn text(stanza: &Stanza) -> String {
     let mut out = String::new();
     stanza.write(&mut out, None);
     out

@@ -17,8 +17,8 @@ use crate::role::server::{By, Dialback, End, Pair, Step, Verdict, Way};
 const KEY_BYTES: usize = 512;
 
 impl Incoming {
-    /// `<db:result/>`: the peer asks to be let in. "The Receiving Server MUST continue to accept and
-    /// process stanzas for already verified domain pairs", so nothing waits for the answer.
+    /// `<db:result/>`: the peer asks to be let in. "The Receiving Server MUST continue to accept
+    /// and process stanzas for already verified domain pairs", so nothing waits for the answer.
     pub(super) fn result(&mut self, io: &mut Chassis, now: Instant, element: &Element) -> Step {
         if element.attribute("type").is_some() {
             return Err(unsolicited().into());
