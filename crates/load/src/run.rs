@@ -105,6 +105,19 @@ impl Run {
         Self { target, pid, progress, registers, token: token(), interrupted, window }
     }
 
+    /// A part of this run that is at another server.
+    pub(crate) fn at(&self, target: Target) -> Self {
+        Self {
+            target,
+            pid: None,
+            progress: Arc::clone(&self.progress),
+            registers: self.registers,
+            token: self.token.clone(),
+            interrupted: self.interrupted.clone(),
+            window: Arc::clone(&self.window),
+        }
+    }
+
     pub(crate) fn is_interrupted(&self) -> bool {
         *self.interrupted.borrow()
     }

@@ -44,6 +44,16 @@ pub(super) fn talk(
     manner: &Manner,
     clients: Vec<Client>,
 ) -> Outcome<JoinSet<Outcome<Heard>>> {
+    talk_to(run, manner, clients, |number| run.target.full_address(2 * number + 1))
+}
+
+/// The same with the addresses of those who listen, by the number of the pair.
+pub(super) fn talk_to(
+    run: &Run,
+    manner: &Manner,
+    clients: Vec<Client>,
+    address: impl Fn(usize) -> String,
+) -> Outcome<JoinSet<Outcome<Heard>>> {
     let mut clients = clients.into_iter();
     let mut pairs = JoinSet::new();
     let start = now() + BREATH;
@@ -56,11 +66,7 @@ pub(super) fn talk(
         let pair = Pair {
             speaker,
             listener,
-            text: Text::new(
-                &run.target.full_address(2 * number + 1),
-                &run.token,
-                manner.bytes as usize,
-            ),
+            text: Text::new(&address(number), &run.token, manner.bytes as usize),
             rhythm,
             window: run.window(),
             progress: Arc::clone(&run.progress),
