@@ -1,5 +1,5 @@
 //! `/.well-known/host-meta` and `host-meta.json`: where a domain's WebSocket and BOSH are
-//! (XEP-0156), and all other ways in (XEP-0487 0.1.0).
+//! (XEP-0156), all other ways in (XEP-0487 0.1.0), and those for other servers (XEP-0468).
 
 use std::net::IpAddr;
 
@@ -11,6 +11,9 @@ use super::route::Reply;
 const WEBSOCKET: &str = "urn:xmpp:alt-connections:websocket";
 const BOSH: &str = "urn:xmpp:alt-connections:xbosh";
 const TLS: &str = "urn:xmpp:alt-connections:tls";
+/// Where other servers find this one's WebSocket (XEP-0468) and its port for direct TLS.
+const SERVER_WEBSOCKET: &str = "urn:xmpp:alt-connections:s2s-websocket";
+const SERVER_TLS: &str = "urn:xmpp:alt-connections:s2s-tls";
 /// How long clients may keep what they read, in seconds.
 const TTL_SECONDS: u32 = 3600;
 /// XEP-0487 §2.1 "Use as defined in RFC 2782": all links of one priority weigh the same.
@@ -39,6 +42,8 @@ pub struct Everything {
     pub ips: Vec<IpAddr>,
     /// The port of XMPP on TLS (XEP-0368), if there is one.
     pub tls_port: Option<u16>,
+    /// The port for other servers with direct TLS, if they are let in.
+    pub server_tls_port: Option<u16>,
     /// The name to ask for in TLS.
     pub sni: String,
 }
@@ -71,6 +76,17 @@ impl Discovery {
         }
         links.extend(others);
         Ok(Self { links, everything: None })
+    }
+
+    /// The same with the WebSocket for other servers.
+    ///
+    /// # Errors
+    /// As [`Discovery::new`].
+    pub fn with_servers(mut self, websocket: &str) -> Result<Self, String> {
+        check(websocket, &["wss://"])?;
+        let (rel, href) = (SERVER_WEBSOCKET.to_owned(), websocket.to_owned());
+        self.links.push(Link { rel, href });
+        Ok(self)
     }
 
     /// The same with all other ways in.
@@ -120,9 +136,11 @@ impl Discovery {
             format!("    {{ \"rel\": \"{rel}\", \"href\": \"{href}\"{more} }}")
         };
         let mut links: Vec<_> = self.links.iter().map(link).collect();
-        if let Some(port) = everything.and_then(|it| it.tls_port) {
-            let more = more(TLS);
-            links.push(format!("    {{ \"rel\": \"{TLS}\", \"port\": {port}{more} }}"));
+        let ports = everything.map(|it| [(TLS, it.tls_port), (SERVER_TLS, it.server_tls_port)]);
+        for (rel, port) in ports.into_iter().flatten() {
+            let Some(port) = port else { continue };
+            let more = more(rel);
+            links.push(format!("    {{ \"rel\": \"{rel}\", \"port\": {port}{more} }}"));
         }
         // XEP-0487 §2.2: the object "xmpp" means that clients find everything here.
         let xmpp = everything.map(|_| format!("  \"xmpp\": {{ \"ttl\": {TTL_SECONDS} }},\n"));
@@ -135,8 +153,8 @@ impl Everything {
     /// What XEP-0487 §2.1 adds to a link; None to one of another kind.
     fn fields(&self, rel: &str) -> Option<String> {
         let priority = match rel {
-            TLS => 10,
-            WEBSOCKET => 20,
+            TLS | SERVER_TLS => 10,
+            WEBSOCKET | SERVER_WEBSOCKET => 20,
             BOSH => 30,
             _ => return None,
         };
@@ -206,6 +224,7 @@ mod tests {
         let everything = Everything {
             ips: vec!["203.0.113.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
             tls_port: Some(5223),
+            server_tls_port: None,
             sni: "example.org".to_owned(),
         };
         let urls = (Some("wss://example.org/ws"), Some("https://example.org/http-bind"));
@@ -225,6 +244,32 @@ mod tests {
             format!("\"href\": \"wss://example.org/ws\", {}", more(20)),
             format!("\"href\": \"https://example.org/http-bind\", {}", more(30)),
             format!("\"rel\": \"urn:xmpp:alt-connections:tls\", \"port\": 5223, {}", more(10)),
+        ] {
+            assert!(json.contains(&part), "{part} in {json}");
+        }
+    }
+
+    /// XEP-0468, XEP-0487: what `waxwing` tells other servers it finds itself.
+    #[test]
+    fn other_servers_are_told_when_they_are_let_in() {
+        let everything = Everything {
+            ips: vec!["203.0.113.7".parse().unwrap()],
+            tls_port: None,
+            server_tls_port: Some(5270),
+            sni: "example.org".to_owned(),
+        };
+        let discovery = Discovery::new(None, None, vec![]).unwrap();
+        assert!(!discovery.clone().with_everything(everything.clone()).xml().contains("s2s"));
+        assert!(discovery.clone().with_servers("ws://example.org/s2s").is_err());
+        let discovery = discovery.with_servers("wss://example.org/s2s").unwrap();
+        assert!(discovery.xml().contains(
+            "<Link rel='urn:xmpp:alt-connections:s2s-websocket' href='wss://example.org/s2s'/>"
+        ));
+        let json = discovery.with_everything(everything).json();
+        let more = "\"ips\": [\"203.0.113.7\"], \"priority\": ";
+        for part in [
+            format!("s2s-websocket\", \"href\": \"wss://example.org/s2s\", {more}20"),
+            format!("s2s-tls\", \"port\": 5270, {more}10"),
         ] {
             assert!(json.contains(&part), "{part} in {json}");
         }

@@ -33,6 +33,9 @@ pub struct Site {
     pub folders: Vec<Folder>,
     /// Where WebSockets are opened; empty for none. The usual one is [`WEBSOCKET_PATH`].
     pub websocket_paths: Vec<String>,
+    /// Where other servers open theirs (XEP-0468); empty where none are let in. The usual one is
+    /// [`SERVER_WEBSOCKET_PATH`].
+    pub server_websocket_paths: Vec<String>,
     /// Messages on WebSockets may be compressed (RFC 7692), and are counted here; None for never.
     pub deflate: Option<Arc<Deflated>>,
     /// Where BOSH is spoken; empty for nowhere. The usual one is
@@ -53,3 +56,6 @@ pub fn host_in_url(domain: &str) -> String {
 
 /// Where clients look for the WebSocket.
 pub const WEBSOCKET_PATH: &str = "/xmpp-websocket";
+
+/// Where other servers are told to look for theirs.
+pub const SERVER_WEBSOCKET_PATH: &str = "/xmpp-server-websocket";

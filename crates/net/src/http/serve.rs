@@ -20,6 +20,7 @@ use waxwing_stream::Security;
 
 use super::folder;
 use super::forwarded::Client;
+use super::opening::Peer;
 use super::outgoing::{Outgoing, Pulse};
 use super::route::{HttpRoute, Match, Reply, Request, find};
 use super::{Site, streams};
@@ -153,7 +154,10 @@ impl Visit {
     async fn find_page(self: Arc<Self>, site: &Site, request: HyperRequest) -> Reply {
         let path = request.uri().path();
         if site.websocket_paths.iter().any(|known| known == path) {
-            return self.open_websocket(site, request);
+            return self.open_websocket(site, request, Peer::Client);
+        }
+        if site.server_websocket_paths.iter().any(|known| known == path) {
+            return self.open_websocket(site, request, Peer::Server);
         }
         if let Some(discovery) = &site.discovery
             && let Some(reply) = discovery.answer(path, request.headers())
@@ -199,7 +203,7 @@ impl Visit {
     }
 
     /// The client, as the socket or a trusted proxy tells.
-    fn known(&self, site: &Site, request: &HyperRequest) -> Client {
+    pub(super) fn known(&self, site: &Site, request: &HyperRequest) -> Client {
         let is_secure = self.security.is_encrypted();
         match self.client(site, request) {
             Some(client) => Client { is_secure: client.is_secure || is_secure, ..client },

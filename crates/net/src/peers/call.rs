@@ -18,7 +18,7 @@ use super::reproach::Reproach;
 use crate::names::Target;
 use crate::socket::Socket;
 use crate::tcp::Upgrade;
-use crate::tls::{TlsStream, XMPP_SERVER, of_server};
+use crate::tls::{TlsStream, of_server};
 
 /// A place to call, with everything that is known of it.
 #[derive(Clone, Debug)]
@@ -80,8 +80,9 @@ impl Call {
     pub(super) async fn secure_directly(
         &self,
         socket: Socket,
+        alpn: &[u8],
     ) -> Result<(Socket, Security), Setback> {
-        let (socket, security) = self.secure(socket, vec![XMPP_SERVER.to_vec()]).await?;
+        let (socket, security) = self.secure(socket, vec![alpn.to_vec()]).await?;
         match &security.peer_trust {
             Some(PeerTrust::Untrusted(words)) if self.ask.demand.certificate_required => {
                 Err(Setback::new(UnreachedKind::Untrusted, &**words))

@@ -18,5 +18,6 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod tried;
+mod websocket;
 
 pub use self::dialer::{PeerDialer, PeerOptions};

@@ -12,15 +12,17 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use waxwing_kernel::links::dial::{DialAsk, Dialled, FoundBy, Place, UnreachedKind};
 use waxwing_kernel::request::Answer;
-use waxwing_kernel::wire::Transport;
+use waxwing_kernel::wire::Wire;
 use waxwing_stream::Security;
 
 use super::call::{Call, Candidate, Setback};
 use super::dialer::Dialer;
 use super::tried::{Tried, transport};
+use super::websocket;
 use crate::names::{Addresses, NameTrouble, Target, Way};
 use crate::socket::Socket;
 use crate::tcp::TcpWire;
+use crate::tls::XMPP_SERVER;
 
 /// RFC 8305 §5: "Connection Attempt Delay … a recommended value for a default delay is 250
 /// milliseconds."
@@ -119,9 +121,6 @@ impl Search {
                 return (self, Some(candidate));
             }
             let Some(target) = self.targets.next() else { return (self, None) };
-            if matches!(target.way, Way::WebSocket { .. }) {
-                continue;
-            }
             match self.addresses(&target).await {
                 Ok(addresses) => self.line_up(&target, &addresses),
                 Err(trouble) => self.failed.push((target, trouble)),
@@ -203,14 +202,20 @@ pub(super) async fn connect(call: &Arc<Call>) -> Result<Dialled, Setback> {
     let socket = Socket::called(tcp, *address);
     let drain = limits.farewell_bytes_max;
     let transport = transport(&target.way);
-    let (wire, security) = match transport {
-        Transport::ServerTls => {
-            let (socket, security) = call.secure_directly(socket).await?;
-            (TcpWire::secure(socket, drain, transport), security)
+    let (wire, security): (Box<dyn Wire>, _) = match &target.way {
+        Way::DirectTls => {
+            let (socket, security) = call.secure_directly(socket, XMPP_SERVER).await?;
+            (Box::new(TcpWire::secure(socket, drain, transport)), security)
         }
-        _ => {
+        Way::WebSocket { path } => {
+            let (socket, security) = call.secure_directly(socket, websocket::ALPN).await?;
+            let clock = &call.dialer.clock;
+            let wire = websocket::open(socket, (target, path), (limits, clock)).await?;
+            (Box::new(wire), security)
+        }
+        Way::StartTls => {
             let wire = TcpWire::plain(socket, drain, transport, Some(call.clone()));
-            (wire, Security::default())
+            (Box::new(wire), Security::default())
         }
     };
     let place = Place {
@@ -220,7 +225,7 @@ pub(super) async fn connect(call: &Arc<Call>) -> Result<Dialled, Setback> {
         transport,
         is_signed: *is_signed,
     };
-    Ok(Dialled { wire: Box::new(wire), security, place })
+    Ok(Dialled { wire, security, place })
 }
 
 fn not_connected(error: &io::Error) -> Setback {

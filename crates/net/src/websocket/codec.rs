@@ -1,4 +1,4 @@
-//! The RFC 6455 frame codec of a server, free of IO.
+//! The RFC 6455 frame codec, free of IO: that of a server, and of a server that calls another one.
 //!
 //! Own code, because an idle connection of the usual libraries keeps a read buffer (up to 137 KB
 //! measured) where this one keeps none: frames are unmasked in place in the reader's buffer, and
@@ -6,13 +6,15 @@
 
 mod deflate;
 mod encode;
+mod mask;
 
 use std::mem;
 use std::sync::Arc;
 
 use waxwing_kernel::metrics::Deflated;
 
-pub use self::encode::{encode, encode_close, encode_deflated};
+pub use self::encode::{encode, encode_deflated, encode_masked};
+use self::mask::{apply, header_size};
 
 /// The size of the longest frame header: 2 bytes, 8 of length, 4 of mask.
 const HEADER_BYTES_MAX: usize = 14;
@@ -95,6 +97,8 @@ pub struct Decoder {
     frame: Option<Frame>,
     is_fragmented: bool,
     is_done: bool,
+    /// The peer is the server of the WebSocket.
+    is_client: bool,
     /// The message under way is compressed.
     is_deflated: bool,
     /// Messages may be compressed, and are counted here.
@@ -127,11 +131,17 @@ impl Decoder {
             frame: None,
             is_fragmented: false,
             is_done: false,
+            is_client: false,
             is_deflated: false,
             inflates: None,
             message: Vec::new(),
             control: Vec::new(),
         }
+    }
+
+    /// The same for who has called a server.
+    pub fn of_client(limit: usize) -> Self {
+        Self { is_client: true, ..Self::new(limit) }
     }
 
     /// Takes compressed messages from now on (RFC 7692), and counts them in `counts`.
@@ -152,7 +162,7 @@ impl Decoder {
             };
             let (chunk, rest) = input.split_at_mut(frame.left.min(input.len()));
             input = rest;
-            unmask(chunk, &mut frame.mask);
+            apply(&mut frame.mask, chunk);
             frame.left -= chunk.len();
             let taken = if frame.opcode.is_control() {
                 self.take_control(frame, chunk, sink)
@@ -216,8 +226,11 @@ impl Decoder {
             return Err(Fault::Protocol("a reserved bit is set"));
         }
         // §5.1 "The server MUST close the connection upon receiving a frame that is not masked."
-        if second & 0x80 == 0 {
-            return Err(Fault::Protocol("a client's frame is not masked"));
+        // "A client MUST close a connection if it detects a masked frame."
+        match (second & 0x80 != 0, self.is_client) {
+            (false, false) => return Err(Fault::Protocol("a client's frame is not masked")),
+            (true, true) => return Err(Fault::Protocol("a server's frame is masked")),
+            _ => {}
         }
         if opcode.is_control() {
             if first & 0x80 == 0 {
@@ -243,7 +256,7 @@ impl Decoder {
     /// Reads length and mask of a complete header of `size` bytes.
     fn begin(&mut self, size: usize) -> Result<Frame, Fault> {
         let header = &self.header[..size];
-        let (middle, mask) = header.split_at(size - 4);
+        let (middle, mask) = header.split_at(if self.is_client { size } else { size - 4 });
         // §5.2 "the minimal number of bytes MUST be used to encode the length".
         let (length, least) = match middle.len() {
             2 => (u64::from(middle[1] & 0x7F), 0),
@@ -268,7 +281,7 @@ impl Decoder {
             opcode,
             is_final: header[0] & 0x80 != 0,
             left: length as usize,
-            mask: [mask[0], mask[1], mask[2], mask[3]],
+            mask: mask.try_into().unwrap_or_default(),
         })
     }
 
@@ -351,15 +364,6 @@ impl Decoder {
     }
 }
 
-/// The size of a header whose first two bytes are known.
-fn header_size(header: &[u8; HEADER_BYTES_MAX]) -> usize {
-    match header[1] & 0x7F {
-        126 => 8,
-        127 => 14,
-        _ => 6,
-    }
-}
-
 fn valid(text: &[u8]) -> Result<&[u8], Fault> {
     std::str::from_utf8(text).map(str::as_bytes).map_err(|_| Fault::NotUtf8)
 }
@@ -376,21 +380,6 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Fault> {
     }
     valid(reason)?;
     Ok(Some(code))
-}
-
-/// XORs `bytes` with the mask, and turns the mask so that the next call goes on where this ends.
-fn unmask(bytes: &mut [u8], mask: &mut [u8; 4]) {
-    let key = u64::from(u32::from_ne_bytes(*mask));
-    let wide = key << 32 | key;
-    let mut chunks = bytes.chunks_exact_mut(8);
-    for chunk in &mut chunks {
-        let word: [u8; 8] = (&*chunk).try_into().expect("a chunk has eight bytes");
-        chunk.copy_from_slice(&(u64::from_ne_bytes(word) ^ wide).to_ne_bytes());
-    }
-    for (byte, key) in chunks.into_remainder().iter_mut().zip(mask.iter().cycle()) {
-        *byte ^= key;
-    }
-    mask.rotate_left(bytes.len() % 4);
 }
 
 #[cfg(test)]

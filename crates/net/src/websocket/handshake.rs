@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{self, HeaderMap, HeaderName};
-use hyper::{Method, Version};
+use hyper::{Method, StatusCode, Version};
 
 use super::extension::Agreed;
 
@@ -153,6 +153,40 @@ fn agree(headers: &HeaderMap, origins: &Origins) -> Result<Option<Agreed>, Refus
     Agreed::to(headers).map_err(|_| Refusal::Extensions)
 }
 
+/// What a client that sent `key` thinks of the answer (RFC 6455 §4.1). Nothing but the subprotocol
+/// was offered.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn judge_answer(
+    status: StatusCode,
+    headers: &HeaderMap,
+    key: &str,
+) -> Result<(), &'static str> {
+    let accept = single(headers, header::SEC_WEBSOCKET_ACCEPT);
+    match status {
+        StatusCode::SWITCHING_PROTOCOLS => {}
+        _ => return Err("it does not open a WebSocket"),
+    }
+    if !lists(headers, header::UPGRADE, "websocket")
+        || !lists(headers, header::CONNECTION, "upgrade")
+        || accept != Some(accept_key(key.as_bytes()).as_str())
+    {
+        return Err("its answer is not that of a WebSocket");
+    }
+    // "the client MUST _Fail the WebSocket Connection_" for extensions that it did not ask for.
+    if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+        return Err("it uses an extension that was not offered");
+    }
+    // RFC 7395 §3.1: "If a client receives a handshake response that does not include 'xmpp' in the
+    // 'Sec-WebSocket-Protocol' header, then an XMPP subprotocol WebSocket connection was not
+    // established and the client MUST close the WebSocket connection."
+    match single(headers, header::SEC_WEBSOCKET_PROTOCOL) {
+        Some(SUBPROTOCOL) => Ok(()),
+        _ => Err("its WebSocket does not speak XMPP"),
+    }
+}
+
 /// Whether one of the comma-separated values of all `name` headers is `wanted`, in any case.
 fn lists(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {
     headers
@@ -245,6 +279,41 @@ mod tests {
         assert_eq!(post, Err(Refusal::Method));
         let old = judge(&Method::GET, Version::HTTP_10, &headers, &Origins::Any);
         assert_eq!(old, Err(Refusal::Connection));
+    }
+
+    #[test]
+    fn an_answer_is_judged() {
+        let good = [
+            ("upgrade", "WebSocket"),
+            ("connection", "Upgrade"),
+            ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+            ("sec-websocket-protocol", "xmpp"),
+        ];
+        let judged = |name: &'static str, value: &str, status: u16| {
+            let mut headers = HeaderMap::new();
+            for (key, value) in good.iter().filter(|(key, _)| *key != name) {
+                headers.insert(*key, value.parse().unwrap());
+            }
+            if !value.is_empty() {
+                headers.insert(name, value.parse().unwrap());
+            }
+            let status = StatusCode::from_u16(status).unwrap();
+            judge_answer(status, &headers, "dGhlIHNhbXBsZSBub25jZQ==")
+        };
+        assert_eq!(judged("none", "", 101), Ok(()));
+        for (name, value, status) in [
+            ("none", "", 200),
+            ("none", "", 404),
+            ("upgrade", "", 101),
+            ("connection", "close", 101),
+            ("sec-websocket-accept", "", 101),
+            ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOp=", 101),
+            ("sec-websocket-protocol", "", 101),
+            ("sec-websocket-protocol", "mqtt", 101),
+            ("sec-websocket-extensions", "permessage-deflate", 101),
+        ] {
+            assert!(judged(name, value, status).is_err(), "{name} {value} {status}");
+        }
     }
 
     #[test]

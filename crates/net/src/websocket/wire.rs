@@ -1,4 +1,4 @@
-//! XMPP on a WebSocket (RFC 7395), plain or under TLS.
+//! XMPP on a WebSocket (RFC 7395, between servers XEP-0468), plain or under TLS.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use waxwing_kernel::clock::Clock;
 use waxwing_kernel::metrics::Deflated;
 use waxwing_kernel::wire::{Transport, Upgraded, Wire};
 use waxwing_stream::{Input, MarkKind, Outbox, Violation};
@@ -32,7 +33,7 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A client on a WebSocket. Idle it owns no buffer, neither to read nor to write.
+/// A client or another server on a WebSocket. Idle it owns no buffer, neither to read nor to write.
 pub(crate) struct WebSocketWire {
     socket: Socket,
     /// What came behind the handshake's request.
@@ -53,10 +54,19 @@ struct Sending {
     marks: usize,
     bytes: usize,
     /// A ping that waits for room.
-    ping: Option<Vec<u8>>,
+    ping: Option<Box<[u8]>>,
     needs_flush: bool,
     close: Close,
     deflate: Option<Deflate>,
+    /// The peer is another server.
+    server: Option<Box<Server>>,
+}
+
+/// What there is of a connection between servers, of which there are few.
+#[derive(Default)]
+struct Server {
+    /// Where masks come from; we have called, and are the client.
+    masks: Option<Clock>,
 }
 
 /// What of ours is compressed, where that was agreed on.
@@ -98,6 +108,20 @@ impl WebSocketWire {
             sending: Sending::default(),
             farewell_bytes_max: limits.farewell_bytes_max,
         }
+    }
+
+    /// The peer is another server that has called us.
+    pub(crate) fn of_server(mut self) -> Self {
+        self.sending.server = Some(Box::default());
+        self
+    }
+
+    /// The peer is another server that we have called; masks come from `clock`.
+    pub(crate) fn called(mut self, limits: &Limits, clock: Clock) -> Self {
+        let bytes_max = limits.early_message_bytes_max.min(limits.message_bytes_max);
+        self.decoder = Decoder::of_client(bytes_max);
+        self.sending.server = Some(Box::new(Server { masks: Some(clock) }));
+        self
     }
 
     /// Messages may be compressed, in both directions.
@@ -207,7 +231,11 @@ impl Wire for WebSocketWire {
     }
 
     fn transport(&self) -> Transport {
-        if self.socket.is_tls() { Transport::SecureWebSocket } else { Transport::WebSocket }
+        match (self.sending.server.is_some(), self.socket.is_tls()) {
+            (true, _) => Transport::ServerWebSocket,
+            (false, true) => Transport::SecureWebSocket,
+            (false, false) => Transport::WebSocket,
+        }
     }
 
     fn peer(&self) -> SocketAddr {
@@ -248,7 +276,7 @@ impl Sending {
             match mark.kind {
                 _ if self.close.is_sent => {}
                 MarkKind::Text => self.write_text(bytes),
-                MarkKind::Ping => codec::encode(&mut self.frames, Opcode::Ping, &[]),
+                MarkKind::Ping => self.write(Opcode::Ping, &[]),
                 MarkKind::Close(code) => self.close(code),
             }
         }
@@ -262,7 +290,26 @@ impl Sending {
         {
             return deflate.counts.sent(bytes, text.len());
         }
-        codec::encode(&mut self.frames, Opcode::Text, text);
+        self.write(Opcode::Text, text);
+    }
+
+    /// Encodes a frame.
+    fn write(&mut self, opcode: Opcode, payload: &[u8]) {
+        match self.server.as_ref().and_then(|server| server.masks.as_ref()) {
+            None => codec::encode(&mut self.frames, opcode, payload),
+            Some(clock) => {
+                let mut key = [0; 4];
+                clock.random(&mut key);
+                codec::encode_masked(&mut self.frames, opcode, payload, key);
+            }
+        }
+    }
+
+    fn write_close(&mut self, code: Option<u16>) {
+        match code {
+            Some(code) => self.write(Opcode::Close, &code.to_be_bytes()),
+            None => self.write(Opcode::Close, &[]),
+        }
     }
 
     /// Goes from one stage to the next.
@@ -284,7 +331,7 @@ impl Sending {
             }
             match self.ping.take() {
                 Some(payload) if !self.close.is_sent => {
-                    codec::encode(&mut self.frames, Opcode::Pong, &payload);
+                    self.write(Opcode::Pong, &payload);
                 }
                 _ => break,
             }
@@ -301,9 +348,9 @@ impl Sending {
             return;
         }
         if self.frames.len() < PONG_BACKLOG_BYTES {
-            codec::encode(&mut self.frames, Opcode::Pong, payload);
+            self.write(Opcode::Pong, payload);
         } else {
-            self.ping = Some(payload.to_vec());
+            self.ping = Some(payload.into());
         }
     }
 
@@ -311,14 +358,14 @@ impl Sending {
     fn answer_close(&mut self, code: Option<u16>) {
         self.close.is_received = true;
         if !self.close.is_sent {
-            codec::encode_close(&mut self.frames, code);
+            self.write_close(code);
             self.close.is_sent = true;
         }
     }
 
     fn close(&mut self, code: u16) {
         if !self.close.is_sent {
-            codec::encode_close(&mut self.frames, Some(code));
+            self.write_close(Some(code));
             self.close.is_sent = true;
         }
     }

@@ -1,5 +1,7 @@
 //! Calls to servers on loopback: those that work, and those that refuse, wait, dribble or lie.
 
+mod websocket;
+
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,10 +50,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with(|root| root.issue(&with(&["peer.example"], now)))
+        Self::with("peer.example", |root, params| root.issue(params))
     }
 
-    fn with(peer: impl FnOnce(&Authority) -> Issued) -> Self {
+    /// The peer's certificate names `name`.
+    fn with(name: &str, issue: impl FnOnce(&Authority, &CertificateParams) -> Issued) -> Self {
         let folder = TempDir::new().unwrap();
         let root = authority("Root", now);
         let tls = |issued: &Issued, domain: &str| {
@@ -60,8 +63,8 @@ impl World {
             Tls::open(TlsOptions { domains, certificates, folder, ..TlsOptions::default() })
         };
         let ours = tls(&root.issue(&with(&["ours.example"], now)), "ours.example").unwrap();
-        let issued = peer(&root);
-        let peer = tls(&issued, "peer.example").unwrap();
+        let issued = issue(&root, &with(&[name], now));
+        let peer = tls(&issued, name).unwrap();
         Self { ours, peer, peer_chain: issued.chain, root, _folder: folder }
     }
 
@@ -219,18 +222,16 @@ async fn starttls_shows_both_certificates() {
 /// allowed, and the end where it is not.
 #[tokio::test]
 async fn a_certificate_that_proves_nothing_is_told_of() {
-    for (issued, words) in [
+    for (world, words) in [
         (
-            Box::new(|_: &Authority| Issued::itself(&with(&["peer.example"], now)))
-                as Box<dyn Fn(&Authority) -> Issued>,
+            World::with("peer.example", |_, params| Issued::itself(params)),
             "The certificate of peer.example is self-signed.",
         ),
         (
-            Box::new(|root| root.issue(&with(&["other.example"], now))),
+            World::with("other.example", |root, params| root.issue(params)),
             "The certificate of peer.example is for other.example, not for peer.example.",
         ),
     ] {
-        let world = World::with(issued);
         let peer = world.serve(Kind::ServerTls).await;
         let dialer = world.dialer(at(peer.port(), true));
         let security = dial(&dialer).await.ok().unwrap().security;
@@ -252,7 +253,7 @@ async fn a_certificate_that_proves_nothing_is_told_of() {
 /// that it does not name is worse than any.
 #[tokio::test]
 async fn signed_names_decide() {
-    let world = World::with(|_| Issued::itself(&with(&["host.example"], now)));
+    let world = World::with("host.example", |_, params| Issued::itself(params));
     let record = |der: &[u8]| Tlsa {
         usage: 3,
         selector: 0,
@@ -296,7 +297,7 @@ async fn signed_names_decide() {
 
 #[tokio::test]
 async fn a_domain_may_name_its_certificate_over_https() {
-    let world = World::with(|_| Issued::itself(&with(&["host.example"], now)));
+    let world = World::with("host.example", |_, params| Issued::itself(params));
     let peer = world.serve(Kind::ServerTls).await;
     let sha256 = digest(&SHA256, &world.peer_chain[0]).as_ref().try_into().ok();
     let posh = Posh { fingerprints: vec![Fingerprint { sha256, sha512: None }] };
@@ -381,7 +382,10 @@ async fn who_hangs_up_or_speaks_something_else_is_told_of() {
     })
     .await;
     let no_tls = misbehaving(|mut socket| async move {
+        let mut hello = [0; 4096];
+        let _ = socket.read(&mut hello).await;
         let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        let _ = socket.read(&mut hello).await;
     })
     .await;
     for (port, word) in [(reset, "closed the connection"), (hangs_up, ""), (no_tls, "TLS failed")] {
@@ -502,4 +506,29 @@ async fn a_survey_visits_every_place() {
     assert!(visit.what.contains(&format!("127.0.0.1:{}", peer.port())), "{visit:?}");
     assert_eq!(visit.verdict, Verdict::Good, "{visit:?}");
     assert!(visit.found.contains("its certificate is valid"), "{visit:?}");
+}
+
+/// What an idle pair costs.
+#[tokio::test]
+async fn zz_memory() {
+    let world = World::new();
+    let mut peer = world.serve(Kind::ServerTls).await;
+    let dialer = world.dialer(at(peer.port(), true));
+    let rss = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let mut keep = Vec::new();
+    for round in 0..6 {
+        let before = rss();
+        for _ in 0..200 {
+            let mut one = dial(&dialer).await.ok().unwrap();
+            one.security.peer_chain = Vec::new();
+            let mut other = peer.arrival().await;
+            other.1.peer_chain = Vec::new();
+            keep.push((one, other));
+        }
+        println!("round {round}: {} bytes a pair", (rss() - before) * 1024 / 200);
+    }
 }

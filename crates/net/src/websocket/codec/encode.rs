@@ -1,13 +1,25 @@
-//! The frames of a server.
+//! Frames on their way out.
 
-use super::{Opcode, deflate};
+use super::{Opcode, deflate, mask};
 
 /// RSV1, which marks a compressed message (RFC 7692 §6).
 const COMPRESSED: u8 = 0x40;
+/// The bit beside the length that says that the payload is masked (§5.2).
+const MASKED: u8 = 0x80;
 
 /// Appends one unfragmented, unmasked frame to `out` (§5.1 "A server MUST NOT mask any frames").
 pub fn encode(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     write(out, 0x80 | opcode as u8, payload);
+}
+
+/// Appends one unfragmented frame of a client, masked with `key`. §5.3 "The masking key needs to be
+/// unpredictable".
+pub fn encode_masked(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mut key: [u8; 4]) {
+    write_head(out, 0x80 | opcode as u8, MASKED, payload.len());
+    out.extend_from_slice(&key);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    mask::apply(&mut key, &mut out[start..]);
 }
 
 /// Appends a text message in compressed form, and gives the size of that. None, and nothing is
@@ -20,26 +32,22 @@ pub fn encode_deflated(out: &mut Vec<u8>, text: &[u8]) -> Option<usize> {
     })
 }
 
-/// Appends a close frame; without a code its payload is empty.
-pub fn encode_close(out: &mut Vec<u8>, code: Option<u16>) {
-    match code {
-        Some(code) => encode(out, Opcode::Close, &code.to_be_bytes()),
-        None => encode(out, Opcode::Close, &[]),
-    }
+fn write(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
+    write_head(out, first, 0, payload.len());
+    out.extend_from_slice(payload);
 }
 
-fn write(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
+fn write_head(out: &mut Vec<u8>, first: u8, masked: u8, length: usize) {
     out.push(first);
-    match payload.len() {
-        length @ 0..=125 => out.push(length as u8),
+    match length {
+        length @ 0..=125 => out.push(masked | length as u8),
         length @ 126..=0xFFFF => {
-            out.push(126);
+            out.push(masked | 126);
             out.extend_from_slice(&(length as u16).to_be_bytes());
         }
         length => {
-            out.push(127);
+            out.push(masked | 127);
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(payload);
 }

@@ -197,8 +197,8 @@ fn frames_are_encoded_with_the_shortest_length() {
         assert_eq!(out.len(), header.len() + length);
     }
     let mut out = Vec::new();
-    encode_close(&mut out, Some(1000));
-    encode_close(&mut out, None);
+    encode(&mut out, Opcode::Close, &1000_u16.to_be_bytes());
+    encode(&mut out, Opcode::Close, &[]);
     assert_eq!(out, [0x88, 2, 0x03, 0xE8, 0x88, 0]);
 }
 
@@ -324,6 +324,33 @@ proptest! {
         for mut chunk in chunks {
             decoder.decode(&mut chunk, &mut |_| {});
             prop_assert!(decoder.held() <= 256 + CONTROL_BYTES_MAX * 2);
+        }
+    }
+}
+
+/// §5.1: a client masks every frame, and a server none.
+#[test]
+fn each_side_understands_the_other_only() {
+    let sides: [fn(usize) -> Decoder; 2] = [Decoder::new, Decoder::of_client];
+    for length in [0, 1, 125, 126, 0xFFFF, 0x1_0000] {
+        let text = vec![b'x'; length];
+        let (mut plain, mut masked) = (Vec::new(), Vec::new());
+        encode(&mut plain, Opcode::Text, &text);
+        encode_masked(&mut masked, Opcode::Text, &text, [1, 2, 3, 4]);
+        assert_eq!(masked.len(), plain.len() + 4);
+        assert!(length == 0 || masked[masked.len() - length..] != text);
+        for (bytes, right, wrong) in [(masked, sides[0], sides[1]), (plain, sides[1], sides[0])] {
+            // Whole, and byte by byte.
+            for size in [bytes.len(), 1] {
+                let (mut decoder, mut heard) = (right(0x1_0000), Vec::new());
+                for chunk in bytes.chunks(size) {
+                    decoder.decode(&mut chunk.to_vec(), &mut |piece| heard.push(said(piece)));
+                }
+                assert_eq!(heard, [Said::Text(text.clone())], "{length} {size}");
+            }
+            let mut heard = Vec::new();
+            wrong(0x1_0000).decode(&mut bytes.clone(), &mut |piece| heard.push(said(piece)));
+            assert_eq!(heard, [Said::Fault(Fault::Protocol(""))], "{length}");
         }
     }
 }
