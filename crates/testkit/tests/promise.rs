@@ -1,5 +1,8 @@
 //! Nothing that was acknowledged is lost, and nothing comes twice to who has it.
 
+#[path = "promise/border.rs"]
+mod border;
+
 use waxwing_kernel::{Flow, Limits, Rate};
 use waxwing_modules::MODULES;
 use waxwing_store::domains::archive::{Archive, Selection, With};
