@@ -91,7 +91,7 @@ impl Hub {
     /// A server without sites on an open database.
     pub fn new(db: Db, clock: Clock, limits: Limits, metrics: Arc<Metrics>) -> Self {
         let dice = clock.clone();
-        let links = Links::new(&metrics, &clock);
+        let links = Links::new(&metrics, &clock, &limits.peers);
         Self(Arc::new(Core {
             db,
             folder: OnceLock::new(),
@@ -216,6 +216,7 @@ impl Hub {
     /// Changes the bounds. Streams that are open keep theirs, and so do the cache of accounts and
     /// the number of passwords checked at a time.
     pub fn set_limits(&self, limits: Limits) {
+        self.ledger().bound(limits.peers.ledger);
         self.0.limits.store(Arc::new(limits));
     }
 

@@ -7,6 +7,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use waxwing_jid::{BareJid, Jid};
+
 use crate::account::Account;
 use crate::hub::Hub;
 use crate::request::Answer;
@@ -66,8 +68,11 @@ pub struct Interested {
     pub site: Arc<Site>,
     /// The session.
     pub party: Party,
-    /// Its account.
-    pub account: Arc<Account>,
+    /// Its account, when it is one of ours. To a session elsewhere only `owner` has something to
+    /// tell.
+    pub account: Option<Arc<Account>>,
+    /// The account that a session elsewhere has shown its presence to.
+    pub owner: Option<BareJid>,
     /// The nodes that it had not been known to want since it became available.
     pub added: Vec<Box<str>>,
 }
@@ -100,10 +105,29 @@ impl Hub {
                 hub: self.clone(),
                 site: Arc::clone(site),
                 party: party.clone(),
-                account: Arc::clone(account),
+                account: Some(Arc::clone(account)),
+                owner: None,
                 added: added.clone(),
             })
             .await;
+        }
+    }
+
+    /// The same for a session on another server that accounts of ours know of ([`Hub::outsiders`]).
+    pub async fn interest_outside(&self, jid: &Jid, now: &Arc<Interests>) {
+        for (owner, added) in self.outsiders().learn(jid, now) {
+            let Some(site) = self.site(owner.domain()) else { continue };
+            for (_, run) in &site.router.0.interested {
+                run(Interested {
+                    hub: self.clone(),
+                    site: Arc::clone(&site),
+                    party: Party::new(jid.clone(), None),
+                    account: None,
+                    owner: Some(owner.clone()),
+                    added: added.clone(),
+                })
+                .await;
+            }
         }
     }
 }

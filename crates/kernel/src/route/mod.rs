@@ -14,7 +14,7 @@ use waxwing_jid::Jid;
 use waxwing_stanza::{Kind, MessageType, PresenceType, Stanza, StanzaError};
 use waxwing_store::StoreError;
 
-use crate::directory::Resources;
+use crate::directory::{Resource, Resources};
 use crate::filing::Filed;
 use crate::hub::Hub;
 use crate::request::Scope;
@@ -247,6 +247,27 @@ impl Hub {
             let reply = reply.to(from.jid.clone());
             let speaker = reply.head.from.clone().unwrap_or_else(|| from.jid.clone());
             self.to_remote(&Party::new(speaker, None), reply, effects);
+        } else if from.jid.is_bare() {
+            self.tell_account(&from.jid, &reply, effects);
+        }
+    }
+
+    /// What comes back to an account and to none of its sessions: that a request to see somebody
+    /// does not arrive, or what a node of the account tells.
+    fn tell_account(&self, account: &Jid, reply: &Stanza, effects: &mut Effects) {
+        match reply.head.kind {
+            Kind::Presence(_) => {
+                let is_meant = |session: &Resource| session.is_available();
+                for session in self.directory().select(account.bare_str(), is_meant) {
+                    effects.deliver(&session.mailbox, reply.clone());
+                }
+            }
+            Kind::Message(MessageType::Error) => {
+                if let Some(from) = &reply.head.from {
+                    self.outsiders().forget(from);
+                }
+            }
+            _ => {}
         }
     }
 }

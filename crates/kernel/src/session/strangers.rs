@@ -13,7 +13,24 @@ impl Session {
     /// presence, then the server SHOULD NOT deliver the IQ stanza".
     pub(super) fn is_prying(&self, stanza: &Stanza) -> bool {
         let Kind::Iq(IqType::Get | IqType::Set) = stanza.head.kind else { return false };
-        stanza.head.from.as_ref().is_some_and(|from| !self.shares_presence_with(from))
+        let is_get = stanza.head.kind == Kind::Iq(IqType::Get);
+        let asker = stanza.head.from.as_ref();
+        asker.is_some_and(|from| {
+            !self.shares_presence_with(from) && !(is_get && self.is_shown_at(from))
+        })
+    }
+
+    /// Whether this is the server of somebody who is shown the presence of this session: it asks
+    /// what the client wants to hear of (XEP-0060 §9.2, XEP-0115 §6.2).
+    fn is_shown_at(&self, asker: &Jid) -> bool {
+        let Some(site) = self.site().filter(|_| asker.local().is_none()) else { return false };
+        let domain = asker.domain();
+        self.directed.iter().any(|told| told.domain() == domain)
+            || self
+                .account
+                .fact(site.roster)
+                .contacts()
+                .any(|contact| contact.subscription.shows() && contact.jid.domain() == domain)
     }
 
     fn shares_presence_with(&self, asker: &Jid) -> bool {
