@@ -2,13 +2,17 @@
 
 mod hash;
 mod learn;
+mod outside;
 
 use std::sync::Arc;
 
+use waxwing_kernel::account::Slot;
 use waxwing_kernel::disco::{DiscoAnswer, DiscoAsk, DiscoNode};
 use waxwing_kernel::module::{About, Module, StartError, Xep};
 use waxwing_kernel::request::Signal;
+use waxwing_kernel::roster::Roster;
 use waxwing_kernel::routes::Routes;
+use waxwing_kernel::stage::Stage;
 use waxwing_kernel::{Site, SiteBuilder, section};
 use waxwing_stanza::payload::disco::INFO;
 use waxwing_xml::write;
@@ -27,6 +31,10 @@ section! {
         /// Kinds of clients whose answers are remembered. Beyond it, the one that was seen last
         /// the longest ago is asked again when it comes.
         pub clients: u32 = 2000 in 10..=1_000_000,
+        /// Sessions of contacts on other servers of which it is remembered what they want to be told
+        /// of. Beyond it, the one that came first is forgotten, and told nothing until it says
+        /// again that it is there.
+        pub outsiders: u32 = 50_000 in 10..=10_000_000,
         /// How long a client may take to say what it can do (seconds).
         pub answer_seconds: u32 = 30 in 1..=600,
     }
@@ -36,6 +44,8 @@ section! {
 /// hashes in their presence what they want to be told of.
 pub struct Caps {
     learned: Arc<Learned>,
+    roster: Slot<Roster>,
+    outsiders: usize,
 }
 
 impl Module for Caps {
@@ -50,14 +60,16 @@ impl Module for Caps {
     };
     type Config = CapsConfig;
 
-    fn start(_: &mut SiteBuilder<'_>, config: CapsConfig) -> Result<Self, StartError> {
-        Ok(Self { learned: Arc::new(Learned::new(&config)) })
+    fn start(site: &mut SiteBuilder<'_>, config: CapsConfig) -> Result<Self, StartError> {
+        let outsiders = config.outsiders as usize;
+        Ok(Self { learned: Arc::new(Learned::new(&config)), roster: site.roster(), outsiders })
     }
 
     fn routes(on: &mut Routes<'_, Self>) {
         on.stream_feature(Self::feature);
         on.disco_nodes(Self::node);
         on.signal(Signal::Shown, Self::learn);
+        on.inbound(Stage::Check, Self::meet).after("blocking");
     }
 }
 

@@ -36,7 +36,7 @@ type Key = (Algorithm, Box<str>);
 
 /// What the `<c/>` of a presence says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Said {
+pub(super) struct Said {
     /// None for a hash function that is not known here.
     algorithm: Option<Algorithm>,
     node: Box<str>,
@@ -46,7 +46,7 @@ struct Said {
 impl Said {
     /// §5.4: "Verify that the <c/> element includes a 'hash' attribute. If it does not, ignore the
     /// 'ver' …".
-    fn of(presence: &Stanza) -> Option<Self> {
+    pub(super) fn of(presence: &Stanza) -> Option<Self> {
         let c = presence.body.child("c", NS)?;
         let (hash, node, ver) = (c.attribute("hash")?, c.attribute("node")?, c.attribute("ver")?);
         let is_short = ver.len() <= VER_BYTES && node.len() <= NODE_BYTES;
@@ -79,6 +79,8 @@ pub(super) struct Learned {
     open: Mutex<HashMap<Key, Arc<Open>>>,
     /// The sessions that wait for an answer, each in one task.
     waiting: Mutex<HashSet<Jid>>,
+    /// The same of those on other servers, and what they have said last.
+    pub(super) outside: Mutex<HashMap<Jid, Said>>,
     patience: Duration,
 }
 
@@ -117,11 +119,12 @@ impl Known {
 }
 
 /// A session that is being learned of.
-struct Learner {
-    hub: Hub,
-    site: Arc<Site>,
-    account: Arc<Account>,
-    jid: Jid,
+pub(super) struct Learner {
+    pub(super) hub: Hub,
+    pub(super) site: Arc<Site>,
+    /// None for one on another server.
+    pub(super) account: Option<Arc<Account>>,
+    pub(super) jid: Jid,
 }
 
 impl Learner {
@@ -129,7 +132,7 @@ impl Learner {
     fn look(&self) -> Option<(Party, Said)> {
         let session = self.hub.directory().session(&self.jid)?;
         let said = Said::of(&session.presence?)?;
-        let mut party = Party::new(self.jid.clone(), Some(Arc::clone(&self.account)));
+        let mut party = Party::new(self.jid.clone(), self.account.clone());
         party.mailbox = Some(session.mailbox);
         Some((party, said))
     }
@@ -142,11 +145,12 @@ impl Learned {
             known: Mutex::new(Known { entries: HashMap::new(), room, seen: 0 }),
             open: Mutex::default(),
             waiting: Mutex::default(),
+            outside: Mutex::default(),
             patience: Duration::from_secs(config.answer_seconds.into()),
         }
     }
 
-    fn known(&self, said: &Said) -> Option<Arc<Interests>> {
+    pub(super) fn known(&self, said: &Said) -> Option<Arc<Interests>> {
         self.known.lock().find(&said.key()?)
     }
 
@@ -173,7 +177,7 @@ impl Learned {
         }
     }
 
-    async fn find_out(&self, learner: &Learner, said: &Said) -> Option<Arc<Interests>> {
+    pub(super) async fn find_out(&self, learner: &Learner, said: &Said) -> Option<Arc<Interests>> {
         let Some(key) = said.key() else {
             // §5.4: "Do not validate or globally cache the verification string …; instead, the
             // processing application SHOULD associate the discovered identity+features only with
@@ -265,7 +269,7 @@ impl Caps {
                 hub.interest(&site, &party, interests).await;
             } else if learned.waiting.lock().insert(party.jid.clone()) {
                 let (learned, clock) = (Arc::clone(learned), hub.clock().clone());
-                let learner = Learner { hub, site, account, jid: party.jid };
+                let learner = Learner { hub, site, account: Some(account), jid: party.jid };
                 clock.spawn(async move { learned.follow(&learner).await });
             }
         }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use waxwing_jid::{BareJid, Jid};
 use waxwing_kernel::Hub;
-use waxwing_kernel::account::Account;
 use waxwing_kernel::crowd::Handed;
 use waxwing_kernel::interests::Interested;
 use waxwing_kernel::mailbox::Mailbox;
@@ -42,9 +41,11 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// A session that is told last items.
 struct Newcomer {
     hub: Hub,
-    account: Arc<Account>,
+    /// Its account, here or elsewhere.
+    reader: BareJid,
     jid: Jid,
-    mailbox: Mailbox,
+    /// None for one on another server.
+    mailbox: Option<Mailbox>,
     /// Configurations that were read: nodes of one name nearly always have the same.
     configs: HashMap<String, Arc<Config>>,
 }
@@ -53,17 +54,29 @@ impl Pubsub {
     /// A client wants to hear of nodes: it gets the last items of its own account's, and of those
     /// of the contacts whose presence it may see.
     pub(super) async fn interested(self: Arc<Self>, it: Interested) {
-        let Interested { hub, party, account, added, .. } = it;
-        let Some(mailbox) = party.mailbox else { return };
-        let roster = account.fact(self.roster);
-        let is_here = |jid: &BareJid| hub.site(jid.domain()).is_some();
-        let contacts = roster.contacts().filter(|contact| contact.subscription.sees());
-        let contacts = contacts.map(|contact| contact.jid.clone()).filter(is_here);
-        let owners: Vec<BareJid> = std::iter::once(account.jid().clone()).chain(contacts).collect();
+        let Interested { hub, party, account, owner, added, .. } = it;
+        let reader = party.jid.bare();
+        let owners: Vec<BareJid> = match (account, owner) {
+            (Some(account), _) => {
+                let roster = account.fact(self.roster);
+                let is_here = |jid: &BareJid| hub.site(jid.domain()).is_some();
+                let contacts = roster.contacts().filter(|contact| contact.subscription.sees());
+                let contacts = contacts.map(|contact| contact.jid.clone()).filter(is_here);
+                std::iter::once(reader.clone()).chain(contacts).collect()
+            }
+            (None, Some(owner)) if self.shows(&hub, &owner, &reader).await => vec![owner],
+            (None, _) => return,
+        };
         let clock = hub.clock().clone();
-        let mut newcomer =
-            Newcomer { hub, account, jid: party.jid, mailbox, configs: HashMap::new() };
+        let (jid, mailbox, configs) = (party.jid, party.mailbox, HashMap::new());
+        let mut newcomer = Newcomer { hub, reader, jid, mailbox, configs };
         clock.spawn(async move { self.tell_latest(&mut newcomer, &owners, &added).await });
+    }
+
+    /// Whether an account here lets somebody elsewhere see its presence.
+    async fn shows(&self, hub: &Hub, owner: &BareJid, reader: &BareJid) -> bool {
+        let account = hub.account(owner).await.ok().flatten();
+        account.is_some_and(|account| account.fact(self.roster).state(reader).subscription.shows())
     }
 
     /// Somebody may see the presence of an account from now on: its sessions that are there get the
@@ -81,28 +94,24 @@ impl Pubsub {
         (reader, owner): (&BareJid, &BareJid),
         names: Option<&[Box<str>]>,
     ) {
-        let sessions = hub.directory().select(reader.as_str(), |session| {
+        let here = hub.directory().select(reader.as_str(), |session| {
             session.is_available() && session.interests.is_some()
         });
-        if sessions.is_empty() {
-            return;
-        }
-        let Some(account) = hub.account(reader).await.ok().flatten() else { return };
+        let here = here
+            .into_iter()
+            .filter_map(|session| Some((session.jid, Some(session.mailbox), session.interests?)));
+        let outside = hub.outsiders().interested(reader).into_iter();
+        let outside = outside.map(|(jid, interests)| (jid, None, interests));
         let Some(itself) = self.itself.get().and_then(Weak::upgrade) else { return };
-        for session in sessions {
-            let Some(interests) = session.interests else { continue };
+        for (jid, mailbox, interests) in here.chain(outside) {
             let is_meant =
                 |name: &&str| names.is_none_or(|names| names.iter().any(|it| **it == **name));
             let wanted: Vec<Box<str>> = interests.nodes().filter(is_meant).map(Box::from).collect();
-            let mut newcomer = Newcomer {
-                hub: hub.clone(),
-                account: Arc::clone(&account),
-                jid: session.jid,
-                mailbox: session.mailbox,
-                configs: HashMap::new(),
-            };
+            let (hub, reader, configs) = (hub.clone(), reader.clone(), HashMap::new());
+            let clock = hub.clock().clone();
+            let mut newcomer = Newcomer { hub, reader, jid, mailbox, configs };
             let (pubsub, owners) = (Arc::clone(&itself), [owner.clone()]);
-            hub.clock().spawn(async move {
+            clock.spawn(async move {
                 pubsub.tell_latest(&mut newcomer, &owners, &wanted).await;
             });
         }
@@ -111,11 +120,11 @@ impl Pubsub {
     /// A session is there: it gets the last items of the nodes that it, or its account, is
     /// subscribed to (§4.3, "on_sub_and_presence").
     pub(super) async fn appeared(self: Arc<Self>, happening: Happening) -> Effects {
-        let Happening { hub, party, account, .. } = happening;
-        if let Some(mailbox) = party.mailbox {
+        let Happening { hub, party, .. } = happening;
+        if party.mailbox.is_some() {
             let clock = hub.clock().clone();
-            let mut newcomer =
-                Newcomer { hub, account, jid: party.jid, mailbox, configs: HashMap::new() };
+            let (reader, jid, mailbox) = (party.jid.bare(), party.jid, party.mailbox);
+            let mut newcomer = Newcomer { hub, reader, jid, mailbox, configs: HashMap::new() };
             clock.spawn(async move { self.tell_subscribed(&mut newcomer).await });
         }
         Effects::default()
@@ -179,7 +188,7 @@ impl Pubsub {
         mut latest: Latest,
     ) -> Result<(), StoreError> {
         for _ in 0..TRIES {
-            if !to.may_hear(&latest).await || self.hand(to, line, &latest) {
+            if !to.may_hear(&latest).await || self.hand(to, line, &latest).await {
                 return Ok(());
             }
             line = to.hub.next_id();
@@ -223,7 +232,7 @@ impl Pubsub {
             if !to.keeps_up().await {
                 return Ok(None);
             }
-            if !self.hand(to, line, &latest) {
+            if !self.hand(to, line, &latest).await {
                 self.tell_again(to, node, &subscription.subid).await?;
             }
         }
@@ -241,9 +250,9 @@ impl Pubsub {
             let found = self.newest(to, node - 1, self.config.subscriptions_per_node).await?;
             let meant =
                 found.into_iter().find(|(it, held)| it.item.node == node && held.subid == subid);
-            match meant {
-                Some((latest, _)) if !self.hand(to, line, &latest) => {}
-                _ => return Ok(()),
+            let Some((latest, _)) = meant else { return Ok(()) };
+            if self.hand(to, line, &latest).await {
+                return Ok(());
             }
         }
         Ok(())
@@ -258,7 +267,7 @@ impl Pubsub {
         names: &[&str],
     ) -> Result<Vec<Latest>, StoreError> {
         let _reader = self.voice.readers.acquire().await;
-        let reader = to.account.jid().as_str();
+        let reader = to.reader.as_str();
         Latest::of(to.hub.db(), reader, owners, names, to.now()).await
     }
 
@@ -269,17 +278,23 @@ impl Pubsub {
         limit: u32,
     ) -> Result<Vec<(Latest, Subscription)>, StoreError> {
         let _reader = self.voice.readers.acquire().await;
-        let reader = to.account.jid().as_str();
+        let reader = to.reader.as_str();
         Latest::subscribed(to.hub.db(), reader, (after, to.now()), limit).await
     }
 
     /// Hands the item to the session, unless the node has spoken since it was read.
-    fn hand(&self, to: &mut Newcomer, line: u64, latest: &Latest) -> bool {
+    async fn hand(&self, to: &mut Newcomer, line: u64, latest: &Latest) -> bool {
         let Some(message) = to.message(latest) else { return true };
         let node = (latest.owner.as_str(), latest.name.as_str());
-        self.order.unless_spoken(line, node, || {
-            let _ = to.hub.crowd().reach(&to.jid, message);
-        })
+        let mut handed = Handed::Gone;
+        let reach = || handed = to.hub.crowd().reach(&to.jid, message);
+        let is_silent = self.order.unless_spoken(line, node, reach);
+        let (Handed::Elsewhere(message), Ok(owner)) = (handed, Jid::new(&latest.owner)) else {
+            return is_silent;
+        };
+        to.hub.send(&owner, message).await;
+        // What the node has said since may have been overtaken, and is said again.
+        self.order.unless_spoken(line, node, || {})
     }
 }
 
@@ -301,7 +316,7 @@ impl Newcomer {
     /// (§9.1.1, §9.1.2), and the contact has not blocked it.
     async fn may_hear(&mut self, latest: &Latest) -> bool {
         let config = self.config(&latest.config);
-        let is_own = latest.owner == self.account.jid().as_str();
+        let is_own = latest.owner == self.reader.as_str();
         let affiliation = latest.affiliation.map_or(Affiliation::None, Affiliation::of);
         let groups = latest.groups.iter().map(String::as_str);
         let may = config.delivers
@@ -314,12 +329,12 @@ impl Newcomer {
     async fn is_welcome(&self, owner: &str) -> bool {
         let Ok(owner) = BareJid::new(owner) else { return false };
         // A service blocks nobody, and nobody themselves.
-        if owner.local().is_none() || owner == *self.account.jid() {
+        if owner.local().is_none() || owner == self.reader {
             return true;
         }
         // What is not in memory is read: who was blocked is not told.
         match (self.hub.account(&owner).await, self.hub.site(owner.domain())) {
-            (Ok(Some(owner)), Some(site)) => site.welcomes(&owner, self.account.jid().as_jid()),
+            (Ok(Some(owner)), Some(site)) => site.welcomes(&owner, self.reader.as_jid()),
             _ => false,
         }
     }
@@ -352,14 +367,15 @@ impl Newcomer {
         let clock = self.hub.clock();
         let until = clock.now() + PATIENCE;
         let enough = self.hub.limits().mailbox_stanzas / 2;
-        while self.mailbox.room() < enough {
+        let Some(mailbox) = &self.mailbox else { return true };
+        while mailbox.room() < enough {
             let now = clock.now();
-            if now >= until || !self.mailbox.is_open() {
+            if now >= until || !mailbox.is_open() {
                 return false;
             }
             clock.until(Some(now + GLANCE)).await;
         }
-        self.mailbox.is_open()
+        mailbox.is_open()
     }
 }
 

@@ -188,7 +188,8 @@ impl Pubsub {
             served,
         };
         if let Some(account) = &realm.account {
-            telling.contacts(account, audience.subscribers.named(), by);
+            let routed = telling.contacts(account, audience.subscribers.named(), by);
+            telling.route(routed).await;
         }
         match &audience.subscribers {
             Subscribed::Held(all) => telling.held(all).await,
@@ -258,13 +259,14 @@ pub(super) fn wants(session: &Resource, node: &str) -> bool {
 impl Telling<'_> {
     /// XEP-0163 §4: "The entity shares presence with the account owner, is authorized to receive
     /// events from the node in accordance with the node access model, and advertises an interest",
-    /// or "is the account owner itself". The notifications go to full addresses (§4.3.1).
+    /// or "is the account owner itself". The notifications go to full addresses (§4.3.1). Gives
+    /// back those that are for other servers.
     fn contacts(
         &mut self,
         account: &Account,
         named: &BTreeMap<BareJid, Affiliation>,
         by: Option<&Party>,
-    ) {
+    ) -> Vec<Stanza> {
         // "when sending notifications to an entity that has a presence subscription".
         let publisher = by.filter(|by| self.names(by)).map(|by| &by.jid);
         let message = match publisher {
@@ -273,9 +275,15 @@ impl Telling<'_> {
         };
         let (hub, site) = (self.hub, self.site);
         let (crowd, roster) = (hub.crowd(), account.fact(site.roster));
-        let node = self.node;
+        let (node, mut routed) = (self.node, Vec::new());
         let mut tell = |jid: &BareJid| {
-            if crowd.tell(jid, |session| wants(session, node), &message) > 0 {
+            let (here, before) = (crowd.tell(jid, |it| wants(it, node), &message), routed.len());
+            if hub.site(jid.domain()).is_none() {
+                let outside = hub.outsiders().interested(jid).into_iter();
+                let meant = outside.filter(|(_, interests)| interests.wants(node));
+                routed.extend(meant.map(|(jid, _)| message.clone().to(jid)));
+            }
+            if here > 0 || routed.len() > before {
                 self.served.insert(jid.clone());
             }
         };
@@ -289,6 +297,7 @@ impl Telling<'_> {
                 tell(&contact.jid);
             }
         }
+        routed
     }
 
     /// Whether a notification says which resource has published.
@@ -373,7 +382,8 @@ impl Telling<'_> {
         let is_served = !self.served.is_empty() && self.served.contains(&jid.bare());
         is_served
             && (jid.is_bare()
-                || self.hub.directory().session(jid).is_some_and(|it| wants(&it, self.node)))
+                || self.hub.directory().session(jid).is_some_and(|it| wants(&it, self.node))
+                || self.hub.outsiders().wants(jid, self.node))
     }
 
     async fn route(&self, stanzas: Vec<Stanza>) {
