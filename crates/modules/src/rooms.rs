@@ -13,6 +13,7 @@ pub mod dress;
 mod ending;
 pub mod enter;
 pub mod extras;
+pub mod faraway;
 pub mod forged;
 pub mod hats;
 pub mod history;

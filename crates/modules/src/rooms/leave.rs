@@ -45,7 +45,7 @@ impl Room {
     }
 
     /// One session leaves; its occupant leaves with the last of them.
-    fn part(&mut self, jid: &Jid, exit: &Exit) -> Outcome {
+    pub fn part(&mut self, jid: &Jid, exit: &Exit) -> Outcome {
         let Some(occupant) = self.occupants.by_jid(jid) else { return Outcome::nothing() };
         let number = occupant.number;
         if occupant.sittings.len() == 1 {
@@ -173,13 +173,17 @@ impl Room {
     /// When there is something to give up.
     pub fn due(&self) -> Option<Instant> {
         let ghosts = self.ghosts.iter().map(|(at, _)| *at);
-        ghosts.chain(self.relay.due()).min()
+        ghosts.chain(self.relay.due()).chain(self.faraway.due()).min()
     }
 
     /// Gives up those who did not come back, and what nobody answered.
     pub fn expire(&mut self, now: &Now<'_>) -> Outcome {
         let due = self.ghosts.iter().position(|(at, _)| *at <= now.instant);
-        let Some(due) = due else { return Outcome::of(self.relay.expire(now.instant)) };
+        let Some(due) = due else {
+            let mut posts = self.relay.expire(now.instant);
+            posts.extend(self.look_around(now).posts);
+            return Outcome::of(posts);
+        };
         let (_, jid) = self.ghosts.remove(due);
         let own = self.occupants.by_jid(&jid);
         let sitting =

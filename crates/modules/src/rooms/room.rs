@@ -12,6 +12,7 @@ use waxwing_xml::Child;
 use super::activity::Activity;
 use super::affiliations::{Affiliations, Standing};
 use super::config::{Config, Whois};
+use super::faraway::Faraway;
 use super::history::History;
 use super::letter::{Letter, Now};
 use super::notes::Notes;
@@ -99,6 +100,8 @@ pub struct Room {
     pub is_versioned: bool,
     /// Sessions that could not be reached, and when they are given up.
     pub ghosts: Vec<(Instant, Jid)>,
+    /// When those on other servers were heard of.
+    pub faraway: Faraway,
 }
 
 impl Room {
@@ -130,6 +133,7 @@ impl Room {
             thin: Thin::default(),
             is_versioned: false,
             ghosts: Vec::new(),
+            faraway: Faraway::default(),
         }
     }
 
@@ -161,6 +165,12 @@ impl Room {
 
     /// What is to be done about a letter.
     pub fn on(&mut self, letter: &mut Letter, now: &Now<'_>) -> Outcome {
+        let outcome = self.judge(letter, now);
+        self.hear(letter, now);
+        outcome
+    }
+
+    fn judge(&mut self, letter: &mut Letter, now: &Now<'_>) -> Outcome {
         let outcome = match letter.stanza.head.kind {
             Kind::Presence(kind) => return self.on_presence(letter, kind, now),
             Kind::Message(MessageType::Error) if self.is_lost(letter) => {

@@ -49,6 +49,9 @@ section! {
         pub questions: u32 = 1000 in 1..=100_000,
         /// How long a session that cannot be reached stays in a room (seconds).
         pub ghost_seconds: u32 = 10 in 1..=3600,
+        /// How long nothing need be heard of an occupant on another server before it is asked
+        /// whether it is still there (minutes). One that does not answer for as long leaves.
+        pub silent_minutes: u32 = 15 in 1..=1440,
         /// Whether a new room stays when nobody is in it, unless its owner says otherwise.
         pub persistent: bool = false,
         /// Whether a new room can be found by everybody, unless its owner says otherwise.
