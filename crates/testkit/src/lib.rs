@@ -7,8 +7,10 @@ pub mod compare;
 pub mod link;
 pub mod node;
 pub mod outside;
+pub mod peer;
 pub mod pipe;
 pub mod play;
+pub mod roads;
 pub mod script;
 pub mod sockets;
 mod values;
@@ -17,6 +19,7 @@ pub mod world;
 
 pub use link::Way;
 pub use play::play;
+pub use roads::Roads;
 pub use script::{Scenario, read};
 pub use sockets::Certificates;
 pub use world::{Plan, World};

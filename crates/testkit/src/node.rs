@@ -29,12 +29,15 @@ pub struct Node {
 }
 
 impl Node {
-    /// Reads one element; what declares no namespace is in the content namespace.
+    /// Reads one element; what declares no namespace is in the content namespace. `stream:` and
+    /// `db:` need not be declared.
     ///
     /// # Errors
     /// Why the text is no element.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrapped = format!("<stream xmlns='{CLIENT}'>{text}</stream>");
+        let prefixes = "xmlns:stream='http://etherx.jabber.org/streams' \
+                        xmlns:db='jabber:server:dialback'";
+        let wrapped = format!("<stream xmlns='{CLIENT}' {prefixes}>{text}</stream>");
         let mut found = Vec::new();
         Reader::default().read(wrapped.as_bytes(), &mut |piece| found.push(piece))?;
         match (found.len(), found.into_iter().nth(1)) {

@@ -1,6 +1,8 @@
 //! Plays a scenario: line by line, the server settling in between, so that the order of what
 //! happens is the order of the lines.
 
+mod afar;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
@@ -12,6 +14,7 @@ use crate::outside::{self, Pending, WebAct};
 use crate::script::{Act, Line, Name, Scenario, Step};
 use crate::values::Values;
 use crate::world::{Plan, World};
+use afar::Afar;
 
 /// Plays `scenario` on a server of its own.
 ///
@@ -24,13 +27,14 @@ pub async fn play(scenario: &Scenario, mut plan: Plan, way: Way) -> Result<(), S
             plan.settings.push('\n');
         }
     }
+    let afar = Afar::start(scenario, &mut plan).await?;
     let world = World::start(plan).await?;
     let values = Values::default();
     let mut player =
-        Player { world, way, clients: BTreeMap::new(), values, asked: VecDeque::new() };
+        Player { world, afar, way, clients: BTreeMap::new(), values, asked: VecDeque::new() };
     let outcome = player.play(scenario).await;
     player.clients.clear();
-    let stopped = player.world.stop().await;
+    let stopped = player.world.stop().await.and(player.afar.stop().await);
     outcome.and(stopped)
 }
 
@@ -39,18 +43,23 @@ fn failure(scenario: &Scenario, line: &Line, reason: &str) -> String {
     format!("{file}:{}: {title}\n\n    {}\n\n{reason}\n", line.number, line.text)
 }
 
-/// The accounts of everybody whom the scenario names, besides components and those who come to
-/// register.
+/// The accounts of everybody whom the scenario names, besides those that are no people, and those
+/// who come to register.
 fn accounts(scenario: &Scenario) -> BTreeSet<String> {
     let names = |is_stranger: bool| {
         scenario.lines.iter().filter_map(move |line| match &line.step {
-            Step::Of(name, act) => (!is_stranger || matches!(act, Act::Connect | Act::Component))
-                .then(|| name.account()),
+            Step::Of(name, act) => (!is_stranger || has_no_account(act)).then(|| name.account()),
             _ => None,
         })
     };
     let strangers: BTreeSet<String> = names(true).collect();
     names(false).filter(|account| !strangers.contains(account)).collect()
+}
+
+/// Whether whoever does this has no account.
+fn has_no_account(act: &Act) -> bool {
+    let is_place = matches!(act, Act::Component | Act::Server | Act::Peer | Act::RawPeer);
+    is_place || matches!(act, Act::Connect)
 }
 
 /// The `<~` lines of one client that `lines` begins with.
@@ -70,7 +79,9 @@ fn mingled(lines: &[Line]) -> Vec<(&Name, &Node)> {
 }
 
 struct Player {
+    /// The first server.
     world: World,
+    afar: Afar,
     way: Way,
     clients: BTreeMap<Name, Client>,
     /// What came and has a name.
@@ -82,7 +93,8 @@ struct Player {
 impl Player {
     async fn play(&mut self, scenario: &Scenario) -> Result<(), String> {
         for account in accounts(scenario) {
-            self.world.add_account(&account).await?;
+            let domain = account.split_once('@').map_or("", |(_, domain)| domain);
+            self.world_of(domain).add_account(&account).await?;
         }
         let mut lines = scenario.lines.as_slice();
         while let Some((line, rest)) = lines.split_first() {
@@ -100,16 +112,24 @@ impl Player {
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         let (name, act) = match step {
-            Step::Set(_) => return Ok(()),
-            Step::Time(by) => {
-                self.world.hub().clock().advance(*by);
+            Step::Set(_) | Step::SetAt(..) => return Ok(()),
+            Step::Time(by) => return self.pass(*by).await,
+            Step::Road(act) => {
+                self.afar.change(act);
                 return self.read_all().await;
             }
             Step::Web(act) => return self.on_web(act).await,
             Step::Of(name, act) => (name, act),
         };
+        if self.afar.is_peer(name) {
+            return self.on_peer(name, act).await;
+        }
         match act {
-            Act::Away => {}
+            Act::Away | Act::Server => {}
+            Act::Show(_) => self.afar.act(&self.world, name, act)?,
+            Act::Peer | Act::RawPeer | Act::Call { .. } | Act::Called | Act::TakeTls => {
+                return Err(format!("{name} is no server that a scenario speaks for"));
+            }
             Act::Here => drop(self.signed_in(name).await?),
             Act::Online => self.appear(name).await?,
             Act::Connect | Act::Open => {
@@ -120,7 +140,7 @@ impl Player {
                 let link = self.world.connect_component(self.way).await?;
                 let component = Client::component(name.clone(), link).await?;
                 self.clients.insert(name.clone(), component);
-                self.world.settle().await?;
+                self.settle().await?;
             }
             Act::SignIn => {
                 let mut client = Client::connect(name.clone(), self.link(name).await?).await?;
@@ -130,28 +150,28 @@ impl Player {
             Act::Send(xml) => {
                 let xml = self.known_values().fill(xml);
                 self.signed_in(name).await?.send(&xml).await?;
-                self.world.settle().await?;
+                self.settle().await?;
             }
             Act::Receive(expected) => self.receive(name, expected).await?,
             Act::Mingled(_) => unreachable!("these come as a group"),
             Act::Silence => {
-                self.world.settle().await?;
+                self.settle().await?;
                 silence(self.signed_in(name).await?).await?;
             }
             Act::Ended => {
                 let client = self.known(name)?;
                 silence(client).await?;
                 client.ended().await?;
-                self.world.settle().await?;
+                self.settle().await?;
             }
             Act::Close => {
                 self.known(name)?.close().await?;
-                self.world.settle().await?;
+                self.settle().await?;
             }
             Act::Cut => {
-                self.world.settle().await?;
+                self.settle().await?;
                 self.known(name)?.cut();
-                self.world.settle().await?;
+                self.settle().await?;
             }
             Act::Resume { elsewhere } => self.resume(name, *elsewhere).await?,
         }
@@ -173,22 +193,32 @@ impl Player {
             WebAct::Ask(words) => {
                 let words = self.values.fill(words);
                 self.asked.push_back(outside::ask(self.world.hub(), &words)?);
-                self.world.settle().await?;
+                self.settle().await?;
             }
             WebAct::Answered(status) => {
                 let pending = self.asked.pop_front().ok_or("nobody asked the server")?;
                 outside::check(pending, *status).await?;
             }
             WebAct::Silence => {
-                self.world.settle().await?;
+                self.settle().await?;
                 self.world.outside().silent()?;
             }
         }
         Ok(())
     }
 
+    /// Everybody does what they can do.
+    async fn settle(&mut self) -> Result<(), String> {
+        loop {
+            self.world.settle().await?;
+            if !self.afar.attend()? {
+                return Ok(());
+            }
+        }
+    }
+
     async fn link(&self, name: &Name) -> Result<Link, String> {
-        self.world.connect(self.way, &name.domain).await
+        self.world_of(&name.domain).connect(self.way, &name.domain).await
     }
 
     /// A client that was named before.
@@ -202,7 +232,7 @@ impl Player {
             let mut client = Client::connect(name.clone(), self.link(name).await?).await?;
             client.sign_in().await?;
             client.bind().await?;
-            self.world.settle().await?;
+            self.settle().await?;
             self.clients.insert(name.clone(), client);
         }
         self.known(name)
@@ -225,14 +255,14 @@ impl Player {
         }
         let link = self.link(name).await?;
         self.known(name)?.resume(link).await?;
-        self.world.settle().await
+        self.settle().await
     }
 
     /// Initial presence. What the devices of one account tell each other of it (RFC 6121 §4.2.2)
     /// is expected without being written.
     async fn appear(&mut self, name: &Name) -> Result<(), String> {
         self.signed_in(name).await?.send("<presence/>").await?;
-        self.world.settle().await?;
+        self.settle().await?;
         let account = name.account();
         let mut devices = Vec::new();
         for client in self.clients.values_mut() {
@@ -256,7 +286,7 @@ impl Player {
 
     async fn receive(&mut self, name: &Name, expected: &Node) -> Result<(), String> {
         let wanted = self.known_values().expect(expected);
-        let got = next(self.signed_in(name).await?, Some(&wanted)).await?;
+        let got = self.fetch(name, Some(&wanted)).await?;
         compare(&wanted, &got).map_err(|why| difference(&wanted, &got, &why))?;
         self.values.learn(expected, &got);
         // The same word in two places must be the same.
@@ -268,9 +298,8 @@ impl Player {
         let mut open: Vec<&Node> = group.iter().map(|(_, node)| *node).collect();
         let Some((name, _)) = group.first() else { return Ok(()) };
         let (values, mut learned) = (self.known_values(), Vec::new());
-        let client = self.signed_in(name).await?;
         while !open.is_empty() {
-            let got = next(client, None).await?;
+            let got = self.fetch(name, None).await?;
             let is_it = |expected: &&Node| compare(&values.expect(expected), &got).is_ok();
             match open.iter().position(is_it) {
                 Some(place) => learned.push((open.remove(place), got)),
@@ -292,20 +321,21 @@ impl Player {
 
     /// What nobody asked for must not have come.
     async fn end(&mut self) -> Result<(), String> {
-        self.world.settle().await?;
+        self.settle().await?;
         self.read_all().await?;
         for client in self.clients.values_mut() {
             silence(client).await.map_err(|reason| format!("afterwards {reason}"))?;
         }
+        self.afar.all_silent().map_err(|reason| format!("afterwards {reason}"))?;
         self.world.outside().silent().map_err(|reason| format!("afterwards {reason}"))
     }
 
     async fn read_all(&mut self) -> Result<(), String> {
-        self.world.settle().await?;
+        self.settle().await?;
         for client in self.clients.values_mut() {
             client.read_all().await?;
         }
-        self.world.settle().await
+        self.settle().await
     }
 }
 

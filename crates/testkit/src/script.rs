@@ -1,11 +1,16 @@
 //! Scenarios in Markdown: headings name them, indented blocks hold their lines. The language is
 //! described in `docs/scenarios.md`.
 
+pub(crate) mod road;
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::node::Node;
 use crate::outside::WebAct;
+use crate::roads::Papers;
+
+pub use road::RoadAct;
 
 /// One conversation.
 #[derive(Clone, Debug)]
@@ -34,6 +39,10 @@ pub struct Line {
 pub enum Step {
     /// `set modules.offline.messages = 1`
     Set(String),
+    /// `set capulet.example: modules.offline.messages = 1`, for another server.
+    SetAt(String, String),
+    /// `road capulet.example is cut`
+    Road(RoadAct),
     /// `time + 60s`
     Time(Duration),
     /// `web …`: something that happens over HTTP.
@@ -78,6 +87,25 @@ pub enum Act {
     Component,
     /// `signs in`: authenticates without binding a resource.
     SignIn,
+    /// `is a server`: another server of ours has this domain.
+    Server,
+    /// `is a peer`: the scenario speaks for the server of this domain, in stanzas.
+    Peer,
+    /// `is a raw peer`: the same in the bytes of streams.
+    RawPeer,
+    /// `shows …`: what the server of this domain shows when it is asked who it is.
+    Show(Papers),
+    /// `calls localhost`, `calls localhost under TLS`: a raw peer connects to this domain.
+    Call {
+        /// The domain.
+        to: String,
+        /// Whether TLS begins with the first byte.
+        is_secure: bool,
+    },
+    /// `is called`: a raw peer takes the oldest call that it has not taken.
+    Called,
+    /// `takes TLS`: on the connection of a raw peer, TLS begins.
+    TakeTls,
 }
 
 /// A client: `romeo`, `romeo/phone`, `juliet@verona.example`, `romeo/phone#2`.
@@ -133,6 +161,12 @@ impl Scenario {
     /// Whether it only makes sense on a clock that can be moved.
     pub fn moves_time(&self) -> bool {
         self.lines.iter().any(|line| matches!(line.step, Step::Time(_)))
+    }
+
+    /// Whether there are other servers, which are reached in memory only.
+    pub fn is_federated(&self) -> bool {
+        let is_place = |act: &Act| matches!(act, Act::Server | Act::Peer | Act::RawPeer);
+        self.lines.iter().any(|line| matches!(&line.step, Step::Of(_, act) if is_place(act)))
     }
 
     /// Whether somebody loses a connection. On BOSH that is noticed a minute later, by silence.
@@ -221,13 +255,24 @@ fn step(text: &str) -> Option<Result<Step, String>> {
     let (first, rest) = text.split_once(' ')?;
     let rest = rest.trim();
     match first {
-        "set" => return Some(Ok(Step::Set(rest.to_owned()))),
+        "set" => return Some(Ok(set(rest))),
+        "road" => return Some(RoadAct::read(rest)?.map(Step::Road)),
         "web" => return Some(WebAct::read(rest)?.map(Step::Web)),
         "time" => return Some(duration(rest.strip_prefix('+')?.trim()).map(Step::Time)),
         _ => {}
     }
     let name = Name::parse(first)?;
     Some(act(rest)?.map(|act| Step::Of(name, act)))
+}
+
+/// A setting, of the server or of the one that is named before a colon.
+fn set(text: &str) -> Step {
+    match text.split_once(": ") {
+        Some((domain, setting)) if !domain.contains([' ', '=']) => {
+            Step::SetAt(domain.to_owned(), setting.trim().to_owned())
+        }
+        _ => Step::Set(text.to_owned()),
+    }
 }
 
 fn act(text: &str) -> Option<Result<Act, String>> {
@@ -250,7 +295,27 @@ fn act(text: &str) -> Option<Result<Act, String>> {
         ("connects", "") => Ok(Act::Connect),
         ("opens", "a stream") => Ok(Act::Open),
         ("signs", "in") => Ok(Act::SignIn),
+        ("is", "a server") => Ok(Act::Server),
+        ("is", "a peer") => Ok(Act::Peer),
+        ("is", "a raw peer") => Ok(Act::RawPeer),
+        ("is", "called") => Ok(Act::Called),
+        ("takes", "TLS") => Ok(Act::TakeTls),
+        ("shows", words) => Ok(Act::Show(papers(words)?)),
+        ("calls", to) => {
+            let bare = to.strip_suffix(" under TLS");
+            Ok(Act::Call { to: bare.unwrap_or(to).to_owned(), is_secure: bare.is_some() })
+        }
         _ => return None,
+    })
+}
+
+/// `its papers`, `expired papers`, `no papers`, `the papers of mallory.example`.
+fn papers(words: &str) -> Option<Papers> {
+    Some(match words {
+        "its papers" => Papers::Valid,
+        "expired papers" => Papers::Expired,
+        "no papers" => Papers::Missing,
+        _ => Papers::For(words.strip_prefix("the papers of ")?.to_owned()),
     })
 }
 

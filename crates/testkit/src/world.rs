@@ -1,5 +1,7 @@
-//! A server for one scenario: a hub on an engine, with two domains and all modules.
+//! A server for one scenario: a hub on an engine, with its domains and all modules; alone, or with
+//! others in reach.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use waxwing_jid::BareJid;
@@ -7,17 +9,19 @@ use waxwing_kernel::clock::Clock;
 use waxwing_kernel::component::Component;
 use waxwing_kernel::config::sections::ComponentConfig;
 use waxwing_kernel::config::{Config, Host as HostSettings, Source};
+use waxwing_kernel::links::policy::Rules;
 use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::module::Mount;
 use waxwing_kernel::{Hub, Limits, Site, Sites, connection};
 use waxwing_store::domains;
 use waxwing_store::domains::accounts::{Accounts, Credential};
-use waxwing_store::{Db, Location, Statement, Table};
+use waxwing_store::{Db, Location, Statement, StoreError, Table};
 use waxwing_stream::{Framing, Hash, Host, ScramKeys, Security};
 
 use crate::link::{Link, Way};
 use crate::outside::Outside;
 use crate::pipe::pipe;
+use crate::roads::Roads;
 use crate::script::DOMAIN;
 use crate::sockets::{Certificates, Sockets};
 
@@ -43,6 +47,10 @@ pub struct Plan {
     pub limits: Limits,
     /// What real sockets are secured with; without, there are none.
     pub certificates: Option<Certificates>,
+    /// The domains, the first of which has an admin.
+    pub domains: Vec<String>,
+    /// The ways to other servers; without, there are none.
+    pub roads: Option<Roads>,
 }
 
 impl Plan {
@@ -55,6 +63,20 @@ impl Plan {
             settings: String::new(),
             limits: Limits::default(),
             certificates: None,
+            domains: [DOMAIN, OTHER_DOMAIN].map(str::to_owned).into(),
+            roads: None,
+        }
+    }
+
+    /// Another server in memory, on the same clock and the same roads.
+    #[must_use]
+    pub fn elsewhere(&self, domain: &str) -> Self {
+        Self {
+            location: Location::Memory,
+            settings: String::new(),
+            certificates: None,
+            domains: vec![domain.to_owned()],
+            ..self.clone()
         }
     }
 
@@ -70,6 +92,8 @@ pub struct World {
     hub: Hub,
     sockets: Option<Sockets>,
     outside: Outside,
+    domain: String,
+    roads: Option<Roads>,
 }
 
 impl World {
@@ -78,7 +102,7 @@ impl World {
     /// # Errors
     /// What the configuration, the engine or a module objects to.
     pub async fn start(plan: Plan) -> Result<Self, String> {
-        let config = config(plan.modules, &plan.settings)?;
+        let config = config(&plan)?;
         // One reader: then a read that is answered stands for all before it.
         let limits = waxwing_store::Limits { readers: 1, ..Default::default() };
         let db = Db::open(&plan.location, limits).await.map_err(|error| error.to_string())?;
@@ -108,11 +132,19 @@ impl World {
         };
         let components = config.components.iter().map(component).collect::<Result<_, String>>()?;
         hub.declare_components(components);
+        if let Some(roads) = &plan.roads {
+            hub.policy().set(Rules::new(&config.federation, &config.peers, true));
+            hub.dial_with(Arc::new(roads.dialer(hub.clock())));
+            let domains: Vec<&str> = plan.domains.iter().map(String::as_str).collect();
+            roads.settle(&domains, &hub);
+            hub.resume_links().await.map_err(|error| error.to_string())?;
+        }
         let sockets = match &plan.certificates {
             Some(certificates) => Some(Sockets::listen(&hub, certificates).await?),
             None => None,
         };
-        Ok(Self { hub, sockets, outside })
+        let domain = plan.domains.into_iter().next().unwrap_or_default();
+        Ok(Self { hub, sockets, outside, domain, roads: plan.roads })
     }
 
     /// The server.
@@ -130,6 +162,9 @@ impl World {
     /// # Errors
     /// The store's.
     pub async fn stop(self) -> Result<(), String> {
+        if let Some(roads) = &self.roads {
+            roads.leave(&self.domain);
+        }
         if let Some(sockets) = self.sockets {
             sockets.stop().await;
         }
@@ -179,29 +214,37 @@ impl World {
         self.sockets.as_ref().ok_or("this world has no sockets")?.connect_component().await
     }
 
-    /// Waits until the server has done all it can do with what it has got: every task has run,
-    /// every commit is decided, every read is answered.
+    /// Waits until the server, and every other in reach, has done all it can do with what it has
+    /// got: every task has run, every commit is decided, every read is answered, and nothing is
+    /// under way that does not take its time.
     ///
     /// # Errors
     /// The store's.
     pub async fn settle(&self) -> Result<(), String> {
-        let db = self.hub.db();
+        let hubs = self.roads.as_ref().map_or_else(|| vec![self.hub.clone()], Roads::hubs);
+        let moved = || self.roads.as_ref().map_or(0, Roads::moved);
+        let asked = || hubs.iter().map(|hub| hub.db().asked()).sum::<u64>();
         let mut quiet = 0;
         while quiet < QUIET {
-            let before = db.asked();
+            let before = (asked(), moved());
             for _ in 0..TURNS {
                 tokio::task::yield_now().await;
             }
-            let fence = async {
-                db.query(Statement::new(FENCE)).await?;
-                db.submit(vec![Statement::new(WRITE_FENCE)]).await
-            };
-            fence.await.map_err(|error| error.to_string())?;
-            // The fence asked twice itself.
-            quiet = if db.asked() == before + 2 { quiet + 1 } else { 0 };
+            for hub in &hubs {
+                fence(hub.db()).await.map_err(|error| error.to_string())?;
+            }
+            // The fence asked each of them twice itself.
+            let is_quiet = (asked(), moved()) == (before.0 + 2 * hubs.len() as u64, before.1);
+            quiet = if is_quiet { quiet + 1 } else { 0 };
         }
         Ok(())
     }
+}
+
+/// Waits for what was asked and written before.
+async fn fence(db: &Db) -> Result<(), StoreError> {
+    db.query(Statement::new(FENCE)).await?;
+    db.submit(vec![Statement::new(WRITE_FENCE)]).await.map(drop)
 }
 
 /// Rounds without a question to the database, after which there will be none.
@@ -227,12 +270,15 @@ async fn empty(db: &Db, tables: &[&'static Table]) -> Result<(), String> {
     db.batch(batch).await.map(drop).map_err(|error| error.to_string())
 }
 
-fn config(modules: &'static [Mount], settings: &str) -> Result<Config, String> {
-    let text = format!(
-        "{settings}\n[[host]]\ndomain = '{DOMAIN}'\nadmins = ['admin@{DOMAIN}']\n\
-         [[host]]\ndomain = '{OTHER_DOMAIN}'\n"
-    );
-    let sections: Vec<_> = modules.iter().map(|mount| &mount.section).collect();
+fn config(plan: &Plan) -> Result<Config, String> {
+    let mut text = format!("{}\n", plan.settings);
+    for (place, domain) in plan.domains.iter().enumerate() {
+        let _ = writeln!(text, "[[host]]\ndomain = '{domain}'");
+        if place == 0 {
+            let _ = writeln!(text, "admins = ['admin@{domain}']");
+        }
+    }
+    let sections: Vec<_> = plan.modules.iter().map(|mount| &mount.section).collect();
     Config::read(Source { name: "set", text: &text }, &sections)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }

@@ -29,6 +29,8 @@ fn main() -> ExitCode {
     if only(&arguments).is_none() {
         let still = scenarios.iter().filter(|scenario| scenario.moves_time()).count();
         eprintln!("{still} scenarios move the clock and are played in memory only");
+        let federated = scenarios.iter().filter(|scenario| scenario.is_federated()).count();
+        eprintln!("{federated} scenarios have several servers and are played in memory only");
     }
     let trials = scenarios.iter().flat_map(|scenario| trials(scenario, &engines)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -63,7 +65,8 @@ fn trials(scenario: &Scenario, engines: &[Engine]) -> Vec<Trial> {
             add(name, engine, in_memory, way);
         }
     }
-    let on_sockets_too = |way| !scenario.moves_time() && (way != Way::Bosh || !scenario.cuts());
+    let is_movable = !scenario.moves_time() && !scenario.is_federated();
+    let on_sockets_too = |way| is_movable && (way != Way::Bosh || !scenario.cuts());
     for (name, way) in ON_SOCKETS.into_iter().filter(|(_, way)| on_sockets_too(*way)) {
         add(name, &Engine::Sqlite, on_sockets, way);
     }
