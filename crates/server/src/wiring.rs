@@ -1,5 +1,7 @@
 //! From what the operator wrote to what each part of the server wants to be told.
 
+mod web;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,14 +16,14 @@ use waxwing_kernel::links::policy::Rules;
 use waxwing_kernel::metrics::Deflated;
 use waxwing_kernel::module::StartError;
 use waxwing_kernel::{Flow, Hub, Limits, PeerLimits, Rate, Site};
-use waxwing_net::bosh::BOSH_PATH;
-use waxwing_net::http::{Discovery, Everything, Folder, Proxies, WEBSOCKET_PATH, host_in_url};
-use waxwing_net::websocket::handshake::Origins;
+use waxwing_net::http::Folder;
 use waxwing_net::{Certificate, Kind, Listener, TlsOptions};
 use waxwing_store::domains;
 use waxwing_store::{Durability, Location, Table};
 use waxwing_stream::Host;
 
+pub(crate) use self::web::http_site;
+use self::web::origins;
 use crate::modules::MODULES;
 
 /// Every table of the program: those of the kernel's own domains, then those of the modules.
@@ -72,6 +74,7 @@ pub(crate) fn limits(config: &LimitsConfig) -> Limits {
     stream.sm_resume_seconds = config.resume_seconds;
     stream.sm_queue_stanzas = config.unacked_stanzas;
     stream.sm_queue_bytes = bytes(config.unacked_bytes);
+    stream.server_pairs = config.peer_pairs;
     Limits {
         sessions_per_account: config.sessions_per_account as usize,
         mailbox_stanzas: config.mailbox_stanzas,
@@ -290,99 +293,6 @@ pub(crate) fn deflate(config: &Config, hub: &Hub) -> Option<Arc<Deflated>> {
     config.http.deflate.then(|| Arc::new(hub.metrics().deflated()))
 }
 
-/// What HTTP answers besides the pages.
-///
-/// # Errors
-/// A sentence for the operator: a public address that no browser could use.
-pub(crate) fn http_site(config: &Config) -> Result<waxwing_net::http::Site, String> {
-    let domain = first_domain(config);
-    let (websocket, bosh) = match &config.http.public_url {
-        Some(url) => (url.to_websocket(), url.as_str().to_owned()),
-        None => {
-            let addresses = listeners(config);
-            let https = addresses.iter().find(|listener| listener.kind == Kind::Https);
-            let port = https.map_or(443, |listener| listener.address.port());
-            (format!("wss://{domain}:{port}"), format!("https://{domain}:{port}"))
-        }
-    };
-    let networks = config.http.trusted_proxies.iter().filter_map(|n| n.to_string().parse().ok());
-    Ok(waxwing_net::http::Site {
-        routes: Vec::new(),
-        folders: Vec::new(),
-        websocket_paths: vec![WEBSOCKET_PATH.to_owned(), "/ws".to_owned()],
-        deflate: None,
-        bosh_paths: vec![BOSH_PATH.to_owned()],
-        origins: endpoint_origins(config),
-        discovery: discovery(&(websocket + WEBSOCKET_PATH), &(bosh + BOSH_PATH), config),
-        proxies: Proxies { networks: networks.collect(), ..Proxies::default() },
-    })
-}
-
-/// What clients are told of the ways in; nothing where those are not safe.
-fn discovery(websocket: &str, bosh: &str, config: &Config) -> Option<Discovery> {
-    let discovery = Discovery::new(Some(websocket), Some(bosh), Vec::new()).ok()?;
-    let ips: Vec<_> = config.http.addresses.iter().map(|address| address.ip()).collect();
-    if ips.is_empty() {
-        return Some(discovery);
-    }
-    let addresses = listeners(config);
-    let tls = addresses.iter().find(|listener| listener.kind == Kind::XmppTls);
-    let tls_port = tls.map(|listener| listener.address.port());
-    Some(discovery.with_everything(Everything { ips, tls_port, sni: first_domain(config) }))
-}
-
-/// The first domain, as URLs have it.
-fn first_domain(config: &Config) -> String {
-    let first = config.hosts.first().map(|host| host.config.domain.as_str());
-    host_in_url(first.unwrap_or("localhost"))
-}
-
-/// The web origins that a host lists, itself or by `http.origins`; none where every page may come.
-fn origins<'a>(host: &'a HostSettings, config: &'a Config) -> &'a [String] {
-    let own = host.config.origins.as_slice();
-    let listed = if own.is_empty() { &config.http.origins } else { own };
-    if listed.iter().any(|origin| origin == "*") { &[] } else { listed }
-}
-
-/// What the endpoint admits: whom any host admits. Which host is meant is known only once the
-/// stream opens, where the host's own list counts.
-fn endpoint_origins(config: &Config) -> Origins {
-    let lists: Vec<&[String]> = config.hosts.iter().map(|host| origins(host, config)).collect();
-    match lists.iter().any(|listed| listed.is_empty()) {
-        true => Origins::Any,
-        false => Origins::Only(lists.concat()),
-    }
-}
-
 fn bytes(size: waxwing_kernel::config::Bytes) -> usize {
     usize::try_from(size.0).unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use waxwing_kernel::config::Source;
-
-    use super::*;
-
-    #[test]
-    fn the_endpoint_admits_whom_any_host_admits() {
-        let with = |http: &str, one: &str, two: &str| {
-            let text = format!(
-                "[http]\norigins = {http}\n[[host]]\ndomain = 'one.example'\norigins = {one}\n\
-                 [[host]]\ndomain = 'two.example'\norigins = {two}\n"
-            );
-            let sections = crate::sections();
-            endpoint_origins(
-                &Config::read(Source { name: "test", text: &text }, &sections).unwrap(),
-            )
-        };
-        let only = |list: &[&str]| Origins::Only(list.iter().map(|one| one.to_string()).collect());
-        assert_eq!(with("[]", "[]", "['https://b']"), Origins::Any);
-        assert_eq!(with("['https://a']", "[]", "['https://b']"), only(&["https://a", "https://b"]));
-        assert_eq!(with("['https://a']", "['*']", "['https://b']"), Origins::Any);
-        assert_eq!(
-            with("['*']", "['https://a']", "['https://b']"),
-            only(&["https://a", "https://b"])
-        );
-    }
 }

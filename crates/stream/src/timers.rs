@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use crate::limits::{Limits, seconds};
 
+/// A peer that bears less silence than this is not humoured.
+const LEAST_SECONDS: u32 = 5;
+
 /// The clocks of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
@@ -17,6 +20,8 @@ pub(crate) struct Timers {
     inactive: bool,
     /// Seconds by which this stream is asked earlier.
     jitter: u8,
+    /// Seconds that the peer bears silence (XEP-0478); 0 where it does not say.
+    borne: u16,
 }
 
 /// What a silence asks for.
@@ -47,6 +52,13 @@ impl Timers {
         }
     }
 
+    /// The peer says how long it bears silence; we speak up a quarter earlier. Nobody is asked more
+    /// often than every few seconds.
+    pub(crate) fn bear(&mut self, seconds: u32) {
+        let seconds = (seconds - seconds / 4).max(LEAST_SECONDS);
+        self.borne = u16::try_from(seconds).unwrap_or(0);
+    }
+
     /// XEP-0352: an inactive client may sleep longer.
     pub(crate) fn inactive(&mut self, inactive: bool) {
         self.inactive = inactive;
@@ -66,7 +78,8 @@ impl Timers {
 
     fn patience(&self, now: Instant, limits: &Limits) -> Instant {
         let patience = self.scaled(limits.idle_seconds, limits).saturating_sub(self.jitter.into());
-        now + seconds(patience)
+        let borne = if self.borne == 0 { u32::MAX } else { self.borne.into() };
+        now + seconds(patience.min(borne))
     }
 
     fn scaled(&self, value: u32, limits: &Limits) -> u32 {

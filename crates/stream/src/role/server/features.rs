@@ -92,7 +92,14 @@ pub(super) struct Offered {
     pub(super) dialback: bool,
     pub(super) bidi: bool,
     pub(super) acks: bool,
+    pub(super) limits: Announced,
+}
+
+/// What a peer takes (XEP-0478); what it does not say is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Announced {
     pub(super) max_bytes: Option<u64>,
+    pub(super) idle_seconds: Option<u32>,
 }
 
 impl Offered {
@@ -109,7 +116,7 @@ impl Offered {
                 ("dialback", DIALBACK_FEATURE) => offered.dialback = true,
                 ("bidi", BIDI_FEATURE) => offered.bidi = true,
                 ("sm", SM) => offered.acks = true,
-                ("limits", LIMITS) => offered.max_bytes = max_bytes(feature),
+                ("limits", LIMITS) => offered.limits = announced(feature),
                 _ => {}
             }
         }
@@ -117,13 +124,15 @@ impl Offered {
     }
 }
 
-/// `<max-bytes/>` of the `<limits/>` in an element.
-pub(super) fn limits_of(element: &Element) -> Option<u64> {
-    element.child("limits", LIMITS).and_then(max_bytes)
+/// The `<limits/>` in an element.
+pub(super) fn limits_of(element: &Element) -> Announced {
+    element.child("limits", LIMITS).map(announced).unwrap_or_default()
 }
 
 /// Nothing, zero and what is no number mean that nothing is known.
-fn max_bytes(limits: Child<'_>) -> Option<u64> {
-    let text = limits.child("max-bytes", LIMITS)?.text();
-    text.trim().parse().ok().filter(|bytes| *bytes > 0)
+fn announced(limits: Child<'_>) -> Announced {
+    let number = |name| limits.child(name, LIMITS)?.text().trim().parse::<u64>().ok();
+    let known = |name| number(name).filter(|number| *number > 0);
+    let idle_seconds = known("idle-seconds").and_then(|number| u32::try_from(number).ok());
+    Announced { max_bytes: known("max-bytes"), idle_seconds }
 }

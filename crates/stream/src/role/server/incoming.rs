@@ -247,7 +247,7 @@ impl Incoming {
             let text = "this server takes nothing without TLS";
             return Err(StreamError::policy_violation().text(text).into());
         }
-        self.link.max_bytes = limits_of(element);
+        self.link.mind(io, limits_of(element));
         self.link.turn_bidi(io);
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::error::StreamError;
 use crate::event::{Event, Tag};
 use crate::role::client::keep;
 use crate::role::client::management::schedule_request;
+use crate::role::server::features::Announced;
 use crate::role::server::{By, Linked, Pair, Unsent, Way};
 use crate::{CLIENT, SERVER};
 
@@ -24,7 +25,7 @@ pub(super) struct Link {
     /// Stanzas so far.
     pub(super) received: u64,
     /// What the peer takes (XEP-0478).
-    pub(super) max_bytes: Option<u64>,
+    max_bytes: Option<u64>,
 }
 
 impl Link {
@@ -55,6 +56,14 @@ impl Link {
                 self.proven.push(linked.clone());
                 io.events.push_back(Event::Linked(linked));
             }
+        }
+    }
+
+    /// What the peer takes from now on.
+    pub(super) fn mind(&mut self, io: &mut Chassis, limits: Announced) {
+        self.max_bytes = limits.max_bytes;
+        if let Some(seconds) = limits.idle_seconds {
+            io.timers.bear(seconds);
         }
     }
 

@@ -139,6 +139,12 @@ impl Outgoing {
         }
         match (element.name(), element.namespace(), self.stage) {
             ("features", STREAM, Stage::Features) => self.features(io, now, &element),
+            // XEP-0478 §4: "It is acceptable for the limits on a stream to change whenever new
+            // stream features are announced".
+            ("features", STREAM, Stage::Result | Stage::Open) => {
+                self.link.mind(io, Offered::read(&element).limits);
+                Ok(())
+            }
             ("proceed", TLS, Stage::Proceed) => {
                 self.stage = Stage::Upgrading;
                 io.events.push_back(Event::StartTls);
@@ -161,7 +167,7 @@ impl Outgoing {
     fn features(&mut self, io: &mut Chassis, now: Instant, features: &Element) -> Step {
         self.offered = Offered::read(features);
         self.knows_dialback |= self.offered.dialback;
-        self.link.max_bytes = self.offered.max_bytes;
+        self.link.mind(io, self.offered.limits);
         if io.security.is_encrypted() {
             return self.authenticate(io, now);
         }
