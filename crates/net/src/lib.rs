@@ -32,5 +32,5 @@ pub use ldap::LdapDialer;
 pub use limits::Limits;
 pub use listener::{Kind, ListenError, Listener};
 pub use net::{Entry, Listening, Net};
-pub use peers::{PeerDialer, PeerOptions};
+pub use peers::{Authorities, PeerDialer, PeerOptions, Probe, Sight, Speech};
 pub use tls::{Certificate, InUse, Tls, TlsError, TlsOptions, days_left};

@@ -10,15 +10,18 @@ use super::judge::Judge;
 use crate::tls::{TlsError, certificates};
 
 /// The authorities that servers are judged by. The system's are read when they are first needed.
-pub(super) struct Authorities {
+pub struct Authorities {
     added: Vec<CertificateDer<'static>>,
     with_system: bool,
     judge: OnceCell<Arc<Judge>>,
 }
 
 impl Authorities {
-    /// The system's, and those in the PEM file `added`.
-    pub(super) fn read(added: Option<&Path>) -> Result<Self, TlsError> {
+    /// The system's, and those in the PEM file `added`, which is read now.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(added: Option<&Path>) -> Result<Self, TlsError> {
         let added = added.map(certificates).transpose()?.unwrap_or_default();
         Ok(Self { added, with_system: true, judge: OnceCell::new() })
     }

@@ -12,6 +12,7 @@ mod dane;
 mod dialer;
 mod identity;
 mod judge;
+mod probe;
 mod race;
 mod reproach;
 mod survey;
@@ -20,4 +21,6 @@ mod tests;
 mod tried;
 mod websocket;
 
+pub use self::authorities::Authorities;
 pub use self::dialer::{PeerDialer, PeerOptions};
+pub use self::probe::{Probe, Sight, Speech};

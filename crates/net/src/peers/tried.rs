@@ -126,6 +126,10 @@ fn sentence(domain: &str, kind: UnreachedKind, attempts: &[Attempt]) -> String {
             _ => format!("The server of {domain} could not be found in time."),
         };
     }
+    if attempts.iter().all(|attempt| attempt.address.is_none()) {
+        // Names led nowhere, which is a sentence as well.
+        return attempts[0].words.to_string();
+    }
     let mut told: Vec<String> = Vec::new();
     for attempt in attempts {
         let words = attempt.words.trim_end_matches('.');

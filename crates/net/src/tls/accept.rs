@@ -199,3 +199,26 @@ fn security(facts: &CommonState, material: &Material, stand: &Stand, store: &Sto
         ..Security::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_asked_for_a_certificate_depends_on_what_is_spoken() {
+        let asked = |asks, offers: Option<&[&'static [u8]]>| {
+            let manner = Manner { has_alpn: true, asks };
+            whom(manner, offers.map(|offers| offers.iter().copied()))
+        };
+        for asks in [Asks::Nobody, Asks::Clients, Asks::Servers] {
+            assert_eq!(asked(asks, Some(&[XMPP_SERVER])), Asks::Servers);
+            assert_eq!(asked(asks, None), asks, "without ALPN the port decides");
+        }
+        assert_eq!(asked(Asks::Clients, Some(&[XMPP_CLIENT])), Asks::Clients);
+        assert_eq!(asked(Asks::Servers, Some(&[b"h2", b"http/1.1"])), Asks::Nobody);
+        // We offer `xmpp-client` first, so that is what is spoken.
+        assert_eq!(asked(Asks::Nobody, Some(&[XMPP_SERVER, XMPP_CLIENT])), Asks::Nobody);
+        let late = Manner { has_alpn: false, asks: Asks::Servers };
+        assert_eq!(whom(late, Some([XMPP_CLIENT].into_iter())), Asks::Servers, "STARTTLS");
+    }
+}
