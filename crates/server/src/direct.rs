@@ -90,6 +90,7 @@ async fn open(config: &Config, location: &Location) -> Result<(Hub, Vec<Arc<Site
     let hub = Hub::new(db, Clock::system(), wiring::limits(&config.limits), metrics);
     hub.restore().await.map_err(|error| error.to_string())?;
     hub.keep_files_in(config.server.data.clone());
+    hub.policy().set(wiring::rules(config));
     // Files may be in object storage.
     hub.fetch_with(Arc::new(Fetcher::new(&wiring::net_limits(config))));
     // The secret makes up salts for streams, of which there are none.

@@ -97,6 +97,28 @@ impl Ledger {
         Way::new(self.clone(), data)
     }
 
+    /// Notes that the stream of `before` serves the pair in another direction too, or was proven in
+    /// another way.
+    pub fn widened(&self, before: Way, opened: &Opened<'_>) -> Way {
+        let gauge = self.0.metrics.peers().linked(opened.direction.word(), opened.proof.word());
+        let old = before.replaced();
+        let data = Arc::new(WayData::in_place_of(&old, opened, gauge));
+        self.0.note(opened.theirs, Class::Living, |entry, now| {
+            entry.widen(&old, Arc::clone(&data), now);
+        });
+        Way::new(self.clone(), data)
+    }
+
+    /// Forgets failures that were only the rules of this server, for the domains that are meant.
+    pub fn pardon(&self, is_meant: impl Fn(&str) -> bool) {
+        let mut book = self.0.book.lock();
+        for (name, entry) in book.iter_mut() {
+            if is_meant(name) {
+                entry.pardon();
+            }
+        }
+    }
+
     /// Notes that a stream which somebody opened ended before anything was proven on it, or that a
     /// pair was refused. `theirs` is only what they claimed to be.
     pub fn refused(
@@ -139,14 +161,18 @@ impl Ledger {
         book.get(theirs).map(|entry| entry.record(theirs, now))
     }
 
-    /// The domains with an open stream, by name.
-    pub fn connected(&self) -> Vec<Arc<str>> {
+    /// The domains that are linked with `ours`, by name, each with the ways that its streams go.
+    pub fn links_of(&self, ours: &str) -> Vec<(Arc<str>, Vec<Direction>)> {
         let book = self.0.book.lock();
-        let is_open =
-            |(name, entry): (&Arc<str>, &Entry)| (!entry.ways.is_empty()).then(|| Arc::clone(name));
-        let mut names: Vec<_> = book.iter().filter_map(is_open).collect();
-        names.sort_unstable();
-        names
+        let ways = |entry: &Entry| -> Vec<Direction> {
+            let own = entry.ways.iter().filter(|way| *way.ours == *ours);
+            own.map(|way| way.direction).collect()
+        };
+        let all = book.iter().map(|(name, entry)| (Arc::clone(name), ways(entry)));
+        let mut linked: Vec<_> = all.filter(|(_, ways)| !ways.is_empty()).collect();
+        drop(book);
+        linked.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        linked
     }
 
     /// How many domains are in which state.

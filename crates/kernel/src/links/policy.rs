@@ -23,6 +23,21 @@ pub enum Order {
     Allow,
 }
 
+impl Order {
+    /// As it is kept.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Allow => "allow",
+        }
+    }
+
+    /// What was kept.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Block, Self::Allow].into_iter().find(|order| order.word() == word)
+    }
+}
+
 /// Who said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
@@ -77,18 +92,15 @@ pub struct Rules {
     terms: Terms,
     said: HashMap<Box<str>, Order>,
     peers: HashMap<Box<str>, Terms>,
+    lists: Vec<Source>,
+    list_entries: usize,
 }
 
 /// The rules in force. Cheap to ask; every part can be replaced while others ask.
 pub struct Policy {
     rules: ArcSwap<Rules>,
     orders: ArcSwap<HashMap<Box<str>, Order>>,
-    lists: ArcSwapOption<Consulted>,
-}
-
-struct Consulted {
-    lists: Arc<Blocklists>,
-    sources: Vec<Source>,
+    lists: ArcSwapOption<Blocklists>,
 }
 
 impl Rules {
@@ -112,7 +124,24 @@ impl Rules {
             terms,
             said,
             peers: peers.iter().map(of_peer).collect(),
+            lists: config.lists.clone(),
+            list_entries: config.list_entries as usize,
         }
+    }
+
+    /// Every name that the file says something of, in no order.
+    pub fn all_said(&self) -> impl Iterator<Item = (&str, Order)> {
+        self.said.iter().map(|(name, order)| (&**name, *order))
+    }
+
+    /// The lists that are consulted.
+    pub fn lists(&self) -> &[Source] {
+        &self.lists
+    }
+
+    /// How many entries of each are kept.
+    pub fn list_entries(&self) -> usize {
+        self.list_entries
     }
 
     /// What the file says of exactly this name.
@@ -185,10 +214,9 @@ impl Policy {
         all
     }
 
-    /// Consults lists that servers share; none if there are no `sources`.
-    pub fn consult(&self, lists: Arc<Blocklists>, sources: Vec<Source>) {
-        let consulted = (!sources.is_empty()).then(|| Arc::new(Consulted { lists, sources }));
-        self.lists.store(consulted);
+    /// Looks up the lists that the rules name among these from now on.
+    pub fn consult(&self, lists: Arc<Blocklists>) {
+        self.lists.store(Some(lists));
     }
 
     /// Whether this server talks to others at all.
@@ -241,9 +269,11 @@ impl Policy {
         if !rules.is_open {
             return Err(Barred::Closed);
         }
-        let consulted = self.lists.load();
-        let Some(Consulted { lists, sources }) = consulted.as_deref() else { return Ok(()) };
-        match lists.find_domain(sources, domain) {
+        if rules.lists.is_empty() {
+            return Ok(());
+        }
+        let lists = self.lists.load();
+        match lists.as_ref().and_then(|lists| lists.find_domain(&rules.lists, domain)) {
             Some(source) => Err(Barred::Listed(source.to_string().into())),
             None => Ok(()),
         }
@@ -251,7 +281,7 @@ impl Policy {
 }
 
 /// A domain, and what it lies below, the longest name first.
-pub(crate) fn names_of(domain: &str) -> impl Iterator<Item = &str> {
+pub fn names_of(domain: &str) -> impl Iterator<Item = &str> {
     let above = domain.match_indices('.').map(|(at, _)| &domain[at + 1..]);
     std::iter::once(domain).chain(above)
 }
@@ -316,105 +346,4 @@ impl Barred {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{DomainName, Preset};
-
-    fn names(texts: &[&str]) -> Vec<DomainName> {
-        texts.iter().map(|text| DomainName::new(text).unwrap()).collect()
-    }
-
-    fn policy(change: impl FnOnce(&mut FederationConfig)) -> Policy {
-        let mut config = FederationConfig { enabled: Some(true), ..Default::default() };
-        change(&mut config);
-        let policy = Policy::default();
-        policy.set(Rules::new(&config, &[], false));
-        policy
-    }
-
-    #[test]
-    fn a_server_for_this_machine_only_talks_to_no_others() {
-        assert_eq!(Policy::default().judge("verona.example"), Err(Barred::Off));
-        let public = Policy::default();
-        public.set(Rules::new(&FederationConfig::default(), &[], true));
-        let terms = public.judge("verona.example").unwrap();
-        assert!(terms.tls_required && terms.dialback_allowed && !terms.certificate_required);
-    }
-
-    #[test]
-    fn a_name_means_all_below_it_and_the_longest_counts() {
-        let policy = policy(|it| {
-            it.block = names(&["example", "evil.org"]);
-            it.allow = names(&["verona.example"]);
-        });
-        let blocked = Err(Barred::Blocked(By::File));
-        for domain in ["mantua.example", "evil.org", "rooms.evil.org"] {
-            assert_eq!(policy.judge(domain).map(drop), blocked, "{domain}");
-        }
-        for domain in ["verona.example", "rooms.verona.example", "devil.org", "org"] {
-            assert!(policy.judge(domain).is_ok(), "{domain}");
-        }
-        policy.order("rooms.verona.example", Some(Order::Block));
-        let by_command = Err(Barred::Blocked(By::Command));
-        assert_eq!(policy.judge("rooms.verona.example").map(drop), by_command);
-        policy.order("rooms.verona.example", None);
-        assert!(policy.judge("rooms.verona.example").is_ok());
-    }
-
-    #[test]
-    fn of_the_same_name_the_file_wins_and_a_block_over_an_allowance() {
-        let policy = policy(|it| {
-            it.block = names(&["evil.org", "both.org"]);
-            it.allow = names(&["both.org"]);
-        });
-        policy.order("evil.org", Some(Order::Allow));
-        assert_eq!(policy.judge("evil.org").map(drop), Err(Barred::Blocked(By::File)));
-        assert_eq!(policy.judge("both.org").map(drop), Err(Barred::Blocked(By::File)));
-        assert_eq!(policy.orders(), [("evil.org".into(), Order::Allow)]);
-    }
-
-    #[test]
-    fn a_closed_server_talks_to_chosen_domains() {
-        let policy = policy(|it| {
-            it.open = false;
-            it.allow = names(&["verona.example"]);
-        });
-        assert!(policy.judge("verona.example").is_ok());
-        assert_eq!(policy.judge("mantua.example").map(drop), Err(Barred::Closed));
-        policy.order("mantua.example", Some(Order::Allow));
-        assert!(policy.judge("mantua.example").is_ok());
-    }
-
-    #[test]
-    fn a_peer_has_terms_of_its_own() {
-        let peer = PeerConfig {
-            domain: DomainName::new("verona.example").unwrap(),
-            trust: Some(Trust::Certificate),
-            address: Some(PeerAddress::preset("xmpp.verona.example")),
-            direct_tls: true,
-            ..PeerConfig::default()
-        };
-        let config = FederationConfig {
-            enabled: Some(true),
-            tls: Need::Optional,
-            ..FederationConfig::default()
-        };
-        let policy = Policy::default();
-        policy.set(Rules::new(&config, &[peer], false));
-        let plain = policy.judge("mantua.example").unwrap();
-        assert!(!plain.tls_required && plain.dialback_allowed && plain.place.is_none());
-        for domain in ["verona.example", "rooms.verona.example"] {
-            let terms = policy.judge(domain).unwrap();
-            assert!(terms.tls_required && terms.certificate_required && !terms.dialback_allowed);
-            let place = terms.place.unwrap();
-            assert_eq!((&*place.host, place.port), ("xmpp.verona.example", 5270));
-        }
-    }
-
-    #[test]
-    fn a_name_of_dots_alone_costs_little_and_harms_nobody() {
-        let policy = policy(|it| it.block = names(&["evil.org"]));
-        assert!(policy.judge(&".".repeat(1000)).is_ok());
-        assert!(policy.judge("").is_ok());
-    }
-}
+mod tests;

@@ -61,6 +61,7 @@ fn group(word: &str) -> String {
         "invite" => "Invite people to make an account".to_owned(),
         "report" => "See which addresses people reported".to_owned(),
         "audit" => "See what admins did".to_owned(),
+        "federation" => "See how it stands with other servers, block and allow them".to_owned(),
         "token" => "Let programs give commands by HTTP".to_owned(),
         other => format!("Commands about: {other}"),
     }

@@ -35,6 +35,7 @@ impl Lane {
                 let inquiry = self.hub.vouch(ticket, domain, chain);
                 self.inquiries.push(inquiry);
             }
+            Event::Reply(reply) => self.reply(reply).await,
             Event::StartTls => self.upgrade().await,
             Event::Closed(closure) => return Some(closure),
             // The rest belongs to clients, or was told already.
@@ -66,15 +67,20 @@ impl Lane {
         while self.pending.front().is_some_and(Pending::is_decided) {
             let Some(pending) = self.pending.pop_front() else { return };
             let seq = pending.seq();
-            if let Some(refusal) = pending.conclude(&self.hub).await
-                && let Some(from) = refusal.head.from.clone()
-            {
-                let mut effects = Effects::default();
-                self.hub.to_remote(&Party::new(from, None), refusal, &mut effects);
-                self.hub.perform(effects).await;
+            if let Some(refusal) = pending.conclude(&self.hub).await {
+                self.reply(refusal).await;
             }
             self.stream.handled(self.hub.clock().now(), seq);
         }
+    }
+
+    /// An error for somebody at the other server: the stream may go one way only, so it finds its
+    /// own.
+    async fn reply(&self, reply: Stanza) {
+        let Some(from) = reply.head.from.clone() else { return };
+        let mut effects = Effects::default();
+        self.hub.to_remote(&Party::new(from, None), reply, &mut effects);
+        self.hub.perform(effects).await;
     }
 
     /// A pair was proven, for one way.
@@ -91,7 +97,7 @@ impl Lane {
         let proof = self.proof(way, by);
         let known = self.tracks.iter().position(|track| track.pair == pair);
         let before = known.map(|at| self.tracks.swap_remove(at));
-        let (direction, proof) = match before {
+        let (direction, proof) = match &before {
             Some(track) if track.direction != direction => (Direction::Both, track.proof),
             Some(track) => (track.direction, track.proof),
             None => (direction, proof),
@@ -99,7 +105,7 @@ impl Lane {
         if let (Way::Out, Kind::Arrival(guest)) = (way, &self.kind) {
             guest.open(&pair, &self.mailbox);
         }
-        let way = self.note(&pair, direction, proof);
+        let way = self.note(&pair, direction, proof, before.map(|track| track.way));
         self.tracks.push(Track { pair, direction, proof, way });
     }
 
@@ -137,13 +143,20 @@ impl Lane {
         }
     }
 
-    fn note(&self, pair: &Pair, direction: Direction, proof: Proof) -> ledger::Way {
+    /// Tells the ledger of a pair, which may stand there in one direction already.
+    fn note(
+        &self,
+        pair: &Pair,
+        direction: Direction,
+        proof: Proof,
+        before: Option<ledger::Way>,
+    ) -> ledger::Way {
         let security = self.stream.security();
         let found_by = match &self.kind {
             Kind::Link { found_by } => Some(Arc::clone(found_by)),
             Kind::Arrival(_) => None,
         };
-        self.hub.ledger().opened(Opened {
+        let opened = Opened {
             ours: &pair.from,
             theirs: &pair.to,
             direction,
@@ -154,7 +167,11 @@ impl Lane {
             address: Some(self.address()),
             found_by,
             resumable: self.stream.is_managed(),
-        })
+        };
+        match before {
+            Some(before) => self.hub.ledger().widened(before, &opened),
+            None => self.hub.ledger().opened(opened),
+        }
     }
 
     pub(super) fn note_refusal(&self, theirs: Option<&str>, ours: Option<&str>, failure: Failure) {

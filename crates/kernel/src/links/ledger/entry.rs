@@ -158,6 +158,22 @@ impl Entry {
         self.ways.push(way);
     }
 
+    pub(super) fn widen(&mut self, old: &Arc<WayData>, way: Arc<WayData>, now: u64) {
+        self.ways.retain(|it| !Arc::ptr_eq(it, old));
+        if old.direction != way.direction {
+            self.happened(format!("The stream goes both ways from now on ({}).", way.ours), now);
+        }
+        if way.direction != Direction::In {
+            (self.failure, self.rest_until) = (None, 0);
+        }
+        self.ways.push(way);
+    }
+
+    /// Forgets a failure that was a rule, which is another now.
+    pub(super) fn pardon(&mut self) {
+        self.failure.take_if(|(_, failure)| failure.reason == Reason::Policy);
+    }
+
     pub(super) fn end(&mut self, way: &Arc<WayData>, why: Option<&Failure>, now: u64) {
         self.ways.retain(|it| !Arc::ptr_eq(it, way));
         self.sent += way.sent.load(Ordering::Relaxed);
@@ -290,10 +306,26 @@ fn view(way: &WayData) -> WayView {
     }
 }
 
-/// The reason of a failure, as it is written.
 impl Summary {
+    /// Of a domain that nothing is known of.
+    pub fn unknown(domain: &str) -> Self {
+        Entry::default().summary(domain, 0)
+    }
+
+    /// Whether nothing is known of it.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::unknown(&self.domain)
+    }
+
     /// Why the last attempt failed, if it did.
     pub fn reason(&self) -> Option<Reason> {
         self.failure.as_ref().map(|failure| failure.reason)
+    }
+}
+
+impl Record {
+    /// Of a domain that nothing is known of.
+    pub fn unknown(domain: &str) -> Self {
+        Entry::default().record(domain, 0)
     }
 }

@@ -57,6 +57,10 @@ impl<T: Default> Shelf<T> {
         self.entries.iter().map(|(name, slot)| (name, &slot.value))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut T)> {
+        self.entries.iter_mut().map(|(name, slot)| (name, &mut slot.value))
+    }
+
     /// The entry of this name, which is of this class, or better as it was.
     pub(super) fn at_least(&mut self, name: &str, class: Class) -> &mut T {
         let known = self.entries.get(name).map(|slot| slot.class);

@@ -98,7 +98,9 @@ fn a_failure_stays_until_the_way_out_is_open() {
     assert_eq!(&*ledger.last_failure("verona.example").unwrap().words, "The certificate expired.");
     let went = ledger.opened(opened("verona.example", Direction::Both));
     assert_eq!(ledger.last_failure("verona.example"), None);
-    assert_eq!(ledger.connected(), ["verona.example".into()]);
+    let ways = vec![Direction::In, Direction::Both];
+    assert_eq!(ledger.links_of("localhost"), [("verona.example".into(), ways)]);
+    assert_eq!(ledger.links_of("mantua.example"), []);
     came.end(Some(&failure("It broke.")));
     assert_eq!(ledger.last_failure("verona.example"), None, "it says nothing of the way there");
     went.end(Some(&failure("It broke.")));
@@ -151,4 +153,40 @@ fn thousands_of_hostile_names_push_nobody_out() {
     assert_eq!(ledger.list().len(), 32 + 8 + 24);
     let claimed = ledger.show("9999.hostile").unwrap();
     assert!(claimed.claims[0].words.len() < 600);
+}
+
+#[test]
+fn a_stream_that_goes_both_ways_later_is_one_stream() {
+    let (ledger, _, metrics) = ledger();
+    let out = ledger.opened(opened("verona.example", Direction::Out));
+    out.sent(CHAT);
+    let both = ledger.widened(out, &opened("verona.example", Direction::Both));
+    both.received(CHAT);
+    let record = ledger.show("verona.example").unwrap();
+    assert_eq!((record.summary.sent, record.summary.received), (1, 1));
+    assert_eq!((record.ways.len(), record.ways[0].direction), (1, Direction::Both));
+    assert_eq!(&*record.history[0].words, "The stream goes both ways from now on (localhost).");
+    let count = |direction, count| {
+        let links = "waxwing_federation_links";
+        has(
+            &metrics,
+            &format!("{links}{{direction=\"{direction}\",proof=\"certificate\"}} {count}"),
+        )
+    };
+    assert!(count("out", 0) && count("both", 1));
+    drop(both);
+    let record = ledger.show("verona.example").unwrap();
+    assert_eq!((record.summary.sent, record.summary.received), (1, 1));
+    assert!(count("both", 0));
+}
+
+#[test]
+fn what_was_only_a_rule_is_forgotten_with_it() {
+    let (ledger, ..) = ledger();
+    for (name, reason) in [("a.example", Reason::Policy), ("b.example", Reason::Name)] {
+        ledger.line("localhost", name).failed(&Failure::new(reason, "No.", ""), None);
+    }
+    ledger.pardon(|_| true);
+    assert_eq!(ledger.last_failure("a.example"), None);
+    assert!(ledger.last_failure("b.example").is_some());
 }

@@ -244,9 +244,25 @@ impl WayData {
     }
 }
 
+impl WayData {
+    /// The same stream, as it goes on.
+    pub(super) fn in_place_of(old: &Self, opened: &Opened<'_>, counted: Connected) -> Self {
+        let new = Self::new(opened, old.since_millis, counted);
+        new.sent.store(old.sent.load(Ordering::Relaxed), Ordering::Relaxed);
+        new.received.store(old.received.load(Ordering::Relaxed), Ordering::Relaxed);
+        new
+    }
+}
+
 impl Way {
     pub(super) fn new(ledger: Ledger, data: Arc<WayData>) -> Self {
         Self { ledger, data, is_over: false }
+    }
+
+    /// What was noted, of which this is no longer the end.
+    pub(super) fn replaced(mut self) -> Arc<WayData> {
+        self.is_over = true;
+        Arc::clone(&self.data)
     }
 
     /// A stanza was written to it.
