@@ -16,7 +16,7 @@ use waxwing_kernel::links::policy::Rules;
 use waxwing_kernel::metrics::Deflated;
 use waxwing_kernel::module::StartError;
 use waxwing_kernel::{Flow, Hub, Limits, PeerLimits, Rate, Site};
-use waxwing_net::http::Folder;
+use waxwing_net::http::{Folder, host_in_url};
 use waxwing_net::{Certificate, Kind, Listener, TlsOptions};
 use waxwing_store::domains;
 use waxwing_store::{Durability, Location, Table};
