@@ -20,7 +20,7 @@ use waxwing_net::{Fetcher, Tls};
 use crate::wiring;
 
 /// Where accounts, keys and certificates of authorities are kept.
-fn folder(data: &Path) -> PathBuf {
+pub(crate) fn folder(data: &Path) -> PathBuf {
     data.join("acme")
 }
 

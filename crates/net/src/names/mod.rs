@@ -9,6 +9,7 @@
 //! that somebody writes to; we ask it where DNS leads nowhere, and it is also there that it helps.
 
 mod cache;
+mod clients;
 mod domain;
 mod files;
 mod meta;

@@ -32,6 +32,7 @@ pub(crate) use self::identity::{certificates, names};
 use self::stand::Forge;
 pub(crate) use self::stand::{Asks, Manner, Stand};
 pub(crate) use self::stream::TlsStream;
+pub(crate) use self::unjudged::Unjudged;
 use self::visitor::Visitors;
 use crate::acme::Proofs;
 

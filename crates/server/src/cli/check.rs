@@ -2,6 +2,7 @@
 
 mod certificate;
 mod identity;
+mod outside;
 mod reach;
 
 use std::fs;
@@ -116,13 +117,17 @@ fn findings(setup: &Setup) -> Vec<Finding> {
     all.push(Finding::new(format!("data folder {}", data.display()), usable(data)));
     all.extend(reach::public_url(config));
     for host in &config.hosts {
-        all.push(certificate::finding(&host.config, config));
+        all.push(certificate::finding(host, config));
         if config.server.public {
-            all.extend(reach::domain(host.config.domain.as_str(), config));
+            all.push(reach::domain(host.config.domain.as_str()));
         }
     }
+    let is_running = is_running(data);
+    if config.server.public {
+        all.extend(outside::findings(config, is_running));
+    }
     all.extend(identity::findings(config));
-    if is_running(data) {
+    if is_running {
         let about = "database and ports: not tried, because the server is running";
         all.push(Finding::new(about, Ok(())));
     } else {

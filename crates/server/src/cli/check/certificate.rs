@@ -7,23 +7,31 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use waxwing_kernel::config::{Config, HostConfig};
+use waxwing_kernel::config::{Config, Host, HostConfig};
+use waxwing_net::acme::certificate_file;
+use waxwing_net::http::host_in_url;
 
-use super::{Finding, Trouble, Weight, fatal, warning};
+use super::{Finding, Trouble, Weight, fatal, note, warning};
+use crate::certificates::{folder, is_ordered};
 
 /// A certificate that ends sooner is worth a word.
 const SOON_DAYS: i64 = 14;
 
-const SELF_SIGNED: &str = "clients on the internet refuse it\nget one from an authority such as \
-                           Let's Encrypt, and name its files in [[host]] certificate and key";
+const SELF_SIGNED: &str = "clients on the internet refuse it\nlet [acme] get one from an authority \
+                           such as Let's Encrypt, or name its files in [[host]] certificate and \
+                           key";
 
 /// What clients of `host` will be shown.
-pub(super) fn finding(host: &HostConfig, config: &Config) -> Finding {
-    let domain = host.domain.as_str();
-    let (Some(chain), Some(key)) = (&host.certificate, &host.key) else {
+pub(super) fn finding(host: &Host, config: &Config) -> Finding {
+    let domain = host.config.domain.as_str();
+    let (Some(chain), Some(key)) = (&host.config.certificate, &host.config.key) else {
         if let Some(other) = config.hosts.iter().find(|other| covers(&other.config, domain)) {
             let about = format!("certificate of {domain}: that of {}", other.config.domain);
             return Finding::new(about, Ok(()));
+        }
+        if is_ordered(host, config) {
+            let about = format!("certificate of {domain}: got and renewed by [acme]");
+            return Finding::new(about, ordered(domain, config));
         }
         let about = format!("certificate of {domain}: self-signed, made at the first start");
         let verdict = if config.server.public { Err(warning(SELF_SIGNED)) } else { Ok(()) };
@@ -31,6 +39,23 @@ pub(super) fn finding(host: &HostConfig, config: &Config) -> Finding {
     };
     let about = format!("certificate of {domain}: {}", chain.display());
     Finding::new(about, fits(domain, chain, key))
+}
+
+/// What is kept of a certificate that the server gets by itself.
+fn ordered(domain: &str, config: &Config) -> Result<(), Trouble> {
+    let file = certificate_file(&folder(&config.server.data), &host_in_url(domain));
+    if !file.exists() {
+        return Err(note(
+            "there is none yet: it is ordered when the server runs\nport 80 (listen.challenges) or \
+             port 443 (TLS) of every name in it must lead here; docs/certificates.md tells more",
+        ));
+    }
+    // Whatever is wrong with it, the server starts, and gets another.
+    fits(domain, &file, &file).map_err(|trouble| {
+        let text =
+            format!("{}\n`waxwing certificate list` tells why it is not renewed", trouble.text);
+        warning(text)
+    })
 }
 
 fn fits(domain: &str, chain: &PathBuf, key: &PathBuf) -> Result<(), Trouble> {

@@ -4,9 +4,9 @@ use std::io;
 use std::net::{IpAddr, TcpListener, ToSocketAddrs, UdpSocket};
 
 use waxwing_kernel::config::Config;
-use waxwing_kernel::config::sections::{Address, Port};
+use waxwing_kernel::config::sections::Address;
 
-use super::{Finding, Trouble, fatal, note, warning};
+use super::{Finding, Trouble, fatal, warning};
 
 /// XEP-0156 allows nothing else.
 const UNSAFE: &str = "it is no https:// address, so clients are not told of it: host-meta is off\n\
@@ -19,27 +19,9 @@ pub(super) fn public_url(config: &Config) -> Option<Finding> {
     Some(Finding::new(format!("http.public_url {url}"), safe))
 }
 
-/// How clients find a domain.
-pub(super) fn domain(domain: &str, config: &Config) -> [Finding; 2] {
-    let records = format!("records of {domain}");
-    [
-        Finding::new(format!("domain {domain}"), resolves(domain)),
-        Finding::new(records, Err(note(wanted(domain, config)))),
-    ]
-}
-
-/// The records that should exist.
-fn wanted(domain: &str, config: &Config) -> String {
-    let mut text =
-        "SRV records are not looked up; these should exist (or others that lead here):".to_owned();
-    let addresses = config.listen.addresses(true);
-    for (port, service) in [(Port::Xmpp, "_xmpp-client"), (Port::XmppTls, "_xmpps-client")] {
-        if let Some(found) = addresses.iter().find(|found| found.port == port) {
-            let number = found.address.port();
-            text += &format!("\n{service}._tcp.{domain}. IN SRV 0 5 {number} {domain}.");
-        }
-    }
-    text + &format!("\nand browsers ask https://{domain}/.well-known/host-meta")
+/// Whether the machine is found by the name of a domain.
+pub(super) fn domain(domain: &str) -> Finding {
+    Finding::new(format!("domain {domain}"), resolves(domain))
 }
 
 /// Whether the name leads to an address of this machine.
@@ -115,15 +97,6 @@ mod tests {
 
     fn config(text: &str) -> Config {
         Config::read(Source { name: "test", text }, &crate::sections()).expect("it is right")
-    }
-
-    #[test]
-    fn records_name_the_ports_that_are_open() {
-        let config = config("[listen]\nxmpp = ['0.0.0.0:15222']\nxmpp_tls = []\n");
-        let text = wanted("example.org", &config);
-        assert!(text.contains("_xmpp-client._tcp.example.org. IN SRV 0 5 15222 example.org."));
-        assert!(!text.contains("_xmpps-client"), "{text}");
-        assert!(text.ends_with("https://example.org/.well-known/host-meta"), "{text}");
     }
 
     #[test]
