@@ -11,6 +11,7 @@ mod logs;
 mod metrics;
 mod modules;
 mod pages;
+mod peers;
 mod serve;
 mod server;
 mod steward;

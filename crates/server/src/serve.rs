@@ -115,6 +115,8 @@ async fn greeting(server: &Arc<Server>, listening: &Listening) -> String {
         (Kind::XmppTls, "XMPP, TLS"),
         (Kind::Http, "Web and WebSocket"),
         (Kind::Https, "the same, TLS"),
+        (Kind::Server, "Other servers"),
+        (Kind::ServerTls, "the same, TLS"),
         (Kind::Component, "Components"),
         (Kind::Challenges, "Challenges"),
     ] {

@@ -14,7 +14,7 @@ use waxwing_kernel::command::{Caller, Commands, Refusal};
 use waxwing_kernel::config::Config;
 use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::wire::Transport;
-use waxwing_kernel::{Hub, Sites, connection};
+use waxwing_kernel::{Hub, Sites, connection, links};
 use waxwing_net::acme::Acme;
 use waxwing_net::http::WEBSOCKET_PATH;
 use waxwing_net::{Fetcher, Kind, LdapDialer, Listening, Net, Tls};
@@ -23,6 +23,7 @@ use waxwing_store::Db;
 use crate::control::{Request, Response};
 use crate::estate::Edit;
 use crate::logs::Logs;
+use crate::peers::Peers;
 use crate::steward::Stewards;
 use crate::welcome::Welcome;
 use crate::{certificates, pages, wiring};
@@ -52,6 +53,7 @@ pub(crate) struct Server {
     hub: Hub,
     tls: Arc<Tls>,
     acme: Arc<Acme>,
+    peers: Option<Peers>,
     net: Arc<Net>,
     welcome: Arc<Welcome>,
     secret: [u8; 32],
@@ -89,6 +91,7 @@ impl Server {
         hub.clock().spawn(async move { erasing.finish_erasures().await });
         let tls = Tls::open(wiring::tls_options(&config, &data)).map_err(|e| e.to_string())?;
         let acme = certificates::keep(&hub, &tls, &config, &data)?;
+        let peers = Peers::open(&hub, &tls, &config)?;
         let entry = entry(hub.clone(), &config);
         // Whoever asks at once for a file gets it; the pages follow when the ports are known.
         let mut site = wiring::http_site(&config)?;
@@ -112,6 +115,7 @@ impl Server {
             hub,
             tls,
             acme,
+            peers,
             net,
             welcome,
             secret,
@@ -119,6 +123,11 @@ impl Server {
         });
         server.hub.obey(Arc::new(Stewards(Arc::downgrade(&server))));
         server.publish()?;
+        if server.peers.is_some() {
+            // Messages that were on their way when the server stopped.
+            let resumed = server.hub.resume_links().await;
+            resumed.map_err(|error| server.hub.db().placed(error).to_string())?;
+        }
         // Authorities look at ports that are open by now.
         server.hub.clock().spawn(Arc::clone(&server.acme).run());
         Ok((server, listening))
@@ -203,11 +212,15 @@ impl Server {
         let components = wiring::components(&config)?;
         wiring::http_site(&config)?;
         let orders = certificates::options(&config, &self.data)?;
+        let authorities = self.peers.as_ref().map(|peers| peers.read(&config)).transpose()?;
         let options = wiring::tls_options(&config, &self.data);
         let tls = Arc::clone(&self.tls);
         let configured = tokio::task::spawn_blocking(move || tls.configure(options)).await;
         configured.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         // Nothing below can fail.
+        if let (Some(peers), Some(authorities)) = (&self.peers, authorities) {
+            peers.trust(authorities);
+        }
         self.acme.configure(orders);
         self.hub.set_limits(wiring::limits(&config.limits));
         self.hub.policy().set(wiring::rules(&config));
@@ -270,7 +283,13 @@ fn entry(hub: Hub, config: &Config) -> waxwing_net::Entry {
             security.exporter = None;
             security.end_point = None;
         }
-        connection::accept(&hub, wire, security);
+        match wire.transport() {
+            Transport::ServerTcp
+            | Transport::ServerStartTls
+            | Transport::ServerTls
+            | Transport::ServerWebSocket => links::accept_server(&hub, wire, security),
+            _ => connection::accept(&hub, wire, security),
+        }
     })
 }
 

@@ -20,6 +20,8 @@ use crate::socket::Socket;
 use crate::tcp::Upgrade;
 use crate::tls::{TlsStream, of_server};
 
+const FAILED: &str = "TLS failed: ";
+
 /// A place to call, with everything that is known of it.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
@@ -155,7 +157,11 @@ impl Upgrade for Call {
         Box::pin(async move {
             // RFC 6120 §5: after STARTTLS there is nothing left to choose by ALPN.
             let secured = self.secure(socket, Vec::new()).await;
-            secured.map_err(|setback| io::Error::new(ErrorKind::InvalidData, setback.words))
+            secured.map_err(|Setback { words, .. }| {
+                // The kernel says in front of it that TLS failed.
+                let words = words.strip_prefix(FAILED).unwrap_or(&words).trim_end_matches('.');
+                io::Error::new(ErrorKind::InvalidData, words)
+            })
         })
     }
 }
@@ -226,6 +232,6 @@ fn handshake_failed(error: &io::Error) -> Setback {
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => {
             Setback::new(UnreachedKind::Untrusted, "it closed the connection in the TLS handshake")
         }
-        _ => Setback::new(UnreachedKind::Untrusted, format!("TLS failed: {error}")),
+        _ => Setback::new(UnreachedKind::Untrusted, format!("{FAILED}{error}")),
     }
 }

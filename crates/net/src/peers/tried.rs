@@ -123,7 +123,7 @@ fn sentence(domain: &str, kind: UnreachedKind, attempts: &[Attempt]) -> String {
             UnreachedKind::Exhausted => {
                 format!("There is no other place where the server of {domain} could be.")
             }
-            _ => format!("The server of {domain} could not be found in time."),
+            _ => format!("The server of {domain} did not answer in time."),
         };
     }
     if attempts.iter().all(|attempt| attempt.address.is_none()) {
