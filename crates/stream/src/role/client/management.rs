@@ -11,6 +11,7 @@ use crate::chassis::{Chassis, write_ack};
 use crate::error::StreamError;
 use crate::event::{Answer, Event, Question, Tag};
 use crate::limits::seconds;
+use crate::role::Role;
 use crate::role::client::{Open, State, management_failed};
 
 impl Open {
@@ -90,7 +91,11 @@ pub(crate) fn answer_request(io: &mut Chassis) {
 /// After a stanza: asks for an acknowledgement at once, or starts the clock for it.
 pub(crate) fn schedule_request(io: &mut Chassis, now: Instant) {
     let Some(acks) = io.acks.as_ref().filter(|_| !io.shut) else { return };
-    let (every, after) = (io.limits().ack_every_stanzas, io.limits().ack_every_seconds);
+    let limits = io.limits();
+    let (every, after) = match io.role {
+        Role::Incoming | Role::Outgoing => (limits.ack_every_stanzas, limits.server_ack_seconds),
+        Role::Client | Role::Component => (limits.ack_every_stanzas, limits.ack_every_seconds),
+    };
     // A driver that sees no room waits for the answer.
     let every = if acks.has_room() { every.max(1) } else { 1 };
     if acks.wants_request(every) {
