@@ -1,6 +1,9 @@
 //! Rooms on a whole server: across a restart, under a flood, with a failing store, and while many
 //! come and go at once.
 
+#[path = "rooms/border.rs"]
+mod border;
+
 use std::time::Duration;
 
 use waxwing_modules::MODULES;
