@@ -42,7 +42,12 @@ fn targets(level: LogLevel) -> Targets {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    Targets::new().with_default(own.min(LevelFilter::WARN)).with_target("waxwing", own)
+    // What the resolver warns of, strangers' zones say; we say it in our own words.
+    let others = own.min(LevelFilter::WARN);
+    Targets::new()
+        .with_default(others)
+        .with_target("hickory", others.min(LevelFilter::ERROR))
+        .with_target("waxwing", own)
 }
 
 #[cfg(test)]
@@ -57,6 +62,7 @@ mod tests {
         assert!(debug.would_enable("waxwing_kernel::session", &Level::DEBUG));
         assert!(debug.would_enable("hyper", &Level::WARN));
         assert!(!debug.would_enable("hyper", &Level::INFO));
+        assert!(!debug.would_enable("hickory_net::dnssec", &Level::WARN));
         let error = targets(LogLevel::Error);
         assert!(!error.would_enable("waxwing_net", &Level::WARN));
         assert!(!error.would_enable("hyper", &Level::WARN));

@@ -5,7 +5,7 @@
 //! every name until the settings change, so whoever sits on the way cannot strip them later.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,7 +63,7 @@ impl Resolver {
         limits: &Limits,
         clock: Clock,
     ) -> Result<Self, String> {
-        let (config, mut settings) = servers(options)?;
+        let (config, mut settings) = servers(options);
         settings.timeout = limits.dns_try();
         settings.attempts = 2;
         settings.try_tcp_on_error = true;
@@ -213,16 +213,26 @@ async fn behind_alias(
 }
 
 /// Which servers are asked.
-fn servers(options: &NamesOptions) -> Result<(ResolverConfig, ResolverOpts), String> {
+fn servers(options: &NamesOptions) -> (ResolverConfig, ResolverOpts) {
     if options.servers.is_empty() {
-        return read_system_conf().map_err(|error| {
-            format!("the DNS servers of this machine are not known ({error}); name them as dns in [federation]")
-        });
+        match read_system_conf() {
+            Ok(found) if !found.0.name_servers().is_empty() => return found,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(
+                %error,
+                "the DNS servers of this machine are not known, so one on it is asked; name them \
+                 as dns in [federation]"
+            ),
+        }
+        // resolv.conf(5): "If no nameserver entries are present, the default is to use the name
+        // server on the local machine."
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 53));
+        return (ResolverConfig::from_name_servers(vec![server(&local)]), ResolverOpts::default());
     }
     let servers = options.servers.iter().map(server).collect();
     let mut settings = ResolverOpts::default();
     settings.use_hosts_file = ResolveHosts::Never;
-    Ok((ResolverConfig::from_name_servers(servers), settings))
+    (ResolverConfig::from_name_servers(servers), settings)
 }
 
 fn server(address: &SocketAddr) -> NameServerConfig {

@@ -10,7 +10,7 @@ use waxwing_kernel::clock::Clock;
 use super::dns::{Habit, NEGATIVE_TTL, Server, TTL, Zone};
 use super::{names, plain, quick, short};
 use crate::limits::Limits;
-use crate::names::{Dnssec, FoundBy, NameTrouble, NamesOptions};
+use crate::names::{Dnssec, FoundBy, NameTrouble, Names, NamesOptions};
 
 /// XEP-0368 §3.
 #[tokio::test]
@@ -243,4 +243,12 @@ async fn answers_are_kept_as_long_as_they_hold() {
     names.configure(&options).unwrap();
     names.places("x.example").await.unwrap();
     assert_eq!(counts(), (3, 3));
+}
+
+/// resolv.conf(5), which may also be missing.
+#[tokio::test]
+async fn the_servers_of_this_machine_are_asked_unless_others_are_named() {
+    let web = std::sync::Arc::new(super::NoWeb);
+    let names = Names::new(&NamesOptions::default(), &quick(), web, Clock::system());
+    assert!(names.is_ok());
 }
