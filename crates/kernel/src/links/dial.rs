@@ -24,8 +24,9 @@ pub trait Dial: Send + Sync {
     fn judge(&self, chain: Vec<Vec<u8>>, domain: Arc<str>)
     -> Answer<'static, Result<(), Arc<str>>>;
 
-    /// What names, addresses and certificates say about `domain`, step by step.
-    fn survey(&self, domain: Arc<str>) -> Answer<'static, Survey>;
+    /// What names, addresses and certificates say about `domain`, step by step; about `place` where
+    /// the operator has said that its server is there.
+    fn survey(&self, domain: Arc<str>, place: Option<PeerPlace>) -> Answer<'static, Survey>;
 }
 
 /// Whom to connect to, and how.

@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 use waxwing_kernel::clock::Clock;
 use waxwing_kernel::links::dial::{Dial, DialAsk, Dialled, FoundBy, Unreached, UnreachedKind};
+use waxwing_kernel::links::policy::PeerPlace;
 use waxwing_kernel::links::survey::Survey;
 use waxwing_kernel::request::Answer;
 
@@ -97,8 +98,8 @@ impl Dial for PeerDialer {
         })
     }
 
-    fn survey(&self, domain: Arc<str>) -> Answer<'static, Survey> {
-        Box::pin(survey::survey(self.0.clone(), domain))
+    fn survey(&self, domain: Arc<str>, place: Option<PeerPlace>) -> Answer<'static, Survey> {
+        Box::pin(survey::survey(self.0.clone(), domain, place))
     }
 }
 
@@ -121,17 +122,7 @@ impl Dialer {
         let _turn = self.turns.acquire().await.ok()?;
         let mut race = Race::new(self.clone(), ask.clone(), tried);
         if let Some(place) = &ask.place {
-            let way = if place.direct_tls { Way::DirectTls } else { Way::StartTls };
-            let target = Target {
-                host: place.host.clone(),
-                port: place.port,
-                priority: 0,
-                way,
-                found_by: FoundBy::Configured,
-                is_signed: false,
-                meta: None,
-            };
-            return race.run(vec![target]).await;
+            return race.run(vec![configured(place)]).await;
         }
         match self.names.places(&ask.to).await {
             Ok(places) => {
@@ -161,6 +152,19 @@ impl Dialer {
 
     pub(super) fn handshake_time(&self) -> Duration {
         self.limits.handshake()
+    }
+}
+
+/// Where the operator says that the server is.
+pub(super) fn configured(place: &PeerPlace) -> Target {
+    Target {
+        host: place.host.clone(),
+        port: place.port,
+        priority: 0,
+        way: if place.direct_tls { Way::DirectTls } else { Way::StartTls },
+        found_by: FoundBy::Configured,
+        is_signed: false,
+        meta: None,
     }
 }
 

@@ -121,32 +121,11 @@ impl Search {
                 return (self, Some(candidate));
             }
             let Some(target) = self.targets.next() else { return (self, None) };
-            match self.addresses(&target).await {
+            match self.dialer.addresses(&target).await {
                 Ok(addresses) => self.line_up(&target, &addresses),
                 Err(trouble) => self.failed.push((target, trouble)),
             }
         }
-    }
-
-    async fn addresses(&self, target: &Target) -> Result<Addresses, NameTrouble> {
-        if target.found_by != FoundBy::Configured {
-            return self.dialer.names.addresses(target).await;
-        }
-        // The operator may name a machine of the local network, as this machine knows it.
-        let host = target.host.trim_matches(['[', ']']);
-        let failed = |why: io::Error| NameTrouble::Failed {
-            name: target.host.clone(),
-            why: why.to_string().into(),
-        };
-        let found = tokio::net::lookup_host((host, target.port)).await.map_err(failed)?;
-        let mut addresses = Addresses::default();
-        for address in found {
-            match address.ip() {
-                IpAddr::V6(v6) => addresses.v6.push(v6),
-                IpAddr::V4(v4) => addresses.v4.push(v4),
-            }
-        }
-        Ok(addresses)
     }
 
     fn line_up(&mut self, target: &Target, addresses: &Addresses) {
@@ -166,6 +145,30 @@ impl Search {
             target: target.clone(),
             address: SocketAddr::new(ip, target.port),
         })
+    }
+}
+
+impl Dialer {
+    /// Where a target is.
+    pub(super) async fn addresses(&self, target: &Target) -> Result<Addresses, NameTrouble> {
+        if target.found_by != FoundBy::Configured {
+            return self.names.addresses(target).await;
+        }
+        // The operator may name a machine of the local network, as this machine knows it.
+        let host = target.host.trim_matches(['[', ']']);
+        let failed = |why: io::Error| NameTrouble::Failed {
+            name: target.host.clone(),
+            why: why.to_string().into(),
+        };
+        let found = tokio::net::lookup_host((host, target.port)).await.map_err(failed)?;
+        let mut addresses = Addresses::default();
+        for address in found {
+            match address.ip() {
+                IpAddr::V6(v6) => addresses.v6.push(v6),
+                IpAddr::V4(v4) => addresses.v4.push(v4),
+            }
+        }
+        Ok(addresses)
     }
 }
 

@@ -6,21 +6,32 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use waxwing_kernel::links::dial::DialAsk;
+use waxwing_kernel::links::policy::PeerPlace;
 use waxwing_kernel::links::survey::{Step, Survey, Verdict};
 use waxwing_stream::{Demand, PeerTrust, Security};
 
 use super::call::{Call, Candidate, Setback};
-use super::dialer::Dialer;
+use super::dialer::{Dialer, configured};
 use super::race::{self, Search};
 use super::tried::transport;
-use crate::names::Way;
+use crate::names::Target;
 
 /// More than this nobody waits for an answer on a terminal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) async fn survey(dialer: Arc<Dialer>, domain: Arc<str>) -> Survey {
-    let mut survey = dialer.names.survey(&domain).await;
-    let candidates = candidates(&dialer, &domain).await;
+pub(super) async fn survey(
+    dialer: Arc<Dialer>,
+    domain: Arc<str>,
+    place: Option<PeerPlace>,
+) -> Survey {
+    let mut survey = match &place {
+        Some(place) => told(&domain, place),
+        None => dialer.names.survey(&domain).await,
+    };
+    let candidates = match &place {
+        Some(place) => visitable(&dialer, [configured(place)], Some(&mut survey)).await,
+        None => found(&dialer, &domain).await,
+    };
     let deadline = dialer.clock.now() + PATIENCE;
     let ask = Arc::new(DialAsk {
         // Nobody in particular calls; the server's first certificate is shown.
@@ -42,17 +53,40 @@ pub(super) async fn survey(dialer: Arc<Dialer>, domain: Arc<str>) -> Survey {
     survey
 }
 
-/// Every address of every target, as far as they would be tried.
-async fn candidates(dialer: &Arc<Dialer>, domain: &Arc<str>) -> Vec<Candidate> {
+/// The operator has said where the server is.
+fn told(domain: &str, place: &PeerPlace) -> Survey {
+    let mut survey = Survey::default();
+    let found = format!("{} port {}, so no records are looked up", place.host, place.port);
+    survey.add(Step::new(format!("[[peer]] of {domain}"), found, Verdict::Note));
+    survey
+}
+
+/// Where names say that the server is.
+async fn found(dialer: &Arc<Dialer>, domain: &str) -> Vec<Candidate> {
     let targets = match dialer.names.places(domain).await {
         Ok(places) => places.targets,
         Err(_) => dialer.names.others(domain).await,
     };
+    // That a host has no address is told by the names already.
+    visitable(dialer, targets, None).await
+}
+
+/// Every address of every target, as far as they would be tried.
+async fn visitable(
+    dialer: &Arc<Dialer>,
+    targets: impl IntoIterator<Item = Target>,
+    mut survey: Option<&mut Survey>,
+) -> Vec<Candidate> {
     let mut found = Vec::new();
-    for target in targets.into_iter().filter(|target| !matches!(target.way, Way::WebSocket { .. }))
-    {
-        if let Ok(addresses) = dialer.names.addresses(&target).await {
-            found.extend(Search::candidates(&target, &addresses));
+    for target in targets {
+        match (dialer.addresses(&target).await, &mut survey) {
+            (Ok(addresses), _) => found.extend(Search::candidates(&target, &addresses)),
+            (Err(trouble), Some(survey)) => {
+                let what = format!("addresses of {}", target.host);
+                let step = Step::new(what, trouble.to_string(), Verdict::Bad);
+                survey.add(step.remedy(trouble.advice()));
+            }
+            (Err(_), None) => {}
         }
     }
     found.truncate(dialer.limits.peer_tries_max);

@@ -8,6 +8,7 @@ use waxwing_kernel::links;
 use waxwing_kernel::links::dial::{
     Attempt, Dial, DialAsk, Dialled, FoundBy, Place, Unreached, UnreachedKind,
 };
+use waxwing_kernel::links::policy::PeerPlace;
 use waxwing_kernel::links::survey::Survey;
 use waxwing_kernel::request::Answer;
 use waxwing_kernel::wire::{Transport, Wire};
@@ -66,7 +67,7 @@ impl Dial for Dialer {
         Box::pin(async move { verdict })
     }
 
-    fn survey(&self, _: Arc<str>) -> Answer<'static, Survey> {
+    fn survey(&self, _: Arc<str>, _: Option<PeerPlace>) -> Answer<'static, Survey> {
         Box::pin(async { Survey::default() })
     }
 }

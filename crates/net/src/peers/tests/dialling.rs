@@ -329,9 +329,15 @@ async fn the_operators_address_is_dialled() {
 async fn a_survey_visits_every_place() {
     let world = World::new();
     let peer = world.serve(Kind::ServerTls).await;
-    let survey = soon(world.dialer(at(peer.port(), true)).survey("peer.example".into())).await;
-    let visit = survey.steps.last().unwrap();
-    assert!(visit.what.contains(&format!("127.0.0.1:{}", peer.port())), "{visit:?}");
-    assert_eq!(visit.verdict, Verdict::Good, "{visit:?}");
-    assert!(visit.found.contains("its certificate is valid"), "{visit:?}");
+    let place = PeerPlace { host: "127.0.0.1".into(), port: peer.port(), direct_tls: true };
+    for (table, place, steps) in
+        [(at(peer.port(), true), None, 5..20), (Table::default(), Some(place), 2..3)]
+    {
+        let survey = soon(world.dialer(table).survey("peer.example".into(), place)).await;
+        assert!(steps.contains(&survey.steps.len()), "{survey:?}");
+        let visit = survey.steps.last().unwrap();
+        assert!(visit.what.contains(&format!("127.0.0.1:{}", peer.port())), "{visit:?}");
+        assert_eq!(visit.verdict, Verdict::Good, "{visit:?}");
+        assert!(visit.found.contains("its certificate is valid"), "{visit:?}");
+    }
 }
