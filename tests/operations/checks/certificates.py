@@ -1,6 +1,7 @@
 """Certificates from an authority: got, renewed and put in use by themselves, whatever fails."""
 
 import datetime
+import http.client
 import os
 import socket
 import ssl
@@ -14,18 +15,21 @@ from servers import free_ports
 DOMAIN = "chat.example.test"
 
 
-async def surroundings(box, start=True, challenges=True, listens=True, **acme):
-    """An authority, and a server that shall get its certificate there."""
+async def surroundings(box, start=True, listens=True, proxied=False, **acme):
+    """An authority, and a server that shall get its certificate there. It `listens` for challenges,
+    or a proxy leads the authority to its HTTP port, or it cannot be asked for pages."""
     place = box.place()
     place.hosts = [{"domain": DOMAIN}]
-    (pages,) = free_ports(1)
+    (place.challenges,) = free_ports(1)
+    listens = listens and not proxied
+    pages = place.http_port if proxied else place.challenges
     authority = Authority(box, pages, place.https_port)
     if start:
         authority.start()
     ports = {"xmpp": place.tcp_port, "xmpp_tls": place.tls_port, "http": place.http_port,
              "https": place.https_port}
     if listens:
-        ports["challenges"] = pages
+        ports["challenges"] = place.challenges
     place.configure(
         listen={kind: [f"{place.host}:{port}"] for kind, port in ports.items()},
         acme={"enabled": True, "terms_agreed": True, "directory": authority.directory,
@@ -82,6 +86,13 @@ async def by_page(box):
     ends = metric(place, f'waxwing_certificate_expiry_timestamp_seconds{{domain="{DOMAIN}"}}')
     ends = datetime.datetime.fromtimestamp(ends, datetime.timezone.utc)
     assert ends.date().isoformat() == one["expires"], (ends, one)
+    # Nothing else is told where authorities come.
+    for method, path in (("GET", "/"), ("GET", "/metrics"), ("GET", "/healthz"),
+                         ("POST", "/.well-known/acme-challenge/x"), ("OPTIONS", "*")):
+        connection = http.client.HTTPConnection(place.host, place.challenges, timeout=5)
+        connection.request(method, path)
+        assert connection.getresponse().status == 404, (method, path)
+        connection.close()
     # Keys are nobody else's business.
     kept = place.data / "acme"
     assert stat.S_IMODE(os.stat(kept).st_mode) == 0o700
@@ -118,6 +129,14 @@ async def by_certificate(box):
             assert "NO_APPLICATION_PROTOCOL" in str(error).upper().replace(" ", "_"), error
     for path in ("", "x", "../metrics"):
         assert place.get(f"/.well-known/acme-challenge/{path}")[0] == 404
+
+
+@scenario("certificates: by pages that a proxy passes on", seconds=60)
+async def by_proxy(box):
+    place, authority = await surroundings(box, challenge="http-01", proxied=True, services=False)
+    await place.start()
+    await got(place, authority)
+    assert names(place, authority) == {DOMAIN}
 
 
 @scenario("certificates: renewed in time, and nobody who is connected notices", seconds=90)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use waxwing_kernel::certificates::{CertificateKeeper, CertificateSource, ShownCertificate};
 use waxwing_kernel::request::Answer;
@@ -33,10 +34,14 @@ impl CertificateKeeper for Keeper {
         let (acme, domain) = (Arc::clone(&self.0), domain.to_owned());
         Box::pin(async move {
             acme.may_order(&domain)?;
-            let wait = tokio::spawn(acme.order_by_hand(domain.clone()));
-            match timeout(PATIENCE, wait).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => Err(error.to_string()),
+            let (tell, told) = oneshot::channel();
+            let (clock, name) = (acme.clock.clone(), domain.clone());
+            clock.spawn(async move {
+                // Nobody may wait any more.
+                let _ = tell.send(acme.order_by_hand(name).await);
+            });
+            match timeout(PATIENCE, told).await {
+                Ok(answer) => answer.unwrap_or_else(|_| Err("The order broke off.".to_owned())),
                 Err(_) => Ok(format!(
                     "The certificate for {domain} is ordered, and the authority takes its time. \
                      What comes of it is in the log and in the list of certificates."

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -13,6 +13,7 @@ use hyper::header::{
 use hyper::{Request, Response, StatusCode};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use parking_lot::Mutex;
+use waxwing_kernel::clock::Clock;
 use waxwing_kernel::outgoing::{Fetch, FetchRequest, Reach};
 
 /// How long one question may take.
@@ -27,6 +28,7 @@ const AGENT: &str = concat!("Waxwing/", env!("CARGO_PKG_VERSION"), " instant-acm
 #[derive(Clone)]
 pub(super) struct Line {
     fetch: Arc<dyn Fetch>,
+    clock: Clock,
     later: Arc<Mutex<Option<Duration>>>,
 }
 
@@ -43,13 +45,13 @@ impl fmt::Display for Foreign {
 impl std::error::Error for Foreign {}
 
 impl Line {
-    pub(super) fn new(fetch: Arc<dyn Fetch>) -> Self {
-        Self { fetch, later: Arc::default() }
+    pub(super) fn new(fetch: Arc<dyn Fetch>, clock: Clock) -> Self {
+        Self { fetch, clock, later: Arc::default() }
     }
 
-    /// How long the authority last asked to wait with the next order, if it did.
+    /// How long the authority asked to wait with the next order since this was last asked.
     pub(super) fn later(&self) -> Option<Duration> {
-        *self.later.lock()
+        self.later.lock().take()
     }
 }
 
@@ -72,7 +74,7 @@ impl HttpClient for Line {
             let reply = line.fetch.fetch(ask).await;
             let reply = reply.map_err(|error| Error::Other(Box::new(error)))?;
             if reply.status.is_client_error() || reply.status.is_server_error() {
-                *line.later.lock() = later(&reply.headers);
+                *line.later.lock() = later(&reply.headers, line.clock.wall_millis());
                 if !is_json(&reply.headers) {
                     return Err(Error::Other(Box::new(Foreign(reply.status))));
                 }
@@ -92,14 +94,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// RFC 9110 §10.2.3: seconds, or a date.
-fn later(headers: &HeaderMap) -> Option<Duration> {
+fn later(headers: &HeaderMap, now_millis: u64) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let format = time::format_description::well_known::Rfc2822;
     let date = time::OffsetDateTime::parse(&text.replace("GMT", "+0000"), &format).ok()?;
-    SystemTime::from(date).duration_since(SystemTime::now()).ok()
+    let at = u64::try_from(date.unix_timestamp()).ok()?;
+    at.checked_sub(now_millis / 1000).map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -109,12 +112,12 @@ mod tests {
     #[test]
     fn an_authority_says_when_in_seconds_or_by_a_date() {
         let of = |text: &'static str| {
-            later(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]))
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            later(&headers, 946_684_800_000)
         };
         assert_eq!(of("120"), Some(Duration::from_secs(120)));
         assert_eq!(of("soon"), None);
         assert_eq!(of("Fri, 31 Dec 1999 23:59:59 GMT"), None);
-        let far = of("Tue, 31 Dec 2199 23:59:59 GMT").unwrap();
-        assert!(far > Duration::from_secs(86_400 * 365 * 100), "{far:?}");
+        assert_eq!(of("Sat, 01 Jan 2000 00:01:00 GMT"), Some(Duration::from_secs(60)));
     }
 }

@@ -113,11 +113,11 @@ impl Acme {
             if self.tls.is_configured(&wanted.domain) {
                 continue;
             }
-            self.ask_when(&options, wanted).await;
+            Box::pin(self.ask_when(&options, wanted)).await;
             if self.due(wanted) <= self.now() {
                 // What comes of it is in the log and in the book.
                 let _ = self.order(&options, wanted).await;
-                self.ask_when(&options, wanted).await;
+                Box::pin(self.ask_when(&options, wanted)).await;
             }
             let next = self.book.lock().page(&wanted.domain).next(wanted);
             let left = u64::try_from(next - self.now()).unwrap_or_default();
@@ -292,7 +292,7 @@ impl Acme {
                 Arc::new(Fetcher::trusting(&self.limits, roots))
             }
         };
-        let line = Line::new(fetch);
+        let line = Line::new(fetch, self.clock.clone());
         let account = account::open(options, &line).await?;
         let open = Open { account, line };
         *self.open.lock() = Some(open.clone());

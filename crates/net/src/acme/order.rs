@@ -63,8 +63,7 @@ impl Job<'_> {
         }
         let mut order = self.account.new_order(&wanted).await.map_err(|error| self.told(&error))?;
         self.prove(&mut order).await?;
-        let key = generate(self.key);
-        let (pem, csr) = key.and_then(|key| self.request(&key)).map_err(|error| {
+        let (pem, csr) = self.request().await.map_err(|error| {
             Trouble::new(format!("No key could be made: {error}."), "Choose another acme.key.")
         })?;
         order.finalize_csr(&csr).await.map_err(|error| self.told(&error))?;
@@ -148,10 +147,13 @@ impl Job<'_> {
     }
 
     /// A key in PEM, and a request for a certificate for it in DER.
-    fn request(&self, key: &KeyPair) -> Result<(String, Vec<u8>), rcgen::Error> {
+    async fn request(&self) -> Result<(String, Vec<u8>), Box<dyn std::error::Error + Send + Sync>> {
+        let kind = self.key;
+        // Large primes take their time.
+        let key = tokio::task::spawn_blocking(move || generate(kind)).await??;
         let mut params = CertificateParams::new(self.names)?;
         params.distinguished_name = DistinguishedName::new();
-        let request = params.serialize_request(key)?;
+        let request = params.serialize_request(&key)?;
         Ok((key.serialize_pem(), request.der().to_vec()))
     }
 

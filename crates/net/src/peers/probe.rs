@@ -1,4 +1,5 @@
-//! A look at a port as somebody outside has it: which TLS it speaks, and which certificate it shows.
+//! A look at a port as somebody outside has it: which TLS it speaks, and which certificate it
+//! shows.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;

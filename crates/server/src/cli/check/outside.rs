@@ -111,7 +111,8 @@ impl Outside<'_> {
                 match (missing.is_empty(), targets.is_empty()) {
                     (true, _) => Ok(()),
                     (_, true) => Err(note(format!(
-                        "none: clients try {domain} itself, on port 5222 only\nadd to the zone:\n{}",
+                        "none: clients try {domain} itself, on port 5222 only\n\
+                         add to the zone:\n{}",
                         missing.join("\n")
                     ))),
                     _ => Err(note(format!("add to the zone:\n{}", missing.join("\n")))),
@@ -199,7 +200,8 @@ impl Outside<'_> {
         Finding::new(
             about,
             Err(warning(format!(
-                "other servers do not find it, so nobody elsewhere can use it\nadd to the zone:\n{}\n\
+                "other servers do not find it, so nobody elsewhere can use it\n\
+                 add to the zone:\n{}\n\
              and an A or AAAA record, if its certificate is to come from [acme]",
                 lines()
             ))),
