@@ -6,7 +6,7 @@ use std::time::Duration;
 use waxwing_jid::Jid;
 use waxwing_kernel::command::{FieldKind, Grid, Order, Refusal, Said};
 use waxwing_kernel::links::ledger::{Direction, Record, WayView};
-use waxwing_kernel::links::policy::{self, By};
+use waxwing_kernel::links::policy::{self, By, Terms};
 use waxwing_kernel::links::survey::{Step, Survey, Verdict};
 use waxwing_kernel::stage::Party;
 use waxwing_stanza::{Condition, IqType, Kind, Stanza, StanzaError};
@@ -30,47 +30,49 @@ impl Federation {
         let domain = self.read_domain(&domain)?;
         let name = domain.as_str();
         let peer = Jid::new(name).map_err(|error| Refusal::invalid("domain", error.to_string()))?;
-        let mut survey = Survey::default();
-        let may = self.look_at_rules(name, &mut survey);
+        let rules = self.rules(name);
+        let is_barred = rules.verdict == Verdict::Bad;
         // Both at the same time: whoever waits for a dead server waits long enough.
-        let talk = async { if may { self.talk(&peer).await } else { Vec::new() } };
+        let talk = async { if is_barred { Vec::new() } else { self.talk(&peer).await } };
         let (found, talk) = tokio::join!(self.look_around(name), talk);
-        survey.steps.extend(found.into_iter().chain(talk));
-        self.look_at_claims(name, &mut survey);
-        Ok(told(name, &survey))
+        let can_talk = !talk.is_empty() && talk.iter().all(|step| step.verdict != Verdict::Bad);
+        // Why it does not work shows best where it was tried.
+        let reason = talk.iter().chain([&rules]).find(|step| step.verdict == Verdict::Bad).cloned();
+        let mut steps = vec![rules];
+        steps.extend(found.into_iter().chain(talk).chain(self.claims(name)));
+        Ok(told(name, Outcome { can_talk, reason }, &Survey { steps }))
     }
 
     /// Whether the rules of this server let the two talk.
-    fn look_at_rules(&self, domain: &str, survey: &mut Survey) -> bool {
-        let what = "rules of this server";
-        match self.hub.policy().judge(domain) {
+    fn rules(&self, domain: &str) -> Step {
+        let what = "rules";
+        let terms = match self.hub.policy().judge(domain) {
             Err(barred) => {
                 let step = Step::new(what, barred.to_string(), Verdict::Bad);
-                survey.add(step.remedy(barred.advice(domain)));
-                false
+                return step.remedy(barred.advice(domain));
             }
-            Ok(terms) => {
-                let by = match self.hub.policy().said(domain) {
-                    Some((policy::Order::Allow, By::File)) => "allowed in the configuration file",
-                    Some((policy::Order::Allow, By::Command)) => "allowed by command",
-                    _ => "no rule is against it",
-                };
-                let proof = match (terms.dialback_allowed, terms.tls_required) {
-                    (false, _) => "a valid certificate is required",
-                    (true, true) => "a valid certificate is required, or dialback inside TLS",
-                    (true, false) => {
-                        "a valid certificate is required, or dialback, also without \
-                                      TLS"
-                    }
-                };
-                survey.add(Step::new(what, format!("{by}; {proof}"), Verdict::Good));
-                true
-            }
-        }
+            Ok(terms) => terms,
+        };
+        let by = match self.hub.policy().said(domain) {
+            Some((policy::Order::Allow, By::File)) => "allowed in the configuration file",
+            Some((policy::Order::Allow, By::Command)) => "allowed by command",
+            _ => "no rule is against it",
+        };
+        let proof = match (terms.dialback_allowed, terms.tls_required) {
+            (false, _) => "a valid certificate is required",
+            (true, true) => "a valid certificate is required, or dialback inside TLS",
+            (true, false) => "a valid certificate is required, or dialback, also without TLS",
+        };
+        Step::new(what, format!("{by}; {proof}"), Verdict::Good)
     }
 
-    /// What names, addresses, ports and certificates say.
+    /// What names, addresses, ports and certificates say, unless the operator said where it is.
     async fn look_around(&self, domain: &str) -> Vec<Step> {
+        if let Ok(Terms { place: Some(place), .. }) = self.hub.policy().judge(domain) {
+            let found =
+                format!("{}, port {}, as [[peer]] says: DNS is not asked", place.host, place.port);
+            return vec![Step::new("place", found, Verdict::Note)];
+        }
         let deadline = self.hub.clock().now() + SURVEY;
         let found = tokio::select! {
             found = self.hub.survey(domain) => found,
@@ -139,15 +141,21 @@ impl Federation {
     }
 
     /// Who said to be that domain, and was refused.
-    fn look_at_claims(&self, domain: &str, survey: &mut Survey) {
-        let Some(record) = self.hub.ledger().show(domain) else { return };
-        let Some(last) = record.claims.first() else { return };
-        let step = Step::new("streams from there", &*last.words, Verdict::Poor);
-        survey.add(step.remedy(
+    fn claims(&self, domain: &str) -> Option<Step> {
+        let record = self.hub.ledger().show(domain)?;
+        let step = Step::new("streams from there", &*record.claims.first()?.words, Verdict::Poor);
+        Some(step.remedy(
             "If that was the real server, its operator has to mend what is said there; if it was \
              somebody else, all is well.",
-        ));
+        ))
     }
+}
+
+/// What came of it.
+struct Outcome {
+    can_talk: bool,
+    /// Why not.
+    reason: Option<Step>,
 }
 
 /// Whether the other server said this itself: its answer, or that it knows no pings.
@@ -186,31 +194,72 @@ fn describe(way: &WayView) -> String {
 }
 
 /// The verdict in a sentence, what to do, and every step.
-fn told(domain: &str, survey: &Survey) -> Said {
-    let sentence = match survey.verdict() {
-        Verdict::Bad => {
-            let bad = survey.steps.iter().find(|step| step.verdict == Verdict::Bad);
-            let what = bad.map(|step| format!(": {}", step.found)).unwrap_or_default();
-            format!("This server and {domain} cannot talk{what}")
+fn told(domain: &str, outcome: Outcome, survey: &Survey) -> Said {
+    let worst = survey.verdict();
+    let (verdict, sentence) = match (outcome.can_talk, worst) {
+        (true, Verdict::Bad | Verdict::Poor) => {
+            (Verdict::Poor, format!("This server and {domain} can talk, but not all is well"))
         }
-        Verdict::Poor => format!("This server and {domain} can talk, but not all is well"),
-        Verdict::Good | Verdict::Note => format!("This server and {domain} can talk"),
+        (true, _) => (Verdict::Good, format!("This server and {domain} can talk")),
+        (false, _) => {
+            let why = outcome.reason.map(|step| format!(": {}", step.found)).unwrap_or_default();
+            (Verdict::Bad, format!("This server and {domain} cannot talk{why}"))
+        }
     };
     let mut grid =
         Grid::new(&[("verdict", "Verdict"), ("step", "Step"), ("found", "What was found")]);
     for step in &survey.steps {
         grid.row([step.verdict.word().to_owned(), step.what.clone(), step.found.clone()]);
     }
-    let remedies = survey
-        .steps
-        .iter()
-        .filter_map(|step| step.remedy.as_ref().map(|remedy| format!("{}: {remedy}", step.what)));
-    let remedies: Vec<String> = remedies.collect();
     let said = Said::note(sentence.trim_end_matches('.').to_owned() + ".");
-    let said = said.fact("verdict", "Verdict", survey.verdict().word());
+    let said = said.fact("verdict", "Verdict", verdict.word());
+    let remedies = remedies(survey, worst);
     let said = match remedies.is_empty() {
         true => said,
         false => said.facts("remedies", "What to do", FieldKind::Texts, remedies),
     };
     said.table(grid)
+}
+
+/// What to do: of what is broken alone if anything is, and each advice once.
+fn remedies(survey: &Survey, worst: Verdict) -> Vec<String> {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut remedies = Vec::new();
+    for step in survey.steps.iter().filter(|step| worst != Verdict::Bad || step.verdict == worst) {
+        let Some(remedy) = step.remedy.as_deref().filter(|remedy| !seen.contains(remedy)) else {
+            continue;
+        };
+        seen.push(remedy);
+        remedies.push(format!("{}: {remedy}", step.what));
+    }
+    remedies
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survey() -> Survey {
+        let step = |what: &str, verdict| Step::new(what, "found", verdict).remedy("Mend it.");
+        Survey { steps: vec![step("IPv6", Verdict::Poor), step("port", Verdict::Bad)] }
+    }
+
+    #[test]
+    fn what_works_can_talk_whatever_else_is_wrong() {
+        let said = told("a.example", Outcome { can_talk: true, reason: None }, &survey());
+        assert_eq!(said.note, "This server and a.example can talk, but not all is well.");
+        let reason = Some(Step::new("way there", "It is gone.", Verdict::Bad));
+        let said = told("a.example", Outcome { can_talk: false, reason }, &survey());
+        assert_eq!(said.note, "This server and a.example cannot talk: It is gone.");
+        let said = told("a.example", Outcome { can_talk: true, reason: None }, &Survey::default());
+        assert_eq!(said.note, "This server and a.example can talk.");
+    }
+
+    #[test]
+    fn what_is_broken_is_to_be_mended_first_and_nothing_is_said_twice() {
+        let mut survey = survey();
+        assert_eq!(remedies(&survey, survey.verdict()), ["port: Mend it."]);
+        survey.steps[1].verdict = Verdict::Note;
+        assert_eq!(remedies(&survey, survey.verdict()), ["IPv6: Mend it."]);
+    }
 }
