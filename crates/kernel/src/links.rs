@@ -21,10 +21,13 @@ mod setback;
 pub mod survey;
 mod verify;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use waxwing_jid::Jid;
 use waxwing_store::StoreError;
 use waxwing_store::domains::outgoing::Outgoing;
 use waxwing_stream::{Closing, Demand, StreamError};
@@ -57,8 +60,10 @@ pub struct Links {
     pairs: Mutex<Pairs>,
     arrivals: Mutex<Arrivals>,
     secret: OnceLock<Vec<u8>>,
-    /// Connections that are being made.
-    dials: AtomicUsize,
+    /// Connections that may still be made at the same time.
+    dials: Semaphore,
+    /// How many links somebody here waits for that have not found their way.
+    callers: Mutex<HashMap<Box<str>, usize>>,
     /// Keys that are being asked about.
     verifications: AtomicUsize,
     /// Links and arrivals that have not ended.
@@ -91,7 +96,8 @@ impl Links {
             pairs: Mutex::default(),
             arrivals: Mutex::default(),
             secret: OnceLock::new(),
-            dials: AtomicUsize::new(0),
+            dials: Semaphore::new(limits.dials),
+            callers: Mutex::default(),
             verifications: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             is_closing: AtomicBool::new(false),
@@ -196,8 +202,9 @@ impl Hub {
     /// other servers.
     pub fn survey(&self, domain: &str) -> Answer<'static, Option<Survey>> {
         let dialer = self.dialer().cloned();
+        let place = self.policy().judge(domain).ok().and_then(|terms| terms.place);
         let domain = Arc::from(domain);
-        Box::pin(async move { Some(dialer?.survey(domain).await) })
+        Box::pin(async move { Some(dialer?.survey(domain, place).await) })
     }
 
     /// Begins the links for which messages of the last run wait. Call it when sites are served and
@@ -215,7 +222,7 @@ impl Hub {
                 tracing::error!(ours, peer, "too many links; messages stay until the next start");
                 continue;
             }
-            self.start_link(pair, mailbox, Some((0, last)));
+            self.start_link(pair, mailbox, (Some((0, last)), None));
         }
         Ok(())
     }
@@ -266,6 +273,50 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         (self.count)(self.hub.links()).fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Somebody for whom a link is looked for, counted until this is dropped.
+struct Caller {
+    hub: Hub,
+    name: Box<str>,
+}
+
+/// The part, one in so many, of the connections that may be made at a time that are made for one
+/// account: whoever writes to many servers that do not answer leaves room for others.
+const SHARE: usize = 2;
+
+impl Caller {
+    /// None when enough is looked for already for whoever has this bare address. Places where many
+    /// are, such as rooms, have no such bound.
+    fn of(hub: &Hub, sender: &Jid) -> Option<Self> {
+        let is_account = sender.local().is_some() && hub.site(sender.domain()).is_some();
+        let most = match is_account {
+            true => (hub.limits().peers.dials / SHARE).max(1),
+            false => usize::MAX,
+        };
+        let name = sender.bare_str();
+        let mut callers = hub.links().callers.lock();
+        match callers.get_mut(name) {
+            Some(count) if *count >= most => return None,
+            Some(count) => *count += 1,
+            None => {
+                callers.insert(name.into(), 1);
+            }
+        }
+        Some(Self { hub: hub.clone(), name: name.into() })
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let mut callers = self.hub.links().callers.lock();
+        if let Some(count) = callers.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                callers.remove(&self.name);
+            }
+        }
     }
 }
 

@@ -10,10 +10,10 @@ use waxwing_stream::{
 
 use crate::connection::part;
 use crate::hub::Hub;
+use crate::links::demand;
 use crate::links::dial::{DialAsk, Dialled, Place, UnreachedKind};
 use crate::links::policy::Terms;
 use crate::links::setback::Setback;
-use crate::links::{Share, demand};
 use crate::rate::Pace;
 use crate::session::{Alarm, Listen, Woke};
 use crate::wire::Wire;
@@ -58,10 +58,14 @@ impl Hub {
     /// not longer than may be.
     pub(super) async fn reach(&self, errand: Errand<'_>) -> Result<Reached, Setback> {
         let peer = Arc::clone(&errand.pair.to);
-        let Some(_share) = Share::of(self, |links| &links.dials, |limits| limits.dials) else {
-            return Err(Setback::busy());
-        };
         let time = Duration::from_secs(self.limits().peers.dial_seconds);
+        let _permit = tokio::select! {
+            biased;
+            permit = self.links().dials.acquire() => permit.map_err(|_| Setback::busy())?,
+            () = self.clock().until(Some(self.clock().now() + time)) => {
+                return Err(Setback::busy());
+            }
+        };
         let deadline = self.clock().now() + time;
         let (mut skip, mut external, mut last) = (Vec::new(), true, None);
         for _ in 0..TRIES {

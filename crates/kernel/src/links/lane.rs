@@ -1,6 +1,7 @@
 //! A stream between two servers on its connection, whoever opened it: what lives while it is open.
 
 mod events;
+mod sending;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -12,12 +13,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use waxwing_stanza::StanzaError;
-use waxwing_store::domains::outgoing::Outgoing;
-use waxwing_stream::{Closing, Closure, Input, Pair, Stream, Tag, Unsent};
+use waxwing_stream::{Closing, Closure, Input, Pair, Stream};
 
 use crate::hub::Hub;
 use crate::links::arrivals::Guest;
-use crate::links::ledger::{self, Failure};
+use crate::links::ledger::{self, Failure, Line};
 use crate::links::setback::Setback;
 use crate::links::verify::{Inquiry, Learnt};
 use crate::mailbox::{Delivery, Mail, Mailbox};
@@ -28,6 +28,9 @@ use crate::wire::Wire;
 
 /// Events of one stream before others get their turn.
 const TURN: u8 = 16;
+
+/// So many times of what may wait for the socket, a server is behind with reading.
+const CLOGGED: usize = 4;
 
 /// Who waits for an answer beside the stream, for one stream at most.
 const INQUIRIES: usize = 16;
@@ -75,7 +78,7 @@ pub(super) struct Lane {
 /// Whose stream it is.
 pub(super) enum Kind {
     /// We opened it, for a pair; found in these words.
-    Link { found_by: Arc<str> },
+    Link { found_by: Arc<str>, line: Arc<Line> },
     /// The other side opened it.
     Arrival(Guest),
 }
@@ -147,6 +150,9 @@ impl Lane {
             }
             self.pay();
             self.drain();
+            if let Kind::Link { line, .. } = &self.kind {
+                line.queued(self.backlog.len() + self.mailbox.len());
+            }
             if has_more && self.backlog.is_empty() && self.has_room() {
                 return None;
             }
@@ -230,11 +236,13 @@ impl Lane {
             (limits.outbox_bytes, limits.pending_commits)
         };
         let Self { hub, stream, wire, mailbox, pending, alarm, pace, backlog, .. } = self;
-        // A server that does not read is not read either.
         let is_drained = stream.outbox().text.len() < outbox_bytes;
+        // A server that does not read is not read either; but not before it is far behind, because
+        // it may be waiting for us to read as we wait for it, on a stream that goes both ways.
+        let is_clogged = stream.outbox().text.len() >= CLOGGED * outbox_bytes;
         let is_heavy = !pending.is_empty() && hub.db().lags();
         Listen {
-            reads: is_drained && !is_heavy && pending.len() < pending_commits,
+            reads: !is_clogged && !is_heavy && pending.len() < pending_commits,
             deliveries: is_drained && backlog.is_empty() && stream.has_room(),
             stream,
             wire: &mut **wire,
@@ -304,80 +312,6 @@ impl Lane {
         self.wire.peer()
     }
 
-    /// Sends what waits, for as long as the other side takes it.
-    fn drain(&mut self) {
-        while self.has_room()
-            && let Some(delivery) = self.backlog.pop_front()
-        {
-            self.send(delivery);
-        }
-        if self.backlog.is_empty() {
-            self.backlog = VecDeque::new();
-        }
-    }
-
-    fn has_room(&mut self) -> bool {
-        let room = self.hub.limits().outbox_bytes;
-        self.stream.outbox().text.len() < room && self.stream.has_room()
-    }
-
-    /// Sends a delivery, and what else lies in the mailbox, so that it leaves in one write.
-    fn write(&mut self, delivery: Delivery) {
-        let mut next = Some(delivery);
-        while let Some(delivery) = next {
-            self.send(delivery);
-            next = self.has_room().then(|| self.mailbox.try_next_delivery()).flatten();
-        }
-    }
-
-    fn send(&mut self, delivery: Delivery) {
-        let now = self.hub.clock().now();
-        self.used = now;
-        match self.stream.deliver(now, &delivery.stanza, delivery.tag) {
-            Ok(()) => {
-                self.sent(&delivery);
-                if !self.stream.is_managed() {
-                    self.written.push(delivery);
-                }
-            }
-            Err(Unsent::TooLarge { max_bytes }) => {
-                let error = too_large(self.peer(), max_bytes);
-                self.refused.push((delivery, error));
-            }
-            // It goes out on the next stream.
-            Err(Unsent::NotProven | Unsent::Closed) => self.unsent.push_back(delivery),
-        }
-    }
-
-    fn sent(&self, delivery: &Delivery) {
-        let head = &delivery.stanza.head;
-        if let (Some(from), Some(to)) = (&head.from, &head.to) {
-            let is_it =
-                |it: &&Track| &*it.pair.from == from.domain() && &*it.pair.to == to.domain();
-            if let Some(track) = self.tracks.iter().find(is_it).or(self.tracks.first()) {
-                track.way.sent(head.kind);
-            }
-        }
-    }
-
-    /// Everything written is with the operating system: where nobody acknowledges, that is all
-    /// there will ever be to know.
-    fn flushed(&mut self) {
-        if !self.written.is_empty() {
-            self.has_progress = true;
-            let written = std::mem::take(&mut self.written);
-            self.confirm(written.iter().map(|delivery| delivery.tag));
-        }
-    }
-
-    /// Forgets what the other server has. Nobody waits for it: a row that survives a crash is sent
-    /// twice, never lost.
-    fn confirm(&mut self, tags: impl Iterator<Item = Tag>) {
-        let rows =
-            tags.filter(|tag| *tag != Tag(0)).map(|tag| Outgoing::remove(tag.0.cast_signed()));
-        self.hub.write_aside(rows.collect());
-    }
-
     /// What was under way is finished, and what did not arrive is given back.
     pub(super) async fn end(mut self: Box<Self>, closure: &Closure) -> Leftover {
         for pending in &mut self.pending {
@@ -399,16 +333,27 @@ impl Lane {
     }
 }
 
-/// XEP-0478: the other server has said how large a stanza may be.
-fn too_large(peer: &str, max_bytes: u64) -> StanzaError {
-    let text =
-        format!("{peer} takes stanzas of at most {max_bytes} bytes, and this one is larger.");
-    StanzaError::policy_violation().text(text)
-}
-
 /// Stanzas that go back, each with its own error.
 async fn turn_back(hub: &Hub, refused: Vec<(Delivery, StanzaError)>) {
     for (delivery, error) in refused {
         hub.bounce(vec![delivery], &error).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::links::link::Link;
+
+    fn future_bytes<A, F>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// A thousand links may cost 20 KiB each, most of which TLS and the socket take.
+    #[test]
+    fn an_idle_link_is_small() {
+        let (lane, link) = (size_of::<Lane>(), future_bytes(Link::run));
+        assert!(lane <= 704, "{lane} bytes");
+        assert!(link <= 640, "{link} bytes");
     }
 }

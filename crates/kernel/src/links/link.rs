@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use waxwing_stanza::{Stanza, StanzaError};
@@ -16,7 +17,7 @@ use crate::links::lane::{Kind, Lane, Leftover};
 use crate::links::ledger::Line;
 use crate::links::pairs::{Rest, rest_of};
 use crate::links::setback::Setback;
-use crate::links::{Open, PAGE};
+use crate::links::{Caller, Open, PAGE};
 use crate::mailbox::{Delivery, Mail, Mailbox};
 
 /// How often a stream may end with something unconfirmed, and nothing confirmed at all, before that
@@ -28,7 +29,9 @@ pub(super) struct Link {
     hub: Hub,
     pair: Pair,
     mailbox: Mailbox,
-    line: Line,
+    line: Arc<Line>,
+    /// Whoever wanted it, until it has found its way.
+    caller: Option<Caller>,
     /// What goes first on the next stream.
     backlog: VecDeque<Delivery>,
     /// Rows of the last run that are still to be read: behind which, and up to which.
@@ -48,10 +51,16 @@ enum Stop {
 
 impl Link {
     /// A link that is known to others already by its letter box.
-    pub(super) fn new(hub: &Hub, pair: Pair, mailbox: Mailbox, unread: Option<(i64, i64)>) -> Self {
-        let line = hub.ledger().line(&pair.from, &pair.to);
+    pub(super) fn new(
+        hub: &Hub,
+        pair: Pair,
+        mailbox: Mailbox,
+        (unread, caller): (Option<(i64, i64)>, Option<Caller>),
+    ) -> Self {
+        let line = Arc::new(hub.ledger().line(&pair.from, &pair.to));
         let (backlog, open) = (VecDeque::new(), Open::count(hub));
-        Self { hub: hub.clone(), pair, mailbox, line, backlog, unread, breaks: 0, _open: open }
+        let (hub, breaks) = (hub.clone(), 0);
+        Self { hub, pair, mailbox, line, caller, backlog, unread, breaks, _open: open }
     }
 
     /// Lives until nobody needs it any more.
@@ -85,13 +94,41 @@ impl Link {
             Ok(terms) => terms,
             Err(barred) => return Err(Stop::Setback(Setback::barred(&barred, &self.pair.to))),
         };
+        // Rows of the last run may be of a domain that is served no more.
+        if let Some(stop) = self.check_home() {
+            return Err(stop);
+        }
         self.line.dialling();
         let errand = Errand { pair: &self.pair, purpose: Purpose::Link, terms: &terms };
         tokio::select! {
             biased;
             reached = self.hub.reach(errand) => reached.map_err(Stop::Setback),
-            closing = told_to_end(&self.mailbox) => Err(Stop::Told(closing)),
+            closing = self.told_to_end() => Err(Stop::Told(closing)),
         }
+    }
+
+    /// Waits for an order to end, and tells the ledger how much waits meanwhile.
+    async fn told_to_end(&self) -> Closing {
+        poll_fn(|cx| {
+            let letter = self.mailbox.poll_next(cx, false);
+            self.line.queued(self.backlog.len() + self.mailbox.len());
+            match letter {
+                Poll::Ready(Mail::Close(closing)) => Poll::Ready(closing),
+                Poll::Ready(_) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Whether the domain on our side is none of ours any more.
+    fn check_home(&self) -> Option<Stop> {
+        let gone = Closing::Error(StreamError::host_gone());
+        let is_gone = self.hub.is_elsewhere(&self.pair.from);
+        is_gone.then(|| Stop::Setback(Setback::told(&gone, &self.pair.to)))
     }
 
     fn lane(&mut self, reached: Reached) -> Box<Lane> {
@@ -100,7 +137,8 @@ impl Link {
         self.hub.links().pairs.lock().reached(&self.pair);
         let signed = if place.is_signed { ", signed" } else { "" };
         let found_by = format!("{}{signed}", place.found_by).into();
-        let kind = Kind::Link { found_by };
+        let kind = Kind::Link { found_by, line: Arc::clone(&self.line) };
+        self.caller = None;
         let mut lane = Lane::new(&self.hub, (stream, wire), self.mailbox.clone(), kind);
         lane.backlog = std::mem::take(&mut self.backlog);
         if let Gained::Link(linked) = gained {
@@ -162,9 +200,8 @@ impl Link {
         if let Err(barred) = self.hub.policy().judge(&self.pair.to) {
             return Some(Stop::Setback(Setback::barred(&barred, &self.pair.to)));
         }
-        if self.hub.is_elsewhere(&self.pair.from) {
-            let gone = Closing::Error(StreamError::host_gone());
-            return Some(Stop::Setback(Setback::told(&gone, &self.pair.to)));
+        if let Some(stop) = self.check_home() {
+            return Some(stop);
         }
         let is_waiting = !self.backlog.is_empty() || !self.mailbox.is_empty();
         match setback {
@@ -247,19 +284,15 @@ impl Drop for Link {
     }
 }
 
-/// Waits for an order to end.
-async fn told_to_end(mailbox: &Mailbox) -> Closing {
-    loop {
-        if let Mail::Close(closing) = poll_fn(|cx| mailbox.poll_next(cx, false)).await {
-            return closing;
-        }
-    }
-}
-
 impl Hub {
     /// Starts the link of a pair, whose letter box others know already.
-    pub(super) fn start_link(&self, pair: Pair, mailbox: Mailbox, unread: Option<(i64, i64)>) {
-        let link = Link::new(self, pair, mailbox, unread);
+    pub(super) fn start_link(
+        &self,
+        pair: Pair,
+        mailbox: Mailbox,
+        why: (Option<(i64, i64)>, Option<Caller>),
+    ) {
+        let link = Link::new(self, pair, mailbox, why);
         self.clock().spawn(Box::pin(link.run()));
     }
 

@@ -6,6 +6,7 @@ use waxwing_store::domains::outgoing::{Outgoing, Sent};
 use waxwing_stream::Tag;
 
 use crate::hub::Hub;
+use crate::links::Caller;
 use crate::links::bounce::is_kept;
 use crate::links::link::pair;
 use crate::links::pairs::Found;
@@ -27,7 +28,7 @@ impl Hub {
     pub(crate) fn to_remote(&self, from: &Party, mut stanza: Stanza, effects: &mut Effects) {
         let Some(to) = stanza.head.to.clone() else { return };
         let sender = stanza.head.from.get_or_insert_with(|| from.jid.clone()).clone();
-        match self.way(sender.domain(), to.domain()) {
+        match self.way(&sender, to.domain()) {
             Ok(mailbox) => self.cross(from, (&sender, &to), &mailbox, stanza, effects),
             Err(error) => self.refuse_crossing(from, (&stanza, Tag(0)), &error, effects),
         }
@@ -98,7 +99,7 @@ impl Hub {
         let (Some(from), Some(to)) = (stanza.head.from.clone(), stanza.head.to.clone()) else {
             return;
         };
-        let found = match self.way(from.domain(), to.domain()) {
+        let found = match self.way(&from, to.domain()) {
             Ok(mailbox) if mailbox.is(not_to) => Err(full(to.domain())),
             Ok(mailbox) if !mailbox.takes(&delivery) => Err(full(to.domain())),
             found => found,
@@ -112,9 +113,10 @@ impl Hub {
         }
     }
 
-    /// The way from a domain of ours to one of another server: an open one, or one that is being
+    /// The way from the domain of somebody here to one of another server: an open one, or one that is being
     /// looked for from now on.
-    fn way(&self, ours: &str, peer: &str) -> Result<Mailbox, StanzaError> {
+    fn way(&self, sender: &Jid, peer: &str) -> Result<Mailbox, StanzaError> {
+        let ours = sender.domain();
         let (links, now) = (self.links(), self.clock().now());
         match links.pairs.lock().find(ours, peer, now) {
             Found::Way(mailbox) => return Ok(mailbox),
@@ -129,6 +131,10 @@ impl Hub {
         if links.is_closing() {
             return Err(StanzaError::remote_server_timeout().text("The server is shutting down."));
         }
+        let Some(caller) = Caller::of(self, sender) else {
+            let text = "Too many servers are looked for at your request; try again later.";
+            return Err(StanzaError::resource_constraint().kind(ErrorKind::Wait).text(text));
+        };
         let (pair, mailbox) = (pair(ours, peer), self.link_mailbox());
         {
             let mut pairs = links.pairs.lock();
@@ -143,7 +149,7 @@ impl Hub {
                 return Err(error.text(text));
             }
         }
-        self.start_link(pair, mailbox.clone(), None);
+        self.start_link(pair, mailbox.clone(), (None, Some(caller)));
         Ok(mailbox)
     }
 }

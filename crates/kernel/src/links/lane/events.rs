@@ -76,7 +76,7 @@ impl Lane {
 
     /// An error for somebody at the other server: the stream may go one way only, so it finds its
     /// own.
-    async fn reply(&self, reply: Stanza) {
+    async fn reply(&mut self, reply: Stanza) {
         let Some(from) = reply.head.from.clone() else { return };
         let mut effects = Effects::default();
         self.hub.to_remote(&Party::new(from, None), reply, &mut effects);
@@ -153,7 +153,7 @@ impl Lane {
     ) -> ledger::Way {
         let security = self.stream.security();
         let found_by = match &self.kind {
-            Kind::Link { found_by } => Some(Arc::clone(found_by)),
+            Kind::Link { found_by, .. } => Some(Arc::clone(found_by)),
             Kind::Arrival(_) => None,
         };
         let opened = Opened {
