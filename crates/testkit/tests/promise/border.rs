@@ -323,3 +323,50 @@ async fn at_the_end_of_the_server_what_can_be_sent_is_and_the_rest_stays() -> Ou
     assert_eq!(two.rows().await?, 0);
     Ok(())
 }
+
+/// XEP-0288 §2.2: what the other side may send on the stream that it was called on, it does.
+#[tokio::test]
+async fn an_answer_comes_on_the_stream_of_the_question() -> Outcome {
+    let two = two(PeerLimits::default()).await?;
+    let mut juliet = two.juliet().await?;
+    let mut romeo = bound(&two.here, "romeo").await?;
+    say(&two.here, &mut romeo, 0..1).await?;
+    assert_eq!(messages(&two.there, &mut juliet).await?, numbered(1));
+    assert_eq!(two.roads.count(HERE, THERE), 1);
+    let to = "romeo@localhost/desk";
+    let message = format!("<message type='chat' to='{to}' id='j'><body>Ay me!</body></message>");
+    juliet.send(&message).await?;
+    two.there.settle().await?;
+    assert_eq!(messages(&two.here, &mut romeo).await?, ["j"]);
+    assert_eq!(two.roads.count(HERE, THERE), 1, "nobody was called for it");
+    // When that stream ends, what comes next finds a way of its own.
+    two.pass(30).await?;
+    two.roads.break_off(HERE, THERE);
+    juliet.send(&message).await?;
+    two.there.settle().await?;
+    assert_eq!(messages(&two.here, &mut romeo).await?, ["j"]);
+    Ok(())
+}
+
+/// Both call at the same time: both streams stay, and nothing comes twice or not at all.
+#[tokio::test]
+async fn both_sides_may_call_at_once() -> Outcome {
+    let two = two(PeerLimits::default()).await?;
+    let mut juliet = two.juliet().await?;
+    let mut romeo = bound(&two.here, "romeo").await?;
+    two.roads.delay(HERE, THERE, &[Duration::from_millis(50), Duration::from_millis(20)]);
+    for round in 0..2 {
+        let to = "romeo@localhost/desk";
+        let back = format!("<message type='chat' to='{to}' id='j{round}'><body>!</body></message>");
+        say(&two.here, &mut romeo, round..round + 1).await?;
+        juliet.send(&back).await?;
+        let (mut hers, mut his) = (Vec::new(), Vec::new());
+        for _ in 0..100 {
+            two.here.hub().clock().advance(Duration::from_millis(10));
+            hers.extend(messages(&two.there, &mut juliet).await?);
+            his.extend(messages(&two.here, &mut romeo).await?);
+        }
+        assert_eq!((hers, his), (vec![format!("m{round}")], vec![format!("j{round}")]));
+    }
+    Ok(())
+}
