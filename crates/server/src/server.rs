@@ -72,18 +72,7 @@ impl Server {
         let clock = Clock::system();
         let started = clock.now();
         let secret = secret(&data).map_err(|error| unusable(&data, &error))?;
-        let location = wiring::location(&config.storage, &data);
-        let db = Db::open(&location, wiring::store_limits(&config.storage));
-        let db = db.await.map_err(|error| error.to_string())?;
-        db.migrate(&wiring::tables()).await.map_err(|error| error.to_string())?;
-        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "release"));
-        let limits = wiring::limits(&config.limits);
-        let hub = Hub::new(db, clock, limits, metrics);
-        hub.restore().await.map_err(|error| hub.db().placed(error).to_string())?;
-        hub.policy().set(wiring::rules(&config));
-        hub.keep_files_in(data.clone());
-        hub.fetch_with(Arc::new(Fetcher::new(&wiring::net_limits(&config))));
-        hub.speak_ldap_with(Arc::new(LdapDialer::new(hub.clock().clone())));
+        let hub = hub(&config, &data, clock).await?;
         let sites = wiring::sites(&hub, &config, secret).map_err(|error| error.to_string())?;
         hub.serve(Sites::new(sites));
         hub.declare_components(wiring::components(&config)?);
@@ -269,6 +258,23 @@ impl Server {
             tracing::error!(%error, "the database was not closed properly");
         }
     }
+}
+
+/// The kernel with its database and its ways to others, but for other servers.
+async fn hub(config: &Config, data: &Path, clock: Clock) -> Result<Hub, String> {
+    let location = wiring::location(&config.storage, data);
+    let db = Db::open(&location, wiring::store_limits(&config.storage));
+    let db = db.await.map_err(|error| error.to_string())?;
+    db.migrate(&wiring::tables()).await.map_err(|error| error.to_string())?;
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), "release"));
+    let limits = wiring::limits(&config.limits);
+    let hub = Hub::new(db, clock, limits, metrics);
+    hub.restore().await.map_err(|error| hub.db().placed(error).to_string())?;
+    hub.policy().set(wiring::rules(config));
+    hub.keep_files_in(data.to_owned());
+    hub.fetch_with(Arc::new(Fetcher::new(&wiring::net_limits(config))));
+    hub.speak_ldap_with(Arc::new(LdapDialer::new(hub.clock().clone())));
+    Ok(hub)
 }
 
 /// Where clients go in, with what the operator decided about WebSockets.
