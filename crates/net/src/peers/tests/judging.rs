@@ -15,7 +15,7 @@ use crate::peers::reproach::Reproach;
 const SERVER: (Role, fn() -> UnixTime) = (Role::Server, today);
 
 fn knowing(authority: &Authority) -> Judge {
-    judge(&[authority.der.clone()], Vec::new())
+    judge(std::slice::from_ref(&authority.der), Vec::new())
 }
 
 fn judge(system: &[CertificateDer<'_>], added: Vec<CertificateDer<'static>>) -> Judge {
