@@ -112,8 +112,8 @@ impl Metrics {
     /// Begins at zero. `version` and `revision` describe the build.
     pub fn new(version: &'static str, revision: &'static str) -> Self {
         let mut registry = Registry::default();
-        let build = Info::new([("version", version), ("revision", revision)]);
         let own = registry.sub_registry_with_prefix("waxwing");
+        let build = Info::new([("version", version), ("revision", revision)]);
         own.register("build", "The running program", build);
         let connections = Family::default();
         own.register("connections", "Open client connections by transport", connections.clone());
@@ -131,10 +131,10 @@ impl Metrics {
         own.register("auth_failures", "Refused sign-ins by condition", auth_failures.clone());
         let components = Gauge::default();
         own.register("components", "Connected components (XEP-0114)", components.clone());
-        let help = "Stanzas from components by kind";
-        let from_components = ByKind::new(own, "component_stanzas_received", help);
-        let help = "Stanzas to components by kind";
-        let to_components = ByKind::new(own, "component_stanzas_sent", help);
+        let mut of_components = |name, help| ByKind::new(own, name, help);
+        let from_components =
+            of_components("component_stanzas_received", "Stanzas from components by kind");
+        let to_components = of_components("component_stanzas_sent", "Stanzas to components by kind");
         let withheld = Family::default();
         let help = "Messages and requests of strangers that were withheld, by reason";
         own.register("strangers_withheld", help, withheld.clone());
@@ -143,12 +143,8 @@ impl Metrics {
         let help = "From handing a write to the database until it is durable";
         own.register_with_unit("commit", help, Unit::Seconds, commits.clone());
         let deflated = Deflated::new(own);
-        let (files, file_bytes) = (Gauge::default(), Gauge::default());
-        own.register("uploads", "Files that people have sent", files.clone());
-        let help = "What these files take";
-        own.register_with_unit("uploads_stored", help, Unit::Bytes, file_bytes.clone());
-        let peers = Peers::new(own);
-        let certificates = Certificates::new(own);
+        let (files, file_bytes) = uploads(own);
+        let (peers, certificates) = (Peers::new(own), Certificates::new(own));
         let process = ProcessGauges::new(&mut registry);
         Self {
             registry,
@@ -271,6 +267,15 @@ impl Metrics {
         text::encode(&mut out, &self.registry).expect("a String takes everything");
         out
     }
+}
+
+/// How many files there are, and what they take.
+fn uploads(registry: &mut Registry) -> (Gauge, Gauge) {
+    let (files, bytes) = (Gauge::default(), Gauge::default());
+    registry.register("uploads", "Files that people have sent", files.clone());
+    let help = "What these files take";
+    registry.register_with_unit("uploads_stored", help, Unit::Bytes, bytes.clone());
+    (files, bytes)
 }
 
 impl Deflated {

@@ -10,6 +10,7 @@
 mod bytes;
 mod choice;
 mod compare;
+mod contradictions;
 mod error;
 mod host;
 mod near;
