@@ -131,10 +131,10 @@ impl Metrics {
         own.register("auth_failures", "Refused sign-ins by condition", auth_failures.clone());
         let components = Gauge::default();
         own.register("components", "Connected components (XEP-0114)", components.clone());
-        let mut of_components = |name, help| ByKind::new(own, name, help);
-        let from_components =
-            of_components("component_stanzas_received", "Stanzas from components by kind");
-        let to_components = of_components("component_stanzas_sent", "Stanzas to components by kind");
+        let help = "Stanzas from components by kind";
+        let from_components = ByKind::new(own, "component_stanzas_received", help);
+        let help = "Stanzas to components by kind";
+        let to_components = ByKind::new(own, "component_stanzas_sent", help);
         let withheld = Family::default();
         let help = "Messages and requests of strangers that were withheld, by reason";
         own.register("strangers_withheld", help, withheld.clone());
