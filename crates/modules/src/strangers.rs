@@ -115,8 +115,9 @@ impl Module for Strangers {
 }
 
 impl Strangers {
-    /// Whoever a person approaches is no stranger from then on: not who gets words, for good, nor
-    /// a room that is entered or a service that is used, for a while. What clients send by
+    /// Whoever a person approaches is no stranger from then on: not who gets words or is asked for
+    /// what it will publish, for good, nor a room that is entered or a service that is used, for a
+    /// while. What clients send by
     /// themselves – receipts, keys, questions about what another client can do – is no approach.
     fn note(&self, transit: &mut Transit<'_>) -> Verdict {
         let (from, to, kind) = (transit.from, &transit.to.jid, transit.stanza.head.kind);
@@ -124,9 +125,10 @@ impl Strangers {
         let peer = to.bare_str();
         // Presence goes to every contact: neighbours that are not judged are not looked up for it.
         let is_free = || !self.bounds.includes_neighbours && to.domain() == self.domain.domain();
+        let subscribes = kind == Kind::Iq(IqType::Set) && is_subscribing(transit.stanza);
         let is_approach = match kind {
             Kind::Message(kind) => kind != MessageType::Error,
-            Kind::Iq(kind) => kind == IqType::Set && to.local().is_none(),
+            Kind::Iq(kind) => subscribes || kind == IqType::Set && to.local().is_none(),
             Kind::Presence(kind) => kind == PresenceType::Available && !is_free(),
         };
         if !is_approach || peer == account.jid().as_str() || self.is_trusted(to) {
@@ -138,7 +140,8 @@ impl Strangers {
             return Verdict::Pass;
         }
         let is_contact = account.fact(self.roster).contact(&to.bare()).is_some();
-        if matches!(kind, Kind::Message(_)) && !is_contact && !account.is_guest() {
+        let is_lasting = subscribes || matches!(kind, Kind::Message(_));
+        if is_lasting && !is_contact && !account.is_guest() {
             let now = transit.hub.clock().wall_millis().cast_signed();
             for write in known.meet(account.jid(), peer, now) {
                 transit.effects.remember(write);
@@ -243,6 +246,12 @@ impl Strangers {
         from.local().is_none() && (domain == own || is_subdomain(domain, own))
             || self.config.trusted.iter().any(|trusted| trusted == domain)
     }
+}
+
+/// Whether somebody asks to be told what is published (XEP-0060 §6.1).
+fn is_subscribing(stanza: &Stanza) -> bool {
+    let pubsub = stanza.body.child("pubsub", "http://jabber.org/protocol/pubsub");
+    pubsub.is_some_and(|pubsub| pubsub.children().any(|child| child.name() == "subscribe"))
 }
 
 /// Messages of rooms come to who has entered them, and errors to who has sent something; other
