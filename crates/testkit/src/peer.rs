@@ -96,6 +96,8 @@ pub struct Peer {
 /// A connection, and how far it got.
 struct Talk {
     line: Line,
+    /// As whom the peer speaks.
+    own: String,
     /// The domain that was called; none for a call of the other side.
     called: Option<String>,
     stage: Stage,
@@ -138,14 +140,22 @@ impl Peer {
         self.talks.iter().filter(|talk| !talk.line.is_ended()).count()
     }
 
-    /// Sends a stanza to the domain of its `to`, over a stream of its own to that domain.
+    /// Sends a stanza to the domain of its `to`, over a stream of its own from the domain of its
+    /// `from`, if that is one of this server, to that domain.
     ///
     /// # Errors
     /// When it has no `to`, or nobody is there.
     pub fn send(&mut self, roads: &Roads, clock: &Clock, xml: &str) -> Result<(), String> {
-        let to = Node::parse(xml).ok().and_then(|node| node.attribute("to").map(domain_of));
-        let to = to.ok_or("a server says to whom it speaks")?;
-        let is_it = |talk: &&mut Talk| talk.called.as_ref() == Some(&to) && !talk.line.is_ended();
+        let node = Node::parse(xml)?;
+        let domain = |name| node.attribute(name).map(domain_of);
+        let to = domain("to").ok_or("a server says to whom it speaks")?;
+        let below = format!(".{}", self.domain);
+        let from = domain("from").filter(|from| from.ends_with(&below));
+        let from = from.unwrap_or_else(|| self.domain.clone());
+        let is_it = |talk: &&mut Talk| {
+            let is_called = talk.called.as_ref().is_some_and(|called| *called == to);
+            is_called && talk.own == from && !talk.line.is_ended()
+        };
         if let Some(talk) = self.talks.iter_mut().find(is_it) {
             match talk.stage {
                 Stage::Open => talk.line.send(xml),
@@ -153,10 +163,11 @@ impl Peer {
             }
             return Ok(());
         }
-        let line = Line::new(roads.call(clock, (&self.domain, &to), true)?);
-        line.send(&header(&self.domain, &to, None));
+        let line = Line::new(roads.call(clock, (&from, &to), true)?);
+        line.send(&header(&from, &to, None));
         let waiting = vec![xml.to_owned()];
-        self.talks.push(Talk { line, called: Some(to), stage: Stage::New, waiting });
+        let talk = Talk { line, own: from, called: Some(to), stage: Stage::New, waiting };
+        self.talks.push(talk);
         Ok(())
     }
 
@@ -168,15 +179,16 @@ impl Peer {
         let mut is_busy = false;
         while let Some(end) = roads.answer(&self.domain) {
             let (line, waiting) = (Line::new(end), Vec::new());
-            self.talks.push(Talk { line, called: None, stage: Stage::New, waiting });
+            let (own, stage) = (self.domain.clone(), Stage::New);
+            self.talks.push(Talk { line, own, called: None, stage, waiting });
             is_busy = true;
         }
         for talk in &mut self.talks {
             while let Some(node) = talk.line.look()?.pop_front() {
                 is_busy = true;
                 let rest = match talk.called.is_some() {
-                    true => talk.on_answer(&self.domain, node)?,
-                    false => talk.on_call(&self.domain, node),
+                    true => talk.on_answer(node)?,
+                    false => talk.on_call(node),
                 };
                 self.inbox.extend(rest);
             }
@@ -188,8 +200,8 @@ impl Peer {
 
 impl Talk {
     /// On a stream of ours: we prove who we are by our certificate. Gives back what comes after.
-    fn on_answer(&mut self, own: &str, node: Node) -> Result<Option<Node>, String> {
-        let to = self.called.clone().unwrap_or_default();
+    fn on_answer(&mut self, node: Node) -> Result<Option<Node>, String> {
+        let (own, to) = (self.own.as_str(), self.called.as_deref().unwrap_or_default());
         match (&*node.name, &*node.namespace) {
             ("stream", STREAMS) => {}
             ("features", STREAMS) if self.stage == Stage::New => {
@@ -206,7 +218,7 @@ impl Talk {
             }
             ("success", SASL) => {
                 self.stage = Stage::Proven;
-                self.line.send(&header(own, &to, None));
+                self.line.send(&header(own, to, None));
             }
             ("features", STREAMS) => {
                 self.stage = Stage::Open;
@@ -222,11 +234,11 @@ impl Talk {
 
     /// On a stream of the other side: it proves who it is by its certificate or by dialback, and
     /// is believed. Gives back what is neither.
-    fn on_call(&mut self, own: &str, node: Node) -> Option<Node> {
+    fn on_call(&mut self, node: Node) -> Option<Node> {
         match (&*node.name, &*node.namespace) {
             ("stream", STREAMS) => {
                 let from = node.attribute("from").unwrap_or_default();
-                let to = node.attribute("to").unwrap_or(own);
+                let to = node.attribute("to").unwrap_or(&self.own);
                 self.line.send(&header(to, from, Some("peer")));
                 let features = match self.stage {
                     Stage::New => format!(

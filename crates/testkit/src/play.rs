@@ -32,7 +32,7 @@ pub async fn play(scenario: &Scenario, mut plan: Plan, way: Way) -> Result<(), S
     let values = Values::default();
     let mut player =
         Player { world, afar, way, clients: BTreeMap::new(), values, asked: VecDeque::new() };
-    let outcome = player.play(scenario).await;
+    let outcome = Box::pin(player.play(scenario)).await;
     player.clients.clear();
     let stopped = player.world.stop().await.and(player.afar.stop().await);
     outcome.and(stopped)

@@ -102,6 +102,10 @@ impl World {
     /// # Errors
     /// What the configuration, the engine or a module objects to.
     pub async fn start(plan: Plan) -> Result<Self, String> {
+        Box::pin(Self::build(plan)).await
+    }
+
+    async fn build(plan: Plan) -> Result<Self, String> {
         let config = config(&plan)?;
         // One reader: then a read that is answered stands for all before it.
         let limits = waxwing_store::Limits { readers: 1, ..Default::default() };

@@ -16,7 +16,7 @@ impl Session {
         let is_get = stanza.head.kind == Kind::Iq(IqType::Get);
         let asker = stanza.head.from.as_ref();
         asker.is_some_and(|from| {
-            !self.shares_presence_with(from) && !(is_get && self.is_shown_at(from))
+            !(self.shares_presence_with(from) || is_get && self.is_shown_at(from))
         })
     }
 

@@ -151,7 +151,7 @@ impl Play {
                 self.settle().await
             }
             9 => {
-                let delays = [2, 1, 3].map(|seconds| Duration::from_secs(seconds));
+                let delays = [2, 1, 3].map(Duration::from_secs);
                 self.roads.delay(HOME, there, &delays);
                 self.settle().await
             }
