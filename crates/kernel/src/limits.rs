@@ -71,8 +71,6 @@ pub struct PeerLimits {
     pub arrivals_unproven: usize,
     /// Incoming streams of one domain at a time.
     pub arrivals_per_peer: usize,
-    /// Pairs on one stream.
-    pub pairs_per_stream: usize,
     /// Questions whether a dialback key is right (XEP-0220) that may be under way at a time.
     pub verifications: usize,
     /// How fast one stream of another server may send; what is faster is read later.
@@ -94,7 +92,6 @@ impl Default for PeerLimits {
             backoff_most_seconds: 900,
             arrivals_unproven: 500,
             arrivals_per_peer: 20,
-            pairs_per_stream: 64,
             verifications: 200,
             rate: Rate {
                 stanzas: Flow { per_second: 4_000, burst: 2_000 },

@@ -131,6 +131,43 @@ fn components_are_waited_for_where_there_are_any() {
 }
 
 #[test]
+fn other_servers_come_in_where_this_one_talks_with_them() {
+    let with = |text: &str| read(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let ports = |text: &str| {
+        let config = with(text);
+        let servers = config.addresses().into_iter().filter(|it| it.port.is_for_servers());
+        let mut ports: Vec<String> = servers.map(|it| it.address.to_string()).collect();
+        ports.sort();
+        ports
+    };
+    assert_eq!(ports(""), Vec::<String>::new());
+    assert_eq!(ports("[server]\npublic = true"), ["[::]:5269", "[::]:5270"]);
+    assert_eq!(ports("[server]\npublic = true\n[federation]\nenabled = false").len(), 0);
+    let here = ["127.0.0.1:5269", "127.0.0.1:5270", "[::1]:5269", "[::1]:5270"];
+    assert_eq!(ports("[federation]\nenabled = true"), here);
+    let asked = "[federation]\nenabled = true\n[listen]\nserver = ['10.0.0.1:1']\nserver_tls = []";
+    assert_eq!(ports(asked), ["10.0.0.1:1"]);
+}
+
+#[test]
+fn rules_about_other_servers_take_effect_while_the_server_runs() {
+    let with = |text: &str| read(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let old = with("[federation]\nblock = ['a.example']");
+    let new = with(
+        "[federation]\nallow = ['b.example']\nlists = ['xmpp:l.example?;node=n']\n\
+         [[peer]]\ndomain = 'c.example'\naddress = '[::1]:1'\n[limits]\npeer_queue = 16",
+    );
+    let changed = old.reload(&new).expect("it can be done");
+    let keys: Vec<String> = changed.iter().map(ToString::to_string).collect();
+    for key in ["federation.allow", "federation.block", "federation.lists", "limits.peer_queue"] {
+        assert!(keys.iter().any(|it| it == key), "{key} is missing in {keys:?}");
+    }
+    assert!(keys.iter().any(|key| key == "peer.c.example.address"), "{keys:?}");
+    let off = old.reload(&with("[federation]\nenabled = true")).expect_err("ports come and go");
+    assert_eq!(off[0].to_string(), "federation.enabled (needs a restart)");
+}
+
+#[test]
 fn a_component_does_not_stand_in_front_of_a_service() {
     static SERVES: SectionAbout = SectionAbout::of::<RegisterConfig>().serving("files");
     let read = |text: &str| {

@@ -121,7 +121,6 @@ fn peer_limits(config: &LimitsConfig) -> PeerLimits {
         backoff_most_seconds: config.peer_backoff_most_seconds.into(),
         arrivals_unproven: config.peer_arrivals,
         arrivals_per_peer: config.peer_arrivals_per_domain,
-        pairs_per_stream: config.peer_pairs,
         verifications: config.peer_verifications,
         rate: Rate {
             stanzas: flow(config.peer_stanzas.into(), config.peer_stanzas_burst.into()),
