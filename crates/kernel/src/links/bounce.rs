@@ -65,9 +65,9 @@ fn row_of(tag: Tag) -> Option<Statement> {
     (tag != Tag(0)).then(|| Outgoing::remove(tag.0.cast_signed()))
 }
 
-/// Whether the sender of a presence wants to know that it does not arrive: who asks to see somebody,
-/// who enters a room, and a room with somebody in it, whose addresses are full ones. Who merely says
-/// to contacts that it is here does not.
+/// Whether the sender of a presence wants to know that it does not arrive: who asks to see
+/// somebody, who enters a room, and a room with somebody in it, whose addresses are full ones. Who
+/// merely says to contacts that it is here does not.
 fn is_missed(kind: PresenceType, stanza: &Stanza) -> bool {
     let is_full = || stanza.head.to.as_ref().is_some_and(|to| to.resource().is_some());
     match kind {

@@ -15,7 +15,7 @@ use crate::links::dial::{DialAsk, Dialled, Place, UnreachedKind};
 use crate::links::policy::Terms;
 use crate::links::setback::Setback;
 use crate::rate::Pace;
-use crate::session::{Alarm, Listen, Woke};
+use crate::session::{Alarm, Listen, Woke, expire};
 use crate::wire::Wire;
 
 /// Connections that are made for one attempt: a server has a few addresses, and one of them is
@@ -133,7 +133,7 @@ impl Hub {
         dialled: Dialled,
         (external, deadline): (bool, Instant),
     ) -> Result<Reached, Failed> {
-        let Dialled { mut wire, security, place } = dialled;
+        let Dialled { wire, security, place } = dialled;
         let framing = if wire.transport().is_framed() { Framing::WebSocket } else { Framing::Tcp };
         let hosts = Arc::new(self.door(place.address.ip()));
         let is_link = matches!(errand.purpose, Purpose::Link);
@@ -147,92 +147,107 @@ impl Hub {
         };
         let now = self.clock().now();
         let stream = Stream::outgoing(now, framing, security, call, hosts, self.entropy());
-        let (mut stream, mut alarm, mut pace) =
-            (Box::new(stream), Alarm::default(), Pace::default());
-        loop {
-            while let Some(event) = stream.next_event() {
-                match event {
-                    Event::Linked(linked) if linked.way == Way::Out => {
-                        let gained = Gained::Link(linked);
-                        return Ok(Reached { stream, wire, place, gained });
-                    }
-                    Event::Verdict(verdict) => {
-                        let gained = Gained::Verdict(verdict);
-                        return Ok(Reached { stream, wire, place, gained });
-                    }
-                    Event::StartTls => {
-                        wire = self.secure(errand, (&mut stream, wire), deadline).await?;
-                    }
-                    Event::Closed(closure) => {
-                        part(self, stream, wire);
-                        return Err(Failed::Trouble(match closure {
-                            Closure::Refused(trouble) => trouble,
-                            Closure::Error(error) => Trouble::Broken(error),
-                            Closure::Footer => Trouble::Closed,
-                            Closure::Lost => Trouble::Lost,
-                        }));
-                    }
-                    _ => {}
+        let (stream, peer) = (Box::new(stream), &*errand.pair.to);
+        let (alarm, pace) = (Alarm::default(), Pace::default());
+        let mut talk = Talk { hub: self, peer, stream, wire, alarm, pace };
+        let told = async {
+            loop {
+                match talk.work().await? {
+                    (next, Some(gained)) => return Ok((next, gained)),
+                    (next, None) => talk = next,
                 }
+                talk.listen().await;
             }
-            let clock = (self.clock(), self.started());
-            pace.pay(clock, &self.limits().early_rate, None);
-            let woke = poll_fn(|cx| {
-                let mut listen = Listen {
-                    stream: &mut stream,
-                    wire: &mut *wire,
-                    alarm: &mut alarm,
-                    clock: self.clock(),
-                    mailbox: None,
-                    deliveries: false,
-                    pending: None,
-                    reads: true,
-                    pace: &mut pace,
-                };
-                listen.poll(cx)
-            });
-            tokio::select! {
-                biased;
-                woke = woke => match woke {
-                    Woke::Deadline => stream.expire(self.clock().now()),
-                    Woke::Flushed => stream.outbox().clear(),
-                    _ => {}
-                },
-                () = self.clock().until(Some(deadline)) => {
-                    let time = Duration::from_secs(self.limits().peers.dial_seconds);
-                    return Err(Failed::Other(Setback::late(&errand.pair.to, time)));
+        };
+        tokio::select! {
+            biased;
+            told = told => {
+                let (Talk { stream, wire, .. }, gained) = told?;
+                Ok(Reached { stream, wire, place, gained })
+            }
+            () = self.clock().until(Some(deadline)) => {
+                let time = Duration::from_secs(self.limits().peers.dial_seconds);
+                Err(Failed::Other(Setback::late(peer, time)))
+            }
+        }
+    }
+}
+
+/// A stream that is not open yet.
+struct Talk<'a> {
+    hub: &'a Hub,
+    peer: &'a str,
+    stream: Box<Stream>,
+    wire: Box<dyn Wire>,
+    alarm: Alarm,
+    pace: Pace,
+}
+
+impl Talk<'_> {
+    /// Does what the stream asks for; gives what is gained.
+    async fn work(mut self) -> Result<(Self, Option<Gained>), Failed> {
+        while let Some(event) = self.stream.next_event() {
+            match event {
+                Event::Linked(linked) if linked.way == Way::Out => {
+                    return Ok((self, Some(Gained::Link(linked))));
                 }
+                Event::Verdict(verdict) => return Ok((self, Some(Gained::Verdict(verdict)))),
+                Event::StartTls => self = self.secure().await?,
+                Event::Closed(closure) => {
+                    part(self.hub, self.stream, self.wire);
+                    return Err(Failed::Trouble(match closure {
+                        Closure::Refused(trouble) => trouble,
+                        Closure::Error(error) => Trouble::Broken(error),
+                        Closure::Footer => Trouble::Closed,
+                        Closure::Lost => Trouble::Lost,
+                    }));
+                }
+                _ => {}
             }
+        }
+        Ok((self, None))
+    }
+
+    /// Until something has happened on the wire, or a time is over.
+    async fn listen(&mut self) {
+        let Self { hub, stream, wire, alarm, pace, .. } = self;
+        pace.pay((hub.clock(), hub.started()), &hub.limits().early_rate, None);
+        let woke = poll_fn(|cx| {
+            let mut listen = Listen {
+                stream,
+                wire: &mut **wire,
+                alarm,
+                clock: hub.clock(),
+                mailbox: None,
+                deliveries: false,
+                pending: None,
+                reads: true,
+                pace,
+            };
+            listen.poll(cx)
+        });
+        match woke.await {
+            Woke::Deadline => expire(stream, hub.clock().now(), pace),
+            Woke::Flushed => stream.outbox().clear(),
+            _ => {}
         }
     }
 
     /// The client's side of STARTTLS.
-    async fn secure(
-        &self,
-        errand: &Errand<'_>,
-        (stream, mut wire): (&mut Stream, Box<dyn Wire>),
-        deadline: Instant,
-    ) -> Result<Box<dyn Wire>, Failed> {
+    async fn secure(self) -> Result<Self, Failed> {
+        let Self { hub, peer, mut stream, mut wire, alarm, pace } = self;
         let upgraded = async {
             if !stream.outbox().is_empty() {
                 poll_fn(|cx| wire.poll_write(cx, stream.outbox())).await?;
             }
             wire.upgrade().await
         };
-        let outcome: crate::wire::Upgraded = tokio::select! {
-            biased;
-            outcome = upgraded => outcome,
-            () = self.clock().until(Some(deadline)) => {
-                let time = Duration::from_secs(self.limits().peers.dial_seconds);
-                return Err(Failed::Other(Setback::late(&errand.pair.to, time)));
-            }
-        };
-        match outcome {
+        match upgraded.await {
             Ok((wire, security)) => {
-                stream.secured(self.clock().now(), security);
-                Ok(wire)
+                stream.secured(hub.clock().now(), security);
+                Ok(Self { hub, peer, stream, wire, alarm, pace })
             }
-            Err(error) => Err(Failed::Other(Setback::tls(&errand.pair.to, &error))),
+            Err(error) => Err(Failed::Other(Setback::tls(peer, &error))),
         }
     }
 }

@@ -64,7 +64,7 @@ impl Link {
     }
 
     /// Lives until nobody needs it any more.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         loop {
             let reached = match Box::pin(self.reach()).await {
                 Ok(reached) => reached,
@@ -219,7 +219,7 @@ impl Link {
         is_idle && self.hub.links().pairs.lock().end(&self.pair, &self.mailbox)
     }
 
-    async fn stop(self, stop: Stop) {
+    async fn stop(self: Box<Self>, stop: Stop) {
         match stop {
             Stop::Setback(setback) => self.give_up(setback).await,
             // What is kept stays for the next run, and who sent the rest is gone.
@@ -235,7 +235,7 @@ impl Link {
     }
 
     /// All that waits goes back to its senders, and nobody tries for a while.
-    async fn give_up(mut self, setback: Setback) {
+    async fn give_up(mut self: Box<Self>, setback: Setback) {
         let Setback { error, failure, is_barred, .. } = setback;
         let (clock, links) = (self.hub.clock(), self.hub.links());
         let (first, most) = {
@@ -292,7 +292,7 @@ impl Hub {
         mailbox: Mailbox,
         why: (Option<(i64, i64)>, Option<Caller>),
     ) {
-        let link = Link::new(self, pair, mailbox, why);
+        let link = Box::new(Link::new(self, pair, mailbox, why));
         self.clock().spawn(Box::pin(link.run()));
     }
 

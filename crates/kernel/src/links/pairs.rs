@@ -1,5 +1,5 @@
-//! The ways out, by pair of domains: one of ours and another server's. And for how long nobody tries
-//! where it was in vain.
+//! The ways out, by pair of domains: one of ours and another server's. And for how long nobody
+//! tries where it was in vain.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -113,8 +113,8 @@ impl Hub {
         }
     }
 
-    /// The way from the domain of somebody here to one of another server: an open one, or one that is being
-    /// looked for from now on.
+    /// The way from the domain of somebody here to one of another server: an open one, or one that
+    /// is being looked for from now on.
     fn way(&self, sender: &Jid, peer: &str) -> Result<Mailbox, StanzaError> {
         let ours = sender.domain();
         let (links, now) = (self.links(), self.clock().now());

@@ -24,9 +24,9 @@ pub(super) enum Learnt {
 }
 
 impl Hub {
-    /// Asks the server of a domain for the key that somebody gave us who wants to speak for it, by a
-    /// connection of its own: an "implementation MAY open a separate connection to the Authoritative
-    /// Server for the sole purpose of doing key verification" (§2.1.2).
+    /// Asks the server of a domain for the key that somebody gave us who wants to speak for it, by
+    /// a connection of its own: an "implementation MAY open a separate connection to the
+    /// Authoritative Server for the sole purpose of doing key verification" (§2.1.2).
     pub(super) fn verify(&self, asked: Dialback) -> Inquiry {
         let hub = self.clone();
         Box::pin(async move {

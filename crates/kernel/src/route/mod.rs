@@ -57,8 +57,8 @@ impl Hub {
     }
 
     /// The same for what needs no wait, which is nearly all there is: what goes to sessions of an
-    /// account of the same site that is in memory, and to a server that is linked with. `sessions` are those of the account, when they
-    /// are known already.
+    /// account of the same site that is in memory, and to a server that is linked with. `sessions`
+    /// are those of the account, when they are known already.
     ///
     /// # Errors
     /// Any other stanza, untouched.
