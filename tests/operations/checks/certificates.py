@@ -189,6 +189,48 @@ async def failure(box):
     assert len(unknown) == 1, unknown
 
 
+@scenario("certificates: a restart does not bring an order forward", seconds=60)
+async def patience(box):
+    place, _ = await surroundings(box, start=False, retry_seconds=3600)
+    failed = 'waxwing_certificate_orders_total{outcome="failed"}'
+    for _ in range(2):
+        await place.start()
+        await until(lambda: "could not be asked" in row(place)["trouble"], "what was wrong")
+        await place.stop()
+    assert place.log().count("ordering a certificate") == 1, place.log()
+    # Whoever has mended it need not wait.
+    await place.start()
+    assert metric(place, failed) is None
+    place.refused("certificate", "renew")
+    assert metric(place, failed) == 1
+    place.configure(acme={"contact": []})
+    place.done("reload")
+    await until(lambda: metric(place, failed) == 2, "an order under other settings")
+
+
+@scenario("certificates: damaged files keep no server from starting", seconds=60)
+async def damaged(box):
+    place, authority = await surroundings(box)
+    await place.start()
+    await got(place, authority)
+    await place.stop()
+    kept = place.data / "acme"
+    (kept / f"{DOMAIN}.pem").write_text("-----BEGIN CERTIFICATE-----\nnonsense\n")
+    await place.start()
+    await got(place, authority)
+    assert "a certificate is of no use" in place.log()
+    await place.stop()
+    (account,) = kept.glob("account-*.json")
+    account.write_text("{")
+    (kept / f"{DOMAIN}.json").write_text("{")
+    (kept / f"{DOMAIN}.pem").unlink()
+    await place.start()
+    await until(lambda: account.name in row(place)["trouble"], "the file that is damaged")
+    assert "remove it, and a new account is made" in row(place)["trouble"]
+    account.unlink()
+    await got(place, authority)
+
+
 @scenario("certificates: a name that leads elsewhere is left out, or told of", seconds=90)
 async def elsewhere(box):
     place, authority = await surroundings(box)
@@ -252,6 +294,30 @@ async def suggested(box):
     await until(lambda: windows.pop(1) if len(windows) > 1 else
                 shown(place, DOMAIN, authority.root)[0] != first, "the new certificate", 20)
     assert suggesting.asked and all(len(path.split(".")) == 2 for path in suggesting.asked)
+
+
+@scenario("certificates: a domain that comes while the server runs gets one too", seconds=60)
+async def added(box):
+    place, authority = await surroundings(box)
+    await place.start()
+    await got(place, authority)
+    other = "second.example.test"
+    place.done("host", "add", other)
+
+    def is_there():
+        try:
+            return other in str(shown(place, other, authority.root)[1]["subjectAltName"])
+        except ssl.SSLError:
+            return False
+
+    await until(is_there, "the certificate of the new domain", 20)
+    first, second = place.json("certificate", "list")["rows"]
+    assert (first["domain"], second["domain"]) == (DOMAIN, other), (first, second)
+    assert second["source"] == "acme" and f"rooms.{other}" in second["names"], second
+    # The new domain did not cost the old one an order.
+    assert metric(place, 'waxwing_certificate_orders_total{outcome="done"}') == 2
+    assert [one["domain"] for one in
+            place.json("certificate", "list", "--host", other)["rows"]] == [other]
 
 
 @scenario("certificates: settings without sense are told")
