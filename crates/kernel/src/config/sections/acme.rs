@@ -36,7 +36,8 @@ crate::section! {
         /// The name of an account that you have with the authority already, where it asks for one
         /// (external account binding). Needs `external_key` or `external_key_file`.
         pub external_account: Option<String> = None,
-        /// The key that the authority gave you for that account (base64url).
+        /// The key that the authority gave you for that account (base64url):
+        /// `external_key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"`.
         pub external_key: Option<Secret> = None,
         /// A file that holds this key; then `external_key` does not count.
         pub external_key_file: Option<PathBuf> = None,
