@@ -129,3 +129,15 @@ def mend(one, *others):
     """Undoes `cut`."""
     for a, many in ((one, others), *((other, (one,)) for other in others)):
         a._neighbour("delete", many)
+
+
+def reset(one, *others):
+    """Breaks every connection between one machine and the others, and tells both ends: what a
+    router does that has forgotten them."""
+    for other in others:
+        for number in (other.address, other.address6):
+            for here in (one, other):
+                there = number if here is one else (
+                    one.address if number == other.address else one.address6
+                )
+                sh(*here.command("ss", "--kill", "--no-header", "dst", f"[{there}]"))

@@ -123,7 +123,7 @@ class Person(Wire):
                     return stanza
             left = limit - asyncio.get_running_loop().time()
             if left <= 0 or self.is_lost:
-                seen = "\n  ".join(text(stanza)[:600] for stanza in self.stanzas)
+                seen = "\n  ".join(text(stanza)[:600] for stanza in self.stanzas[-6:])
                 lost = ", and the connection ended" if self.is_lost else ""
                 raise AssertionError(
                     f"{self.jid} waited {seconds} s for {what}{lost}; had\n  {seen or 'nothing'}"

@@ -13,7 +13,7 @@ from sides.side import MODES
 CHECKS = []
 # Those who are shared by the checks, and new ones for checks that want to know nobody yet.
 SHARED = ("romeo", "juliet", "nurse")
-GUESTS = tuple(f"guest{number}" for number in range(40))
+GUESTS = tuple(f"guest{number}" for number in range(32))
 PEOPLE = SHARED + GUESTS
 
 
@@ -50,11 +50,10 @@ class World:
         self.sides = []
         self.ends = []
 
-    def side(self, kind, number, **options):
+    def side(self, kind, number, people=PEOPLE, **options):
         """A server of this kind on the machine with this number."""
         name = options.get("name") or kind.name
-        kind.people = PEOPLE
-        one = kind(self.folder / name, number, self, **options)
+        one = kind(self.folder / name, number, self, people, **options)
         self.sides.append(one)
         return one
 
@@ -69,8 +68,8 @@ class World:
         await side.add_people()
         side.started_in = time.monotonic() - begun
 
-    def end(self, side, mode):
-        return End(self, side, side.domains[mode])
+    def end(self, side, mode, partner=None):
+        return End(self, side, side.domains[mode], partner)
 
     async def stop(self):
         for side in self.sides:
@@ -85,8 +84,8 @@ class End:
 
     taken = {}
 
-    def __init__(self, world, side, domain):
-        self.world, self.side, self.domain = world, side, domain
+    def __init__(self, world, side, domain, partner):
+        self.world, self.side, self.domain, self.partner = world, side, domain, partner
         self.people = []
 
     @property
@@ -102,9 +101,10 @@ class End:
         return self.domain.pubsub
 
     def fresh(self):
-        """The next account that no check has used."""
-        number = End.taken.get(self.name, 0)
-        End.taken[self.name] = number + 1
+        """The next account that no check with this partner has used."""
+        which = self.name, self.partner
+        number = End.taken.get(which, 0)
+        End.taken[which] = number + 1
         return GUESTS[number]
 
     async def person(self, user=None, resource="desk", managed=False, presence=True, notify=()):

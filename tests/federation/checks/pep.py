@@ -67,6 +67,14 @@ async def told(one, other):
     assert not romeo.has(event(MOOD)), "the mood was not asked for"
     answer = await items(romeo, juliet.bare, NICK)
     assert answer.findtext(f".//{{{NICK}}}nick") == "Jule ♥", text(answer)
+    # What is taken back.
+    await juliet.done(
+        "set", "<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+        f"<retract node='{TUNE}' notify='true'><item id='current'/></retract></pubsub>",
+    )
+    if other.side.has("retractions"):
+        gone = await romeo.wait(event(TUNE, juliet.bare), "that the tune is gone")
+        assert gone.find(f".//{EVENT}retract") is not None, text(gone)
     # XEP-0163 §4.3.2: who comes online is told the last of each.
     await romeo.close()
     await juliet.sees(romeo.jid, "unavailable")
@@ -75,13 +83,6 @@ async def told(one, other):
     if other.side.has("last items"):
         again = await romeo.wait(event(NICK, juliet.bare), "the nick, after signing in")
         assert again.findtext(f".//{{{NICK}}}nick") == "Jule ♥", text(again)
-    # What is taken back.
-    await juliet.done(
-        "set", "<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
-        f"<retract node='{NICK}' notify='true'><item id='current'/></retract></pubsub>",
-    )
-    gone = await romeo.wait(event(NICK, juliet.bare), "that the nick is gone")
-    assert gone.find(f".//{EVENT}retract") is not None, text(gone)
 
 
 @exchange("pep: strangers see nothing, and friends nothing that is private")

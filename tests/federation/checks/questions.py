@@ -32,6 +32,10 @@ async def server(one, other):
 @exchange("questions: sessions answer each other")
 async def sessions(one, other):
     romeo, juliet = await one.person(), await other.person()
+    # RFC 6121 §8.5.3.1: only who is shown the presence of a session may ask it something.
+    for a, b in ((romeo, juliet), (juliet, romeo)):
+        a.presence(b.jid)
+        await b.sees(a.jid)
     await romeo.done("get", "<ping xmlns='urn:xmpp:ping'/>", juliet.jid)
     version = await romeo.done("get", "<query xmlns='jabber:iq:version'/>", juliet.jid)
     assert version.findtext("{jabber:iq:version}query/{jabber:iq:version}name") == "person"

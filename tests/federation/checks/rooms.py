@@ -64,7 +64,10 @@ async def visit(one, other):
 @exchange("rooms: moderators and admins keep order among guests from elsewhere")
 async def order(one, other):
     guest, owner = await pair(one, other, moderatedroom=1)
-    # Voice taken and given (§8.3, §8.4).
+    # Voice given and taken (§8.3, §8.4).
+    await owner.done(nick="Romeo", role="visitor")
+    await owner.done(nick="Romeo", role="participant")
+    await guest.sees("Romeo", None, role="participant")
     await owner.done(nick="Romeo", role="visitor")
     await guest.sees("Romeo", None, role="visitor")
     id = guest.say("May I?")
@@ -132,8 +135,17 @@ async def doors(one, other):
 
 @exchange("rooms: owned from elsewhere, shown to others by invitation, and closed")
 async def owned(one, other):
-    romeo, juliet = await one.person(), await other.person()
-    owner = await Occupant.opens(romeo, other.rooms, "Romeo", membersonly=1)
+    guest, owner = await pair(one, other)
+    romeo, juliet = guest.person, owner.person
+    # Not everybody may make rooms on another's server; but there may be owners from elsewhere.
+    await owner.done(jid=romeo.bare, affiliation="owner")
+    await guest.sees("Romeo", None, affiliation="owner")
+    owner.leave()
+    await guest.sees("Juliet", "unavailable")
+    await owner.sees("Juliet", "unavailable", 110)
+    guest, owner = owner, guest
+    await owner.configure(membersonly=1)
+    await owner.done(jid=juliet.bare, affiliation="none")
     romeo.send(
         f"<message to='{owner.room}' id='{fresh()}'><x xmlns='{MUC}#user'><invite to='{juliet.bare}'>"
         "<reason>Come.</reason></invite></x></message>"
@@ -145,7 +157,6 @@ async def owned(one, other):
     # §7.8.2 allows the real address and that in the room.
     inviter = invitation.find(f"{USER}x/{USER}invite").get("from")
     assert bare(inviter) == romeo.bare or inviter == owner.address, text(invitation)
-    guest = Occupant(juliet, owner.room, "Juliet")
     await guest.enters()
     await owner.sees("Juliet")
     info = await juliet.done(

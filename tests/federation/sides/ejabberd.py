@@ -13,8 +13,9 @@ LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 class Ejabberd(Side):
     name = "ejabberd"
     # Bidirectional streams came with 24.10, Debian 12 has 23.01. Contacts on other servers are not
-    # told that who blocks them is gone (XEP-0191 §3.3), nor what was last published when they come.
-    lacks = frozenset({"bidi", "absence of who blocks", "last items"})
+    # told that who blocks them is gone (XEP-0191 §3.3), nor what was last published when they come,
+    # nor that something was taken back.
+    lacks = frozenset({"bidi", "absence of who blocks", "last items", "retractions"})
     ports = (5223, 5269, 5270, 5280)
 
     @property

@@ -60,12 +60,12 @@ class Side(Server):
     """
 
     lacks = frozenset()
-    people = ()
     # Listeners that must answer before the server counts as started.
     ports = (5223, 5269, 5270)
 
-    def __init__(self, folder, number, world, name=None, modes=MODES):
+    def __init__(self, folder, number, world, people, name=None, modes=MODES):
         self.name = name or type(self).name
+        self.people = people
         super().__init__(folder)
         self.world = world
         self.machine = ground.Machine(self.name, number)
@@ -114,6 +114,12 @@ class Side(Server):
 
     def has(self, word):
         return word not in self.lacks
+
+    def pid(self):
+        return self.process.pid
+
+    def is_alive(self):
+        return self.process is not None and self.process.poll() is None
 
     def pause(self):
         """The process stands still; its connections stay."""

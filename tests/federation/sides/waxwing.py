@@ -6,12 +6,14 @@ import os
 import subprocess
 from pathlib import Path
 
+import ground
 from servers import ROOT
 from sides.side import PASSWORD, Side
 
 
 class Waxwing(Side):
     name = "waxwing"
+    is_ours = True
 
     def prepare(self):
         self.binary = os.environ.get("WAXWING_BIN", str(ROOT / "target/release/waxwing"))
@@ -41,8 +43,20 @@ https = []
 [federation]
 enabled = true
 authorities = "{self.world.authority.chain}"
-dns = ["10.77.0.1:53"]
+dns = ["{ground.HOME}:53"]
+anchors = "{self.world.names.anchor}"
 
+[[peer]]
+domain = "strict.example"
+trust = "certificate"
+
+[limits]
+handshake_seconds = 10
+idle_seconds = 10
+answer_seconds = 5
+peer_dial_seconds = 10
+peer_backoff_seconds = 2
+peer_backoff_most_seconds = 2
 {hosts}"""
 
     def _base(self):
@@ -60,6 +74,18 @@ dns = ["10.77.0.1:53"]
 
     def json(self, *words):
         return json.loads(self.run(*words, "--json"))
+
+    def federation(self, *words):
+        """What a command of `federation` tells programs."""
+        return self.json("federation", *words)
+
+    def ledger(self, domain):
+        """What `federation show` says of a domain."""
+        ended = subprocess.run(
+            [self.binary, "federation", "show", domain, *self._base()], text=True,
+            capture_output=True, timeout=30,
+        )
+        return ended.stdout + ended.stderr
 
     async def add_people(self):
         waiting = [
