@@ -163,7 +163,8 @@ mod tests {
         assert_eq!(tls.found_by, FoundBy::HostMeta);
     }
 
-    /// XEP-0487 §2.3: "if the top level "xmpp" object does not exist, XEP-0156 rules apply instead".
+    /// XEP-0487 §2.3: "if the top level "xmpp" object does not exist, XEP-0156 rules apply
+    /// instead".
     #[test]
     fn without_the_object_only_urls_count() {
         let mut json = example();

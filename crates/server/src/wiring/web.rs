@@ -45,8 +45,8 @@ fn server_websockets(config: &Config) -> Vec<String> {
     path.into_iter().collect()
 }
 
-/// What clients are told of the ways in, and other servers where they are talked with; nothing where
-/// those are not safe.
+/// What clients are told of the ways in, and other servers where they are talked with; nothing
+/// where those are not safe.
 fn discovery(origin: &str, bosh: &str, config: &Config) -> Option<Discovery> {
     let websocket = format!("{origin}{WEBSOCKET_PATH}");
     let mut discovery = Discovery::new(Some(&websocket), Some(bosh), Vec::new()).ok()?;

@@ -83,7 +83,7 @@ async fn posh_is_kept_until_it_expires() {
     assert_eq!(web.asked.lock().len(), 3);
 }
 
-/// RFC 7711 §3.2: a reference document names where the fingerprints are, and the shorter time counts.
+/// RFC 7711 §3.2: a reference document names where the fingerprints are; the shorter time counts.
 #[tokio::test]
 async fn a_posh_reference_is_followed_once() {
     let host = "https://host.example/posh.json";
@@ -129,10 +129,9 @@ async fn host_meta_names_other_ways_in() {
             "priority": priority, "weight": 1,
         })
     };
-    let file = json!({
-        "xmpp": { "ttl": 100 },
-        "links": [link("s2s-websocket", 20), link("s2s-tls", 10), link("s2s-quic", 1), link("tls", 0)],
-    });
+    let links = [("s2s-websocket", 20), ("s2s-tls", 10), ("s2s-quic", 1), ("tls", 0)];
+    let links = links.map(|(rel, priority)| link(rel, priority));
+    let file = json!({ "xmpp": { "ttl": 100 }, "links": links });
     let clock = Clock::simulated(0, 1);
     let (names, web) = names(&[(META, file)], &clock);
     let others = names.others("example.org").await;
