@@ -107,6 +107,9 @@ async fn the_kind_of_the_port_decides_without_alpn() {
     let _client = connect(config, "localhost", server.connect().await).await;
     assert_eq!(server.session().await.transport, Transport::DirectTls);
     let config = client(&folder.path().join("localhost.pem"), &["xmpp-server"], BOTH);
+    let _server = connect(config, "localhost", server.connect().await).await;
+    assert_eq!(server.session().await.transport, Transport::ServerTls);
+    let config = client(&folder.path().join("localhost.pem"), &["imap"], BOTH);
     let name = ServerName::try_from("localhost").unwrap();
     let stream = server.connect().await;
     assert!(TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_err());
