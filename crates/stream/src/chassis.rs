@@ -47,6 +47,9 @@ pub(crate) struct Chassis {
     pub(crate) host: Option<Arc<Host>>,
     /// `xml:lang` of the peer's header.
     pub(crate) lang: Option<Arc<str>>,
+    /// Which server the other end says it is; of one that we have called, which it should be. Kept
+    /// when the stream has ended, for those who ask whose it was.
+    pub(crate) server: Option<Arc<str>>,
     /// On TCP.
     pub(crate) splitter: Option<Box<Splitter>>,
     /// White space that comes now still belongs to the stream before.
@@ -82,6 +85,7 @@ impl Chassis {
             security: Box::new(security),
             host: None,
             lang: None,
+            server: None,
             splitter: None,
             trails: false,
             timers: Timers::default(),

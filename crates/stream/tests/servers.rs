@@ -193,6 +193,22 @@ fn what_was_not_acknowledged_comes_back() {
     assert_eq!(stage.stream.deliver(stage.now, &stanza, Tag(4)), Err(Unsent::Closed));
 }
 
+#[test]
+fn whose_stream_it_was_is_known_when_it_has_ended() {
+    let mut domains = Domains::new(Limits::default());
+    domains.peer = Some(Peer::incoming());
+    let security = Security { tls: true, ..Security::default() };
+    let mut stage = Stage::new(Framing::Tcp, security, domains);
+    let said = format!(
+        "<stream:stream version='1.0' from='montague.example' to='capulet.example' \
+         xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'>{TALK}"
+    );
+    stage.receive(Input::Bytes(said.as_bytes()));
+    assert!(!stage.stream.may_send("capulet.example", "montague.example"));
+    assert!(stage.events.iter().any(|event| event.starts_with("closed")), "{:?}", stage.events);
+    assert_eq!(stage.stream.peer().map(|peer| &**peer), Some("montague.example"));
+}
+
 /// A driver that minds [`waxwing_stream::Stream::has_room`] never comes to this.
 #[test]
 fn what_waits_for_acknowledgement_is_bounded() {

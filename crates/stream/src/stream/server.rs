@@ -79,10 +79,7 @@ impl Stream {
     /// Who the other server says it is, proven or not; of a stream that we have opened, whom we
     /// have called.
     pub fn peer(&self) -> Option<&Arc<str>> {
-        match &self.state {
-            State::Server(state) => state.peer(),
-            _ => None,
-        }
+        self.io.server.as_ref()
     }
 
     /// Whether stanzas are counted (XEP-0198): what was sent is safe when it is confirmed, and not

@@ -87,6 +87,9 @@ impl Incoming {
         let name = |attribute| header.attribute(attribute).map(|name| domain(&name));
         let (to, from) = (name("to"), name("from"));
         let peer = from.clone().flatten();
+        if !self.authenticated {
+            io.server.clone_from(&peer);
+        }
         let border = match to.clone().flatten() {
             Some(local) => io.hosts.border(&local, peer.as_deref()),
             // §4.7.2: a stream between servers has a `to`.

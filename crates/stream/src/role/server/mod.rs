@@ -85,7 +85,10 @@ impl Server {
     pub(crate) fn begin(self: Box<Self>, io: &mut Chassis) -> State {
         self.run(io, |server, io| match server {
             Server::Incoming(_) => Ok(()),
-            Server::Outgoing(outgoing) => outgoing.begin(io),
+            Server::Outgoing(outgoing) => {
+                io.server = Some(Arc::clone(&outgoing.call.pair.to));
+                outgoing.begin(io)
+            }
         })
     }
 
@@ -190,14 +193,6 @@ impl Server {
 
     pub(crate) fn may_send(&self, from: &str, to: &str) -> bool {
         self.link().has(Way::Out, from, to)
-    }
-
-    /// Who the other side says it is.
-    pub(crate) fn peer(&self) -> Option<&Arc<str>> {
-        match self {
-            Server::Incoming(incoming) => incoming.peer.as_ref(),
-            Server::Outgoing(outgoing) => Some(&outgoing.call.pair.to),
-        }
     }
 
     /// The peer did not accept our certificate, and has ended the stream before dialback could
