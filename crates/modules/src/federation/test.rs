@@ -32,6 +32,10 @@ impl Federation {
         let peer = Jid::new(name).map_err(|error| Refusal::invalid("domain", error.to_string()))?;
         let rules = self.rules(name);
         let is_barred = rules.verdict == Verdict::Bad;
+        if !is_barred && self.hub.dialer().is_none() {
+            let text = "only a server that runs can connect to others: start it";
+            return Err(Refusal::not_allowed(text));
+        }
         // Both at the same time: whoever waits for a dead server waits long enough.
         let talk = async { if is_barred { Vec::new() } else { self.talk(&peer).await } };
         let (found, talk) = tokio::join!(self.look_around(name), talk);
