@@ -35,11 +35,18 @@ const PLAIN: Duration = Duration::from_secs(3600);
 const NEGATIVE: Duration = Duration::from_secs(60);
 /// Aliases of one name that are followed.
 const ALIASES: usize = 4;
+/// Top-level domains that networks have for themselves, and that the root does not have: reserved
+/// by RFC 6761 and RFC 6762, by ICANN for private use (`internal`), or for good not given out.
+/// The signed root would prove each name below them forged.
+const PRIVATE: [&str; 10] =
+    ["corp", "example", "home", "internal", "invalid", "lan", "local", "localhost", "mail", "test"];
 
 /// Asks DNS.
 pub(super) struct Resolver {
     plain: TokioResolver,
     validating: Option<TokioResolver>,
+    /// Validation begins at the root that everybody has.
+    is_public: bool,
     clock: Clock,
     mode: Mutex<Mode>,
     /// Held by whoever finds out the mode.
@@ -88,6 +95,7 @@ impl Resolver {
         Ok(Self {
             plain: build(settings, None)?,
             validating,
+            is_public: options.anchors.is_none(),
             clock,
             mode,
             probe: tokio::sync::Mutex::default(),
@@ -103,6 +111,7 @@ impl Resolver {
             Kind::Tlsa => RecordType::TLSA,
         };
         let resolver = match &self.validating {
+            Some(_) if self.is_public && is_private(name) => &self.plain,
             Some(validating) if self.validates(validating, name).await? => validating,
             _ => &self.plain,
         };
@@ -353,6 +362,26 @@ fn is_silence(error: &NetError) -> bool {
     matches!(error, NetError::Timeout | NetError::NoConnections | NetError::Io(_) | NetError::Busy)
 }
 
+/// Whether the name is of a private network, as far as its end tells.
+fn is_private(name: &str) -> bool {
+    PRIVATE.contains(&name.rsplit('.').next().unwrap_or_default())
+}
+
 fn seconds(seconds: u32) -> Duration {
     Duration::from_secs(seconds.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_private_networks_are_known_by_their_end() {
+        for name in ["xmpp.lan", "_xmpp-server._tcp.office.internal", "localhost", "a.b.test"] {
+            assert!(is_private(name), "{name}");
+        }
+        for name in ["lan.org", "internal.example.org", "home.arpa", "xmpp.net"] {
+            assert!(!is_private(name), "{name}");
+        }
+    }
 }
