@@ -2,6 +2,7 @@
 //! configuration file and written in its words.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -156,7 +157,10 @@ impl Estate {
     fn files(&self) -> io::Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            // A data folder that is none is told of by whoever needs it.
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(error),
         };
         let mut files = Vec::new();
