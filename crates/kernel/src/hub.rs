@@ -1,5 +1,6 @@
 //! The running server: what every session, module and listener shares.
 
+mod border;
 mod restore;
 
 use std::collections::HashMap;
@@ -225,11 +226,6 @@ impl Hub {
         &self.0.components
     }
 
-    /// Other servers.
-    pub fn links(&self) -> &Links {
-        &self.0.links
-    }
-
     /// Who is online.
     pub fn directory(&self) -> &Directory {
         &self.0.directory
@@ -345,11 +341,6 @@ impl Hub {
     /// What the server and its services asked and got no answer to so far.
     pub(crate) fn inquiries(&self) -> &Inquiries {
         &self.0.inquiries
-    }
-
-    /// Sessions on other servers that accounts of ours know of.
-    pub fn outsiders(&self) -> &Outsiders {
-        &self.0.outsiders
     }
 
     /// Sessions that have not ended completely, hibernating ones among them.

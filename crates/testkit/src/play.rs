@@ -121,9 +121,13 @@ impl Player {
             Step::Web(act) => return self.on_web(act).await,
             Step::Of(name, act) => (name, act),
         };
-        if self.afar.is_peer(name) {
-            return self.on_peer(name, act).await;
+        match self.afar.is_peer(name) {
+            true => self.on_peer(name, act).await,
+            false => Box::pin(self.act(name, act)).await,
         }
+    }
+
+    async fn act(&mut self, name: &Name, act: &Act) -> Result<(), String> {
         match act {
             Act::Away | Act::Server => {}
             Act::Show(_) => self.afar.act(&self.world, name, act)?,

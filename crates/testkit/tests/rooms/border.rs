@@ -1,7 +1,7 @@
 //! A room with people on three servers, while the roads between them are cut, fall silent, break
 //! and come back in every order: nothing that was said is lost without its speaker hearing so,
-//! everybody hears what they hear in the order of the room, and in the end nobody is in the room who
-//! has gone, nor gone who is in it.
+//! everybody hears what they hear in the order of the room, and in the end nobody is in the room
+//! who has gone, nor gone who is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
