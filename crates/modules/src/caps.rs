@@ -31,7 +31,7 @@ section! {
         /// Kinds of clients whose answers are remembered. Beyond it, the one that was seen last
         /// the longest ago is asked again when it comes.
         pub clients: u32 = 2000 in 10..=1_000_000,
-        /// Sessions of contacts on other servers of which it is remembered what they want to be told
+        /// Sessions of contacts on other servers of which it is remembered what they want to hear
         /// of. Beyond it, the one that came first is forgotten, and told nothing until it says
         /// again that it is there.
         pub outsiders: u32 = 50_000 in 10..=10_000_000,

@@ -12,8 +12,8 @@ use super::Caps;
 use super::learn::{Learned, Learner, Said};
 
 impl Caps {
-    /// Presence from elsewhere. Contacts only are learned of: who may see the presence of an account
-    /// may be told what it publishes, and nobody else.
+    /// Presence from elsewhere. Contacts only are learned of: who may see the presence of an
+    /// account may be told what it publishes, and nobody else.
     pub(super) fn meet(&self, transit: &mut Transit<'_>) -> Verdict {
         let Some((kind, account)) = kind_of(transit.stanza).zip(transit.to.account.as_ref()) else {
             return Verdict::Pass;

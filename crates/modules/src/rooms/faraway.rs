@@ -52,8 +52,8 @@ impl Room {
         self.faraway.next.get_or_insert(next);
     }
 
-    /// Asks those of whom nothing was heard for long, and lets those go who did not answer. XEP-0410
-    /// has clients ask the same of rooms.
+    /// Asks those of whom nothing was heard for long, and lets those go who did not answer.
+    /// XEP-0410 has clients ask the same of rooms.
     pub fn look_around(&mut self, now: &Now<'_>) -> Outcome {
         if self.faraway.next.is_none_or(|next| next > now.instant) {
             return Outcome::nothing();
