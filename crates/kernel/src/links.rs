@@ -10,6 +10,7 @@ mod arrivals;
 mod border;
 mod bounce;
 pub mod dial;
+mod echo;
 mod journey;
 mod lane;
 pub mod ledger;
@@ -34,6 +35,7 @@ use waxwing_stream::{Closing, Demand, StreamError};
 
 use self::arrivals::Arrivals;
 use self::dial::Dial;
+use self::echo::Echoes;
 use self::ledger::Ledger;
 use self::link::pair;
 use self::pairs::Pairs;
@@ -59,6 +61,7 @@ pub struct Links {
     ledger: Ledger,
     pairs: Mutex<Pairs>,
     arrivals: Mutex<Arrivals>,
+    echoes: Mutex<Echoes>,
     secret: OnceLock<Vec<u8>>,
     /// Connections that may still be made at the same time.
     dials: Semaphore,
@@ -95,6 +98,7 @@ impl Links {
             ledger,
             pairs: Mutex::default(),
             arrivals: Mutex::default(),
+            echoes: Mutex::default(),
             secret: OnceLock::new(),
             dials: Semaphore::new(limits.dials),
             callers: Mutex::default(),

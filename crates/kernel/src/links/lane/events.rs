@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_stream::{
@@ -13,6 +14,7 @@ use waxwing_stream::{
     Question, StreamError, Ticket, Verdict, Way,
 };
 
+use crate::hub::Hub;
 use crate::links::lane::{INQUIRIES, Kind, Lane, Track};
 use crate::links::ledger::{self, Direction, Failure, Opened, Proof, Reason};
 use crate::links::setback::Setback;
@@ -49,15 +51,21 @@ impl Lane {
         self.pace.load.stanzas += 1;
         self.used = self.hub.clock().now();
         let (Some(from), Some(to)) = (stanza.head.from.clone(), &stanza.head.to) else { return };
-        let is_it = |it: &&Track| &*it.pair.from == to.domain() && &*it.pair.to == from.domain();
-        if let Some(track) = self.tracks.iter().find(is_it) {
+        let is_owed = self.stream.is_managed();
+        let is_it =
+            |it: &&mut Track| &*it.pair.from == to.domain() && &*it.pair.to == from.domain();
+        let mut repeats = false;
+        if let Some(track) = self.tracks.iter_mut().find(is_it) {
             track.way.received(stanza.head.kind);
+            // Where nobody acknowledges, nobody sends again.
+            repeats = is_owed && track.repeats(&self.hub, &stanza, self.used);
         }
         let head = stanza.head.clone();
-        let is_owed = self.stream.is_managed();
         let from = Party { is_acknowledged: is_owed, ..Party::new(from, None) };
         let mut effects = Effects::default();
-        Box::pin(self.hub.arrive(&from, stanza, &mut effects)).await;
+        if !repeats {
+            Box::pin(self.hub.arrive(&from, stanza, &mut effects)).await;
+        }
         self.pending.push_back(Pending::owed(&self.hub, (seq, head), is_owed, effects));
         self.settle_decided().await;
     }
@@ -105,8 +113,9 @@ impl Lane {
         if let (Way::Out, Kind::Arrival(guest)) = (way, &self.kind) {
             guest.open(&pair, &self.mailbox);
         }
-        let way = self.note(&pair, direction, proof, before.map(|track| track.way));
-        self.tracks.push(Track { pair, direction, proof, way });
+        let (before, echo) = before.map(|track| (track.way, track.echo)).unzip();
+        let (echo, way) = (echo.flatten(), self.note(&pair, direction, proof, before));
+        self.tracks.push(Track { pair, direction, proof, way, echo });
     }
 
     /// Whether the other side may send for this pair, on one more stream.
@@ -256,6 +265,14 @@ impl Lane {
                 self.stream.receive(clock.now(), Input::End);
             }
         }
+    }
+}
+
+impl Track {
+    /// Whether a stanza of the other side came before, on a stream that broke.
+    fn repeats(&mut self, hub: &Hub, stanza: &Stanza, now: Instant) -> bool {
+        let begin = || Box::new(hub.links().echoes.lock().begin(&self.pair, now));
+        self.echo.get_or_insert_with(begin).repeats(stanza, now)
     }
 }
 

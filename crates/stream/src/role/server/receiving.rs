@@ -98,7 +98,8 @@ impl Incoming {
     fn admit(&mut self, io: &mut Chassis, now: Instant, pair: &Pair, by: By) {
         say(io, pair, &Verdict::Valid);
         // Who says no name in its header is who it proves to be first.
-        self.peer.get_or_insert_with(|| pair.from.clone());
+        let peer = self.peer.get_or_insert_with(|| pair.from.clone());
+        io.server.get_or_insert_with(|| peer.clone());
         self.link.prove(io, now, linked(&pair.from, &pair.to, Way::In, by), by);
     }
 }
