@@ -1,5 +1,8 @@
 //! What is known of other servers, as tables and facts.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use waxwing_kernel::Hub;
 use waxwing_kernel::clock::stamp_of;
 use waxwing_kernel::command::{FieldKind, Grid, Refusal, Said};
@@ -25,11 +28,9 @@ pub(super) fn list(hub: &Hub, which: Option<Which>) -> Said {
         ("trouble", "Trouble"),
     ]);
     let mut known = hub.ledger().list();
-    for (name, _) in said_of(hub) {
-        if known.iter().all(|peer| *peer.domain != *name) {
-            known.push(Summary::unknown(&name));
-        }
-    }
+    let names: HashSet<Arc<str>> = known.iter().map(|peer| Arc::clone(&peer.domain)).collect();
+    let said = said_of(hub).into_iter().filter(|(name, _)| !names.contains(&**name));
+    known.extend(said.map(|(name, _)| Summary::unknown(&name)));
     known.sort_unstable_by(|one, other| one.domain.cmp(&other.domain));
     let mut counts = Counts::default();
     for peer in &known {
@@ -230,7 +231,7 @@ fn line(happened: &Happened) -> String {
 
 /// A stream in a line, what matters first.
 fn stream(way: &WayView) -> String {
-    let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map(str::to_owned);
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
     let address = way.address.map(|address| match way.direction {
         Direction::In => format!("from {address}"),
         Direction::Out | Direction::Both => format!("at {address}"),
