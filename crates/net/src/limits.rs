@@ -70,8 +70,12 @@ pub struct Limits {
     pub fetch_idle_seconds: u64,
     /// Connections to one host that are kept so. Default 4.
     pub fetch_idle_per_host_max: usize,
-    /// Other servers that are dialled at a time; more wait. Default 256.
+    /// Other servers that are dialled at a time; more wait. Default 1024, so that hundreds that do
+    /// not answer hold up nobody else.
     pub peer_dials_max: usize,
+    /// Certificates of servers that came in for which names and web servers are asked at a time;
+    /// more wait. Default 64.
+    pub peer_vouching_max: usize,
     /// Addresses of one other server that are tried for one dial. Default 8.
     pub peer_tries_max: usize,
     /// Seconds for one such address to answer. Default 10.
@@ -132,7 +136,8 @@ impl Default for Limits {
             fetch_connect_seconds: 10,
             fetch_idle_seconds: 30,
             fetch_idle_per_host_max: 4,
-            peer_dials_max: 256,
+            peer_dials_max: 1024,
+            peer_vouching_max: 64,
             peer_tries_max: 8,
             peer_connect_seconds: 10,
             dns_questions_max: 64,
@@ -165,6 +170,11 @@ impl Limits {
     /// The time for one address of another server to answer.
     pub(crate) fn peer_connect(&self) -> Duration {
         Duration::from_secs(self.peer_connect_seconds)
+    }
+
+    /// The time to ask others about the certificate of a server that came in.
+    pub(crate) fn peer_vouching(&self) -> Duration {
+        Duration::from_secs(2 * self.peer_connect_seconds)
     }
 
     /// How long a connection to somebody else is kept.

@@ -13,7 +13,7 @@ use waxwing_stream::{PeerTrust, Security};
 use super::dane::{self, Dane};
 use super::dialer::Dialer;
 use super::identity::Reference;
-use super::judge::{Role, Shown};
+use super::judge::{Judge, Role, Shown};
 use super::reproach::Reproach;
 use crate::names::Target;
 use crate::socket::Socket;
@@ -21,6 +21,8 @@ use crate::tcp::Upgrade;
 use crate::tls::{TlsStream, of_server};
 
 const FAILED: &str = "TLS failed: ";
+/// Servers of a domain whose TLSA records are looked at for one that came in.
+const SERVERS_ASKED: usize = 4;
 
 /// A place to call, with everything that is known of it.
 #[derive(Clone, Debug)]
@@ -180,32 +182,47 @@ impl Dialer {
     }
 
     /// Whether `domain` may be who called us and showed `chain`: by an authority, by POSH, or by
-    /// the TLSA records of its servers (RFC 7712 §4, for those that call as well).
+    /// the TLSA records of its servers (RFC 7712, where those prove them as callers, too).
     pub(super) async fn vouch(&self, chain: &[Vec<u8>], domain: &str) -> Result<(), Reproach> {
         let shown = Shown::read(chain)?;
         let judge = self.judge().await;
-        let when = (Role::Caller, self.now());
         let whom: Vec<Reference> = Reference::of(domain).into_iter().collect();
-        let reproach = match judge.judge(&shown, &whom, when) {
+        let reproach = match judge.judge(&shown, &whom, (Role::Caller, self.now())) {
             Ok(()) => return Ok(()),
             Err(reproach) => reproach,
         };
-        if self.is_announced(domain, &shown).await? {
-            return Ok(());
+        // Whoever comes may claim to be anybody, so nobody can make us ask much of others.
+        let asking = async {
+            let _turn = self.vouching.acquire().await;
+            match self.is_announced(domain, &shown).await? {
+                true => Ok(true),
+                false => Ok(self.is_in_dns(domain, &shown, &judge).await),
+            }
+        };
+        match timeout(self.limits.peer_vouching(), asking).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) | Err(_) => Err(reproach),
+            Ok(Err(reproach)) => Err(reproach),
         }
-        let Ok(places) = self.names.places(domain).await else { return Err(reproach) };
-        for target in places.targets.iter().filter(|target| target.is_signed) {
+    }
+
+    /// Whether signed TLSA records of one of the servers of `domain` name the certificate.
+    async fn is_in_dns(&self, domain: &str, shown: &Shown<'_>, judge: &Judge) -> bool {
+        let Ok(places) = self.names.places(domain).await else { return false };
+        let signed = places.targets.iter().filter(|target| target.is_signed);
+        for target in signed.take(SERVERS_ASKED) {
             let addresses = self.names.addresses(target).await;
             if !addresses.is_ok_and(|addresses| addresses.is_signed) {
                 continue;
             }
             let Ok(tlsa) = self.names.tlsa(&target.host, target.port).await else { continue };
-            let both: Vec<_> = whom.iter().cloned().chain(Reference::of(&target.host)).collect();
-            if dane::ask(&tlsa, &judge, &shown, &both, when) == Dane::Proven {
-                return Ok(());
+            let whom: Vec<_> =
+                [domain, &target.host].into_iter().filter_map(Reference::of).collect();
+            if dane::ask(&tlsa, judge, shown, &whom, (Role::Caller, self.now())) == Dane::Proven {
+                return true;
             }
         }
-        Err(reproach)
+        false
     }
 
     pub(super) fn now(&self) -> UnixTime {

@@ -40,6 +40,7 @@ pub(super) struct Dialer {
     pub(super) clock: Clock,
     authorities: RwLock<Arc<Authorities>>,
     turns: Semaphore,
+    pub(super) vouching: Semaphore,
 }
 
 impl PeerDialer {
@@ -71,6 +72,7 @@ impl PeerDialer {
             clock,
             authorities: RwLock::new(Arc::new(authorities)),
             turns: Semaphore::new(limits.peer_dials_max),
+            vouching: Semaphore::new(limits.peer_vouching_max),
         }))
     }
 
