@@ -27,7 +27,7 @@ pub fn accept_server_framed(hub: &Hub, wire: Box<dyn Wire>, security: Security, 
     let now = hub.clock().now();
     let mut stream = Box::new(Stream::incoming(now, framing, security, hosts, hub.entropy()));
     let mailbox = hub.link_mailbox();
-    let Some(guest) = Guest::enter(hub, &mailbox) else {
+    let Some(guest) = Guest::enter(hub, &mailbox, wire.peer().ip()) else {
         tracing::info!(peer = %wire.peer(), "too many servers that have proven nothing");
         let error =
             StreamError::resource_constraint().text("too many connections; come back later");

@@ -1,15 +1,21 @@
 //! Streams that other servers opened to this one: how many there are, and whose.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use waxwing_stream::Pair;
 
+use crate::gate::network;
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
 use crate::rate::Bucket;
+
+/// The part, one in so many, of what all may have together that those of one network (one IPv4
+/// address, one IPv6 /64) may have who have proven nothing.
+const SHARE: usize = 8;
 
 /// Those that are open.
 #[derive(Default)]
@@ -19,10 +25,21 @@ pub(super) struct Arrivals {
     unproven: usize,
     streams: HashMap<u64, Arrival>,
     peers: HashMap<Arc<str>, Share>,
+    networks: HashMap<IpAddr, Crowd>,
+}
+
+/// Those of one network.
+#[derive(Default)]
+struct Crowd {
+    /// Streams of which nothing is proven.
+    unproven: usize,
+    /// Keys that are being asked about for them.
+    asking: usize,
 }
 
 struct Arrival {
     mailbox: Mailbox,
+    network: IpAddr,
     /// The domains that have proven themselves on it.
     peers: SmallVec<[Arc<str>; 1]>,
     /// The pairs of which it takes our stanzas as well (XEP-0288).
@@ -39,18 +56,65 @@ struct Share {
 pub(super) struct Guest {
     hub: Hub,
     id: u64,
+    network: IpAddr,
+}
+
+/// A key that is being asked about, counted until this is dropped.
+pub(super) struct Asking {
+    hub: Hub,
+    network: IpAddr,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.hub.links().arrivals.lock().answered(self.network);
+    }
 }
 
 impl Arrivals {
-    fn enter(&mut self, mailbox: &Mailbox, most_unproven: usize) -> Option<u64> {
-        if self.unproven >= most_unproven {
+    fn enter(&mut self, mailbox: &Mailbox, network: IpAddr, most: usize) -> Option<u64> {
+        let own = self.networks.get(&network).map_or(0, |crowd| crowd.unproven);
+        if self.unproven >= most || own >= (most / SHARE).max(1) {
             return None;
         }
         self.unproven += 1;
+        self.networks.entry(network).or_default().unproven += 1;
         self.last += 1;
-        let (peers, open) = (SmallVec::new(), SmallVec::new());
-        self.streams.insert(self.last, Arrival { mailbox: mailbox.clone(), peers, open });
+        let (mailbox, peers, open) = (mailbox.clone(), SmallVec::new(), SmallVec::new());
+        self.streams.insert(self.last, Arrival { mailbox, network, peers, open });
         Some(self.last)
+    }
+
+    /// One key more is asked about, unless those of its network ask for too many.
+    fn ask(&mut self, network: IpAddr, most: usize) -> bool {
+        let crowd = self.networks.entry(network).or_default();
+        let is_fair = crowd.asking < (most / SHARE).max(1);
+        crowd.asking += usize::from(is_fair);
+        self.forget(network);
+        is_fair
+    }
+
+    fn answered(&mut self, network: IpAddr) {
+        if let Some(crowd) = self.networks.get_mut(&network) {
+            crowd.asking -= 1;
+        }
+        self.forget(network);
+    }
+
+    fn proven(&mut self, network: IpAddr) {
+        self.unproven -= 1;
+        if let Some(crowd) = self.networks.get_mut(&network) {
+            crowd.unproven -= 1;
+        }
+        self.forget(network);
+    }
+
+    /// Forgets a network that has nothing.
+    fn forget(&mut self, network: IpAddr) {
+        let is_idle = |crowd: &Crowd| crowd.unproven == 0 && crowd.asking == 0;
+        if self.networks.get(&network).is_some_and(is_idle) {
+            self.networks.remove(&network);
+        }
     }
 
     fn prove(&mut self, id: u64, peer: &Arc<str>, most: usize) -> Option<Arc<Mutex<Bucket>>> {
@@ -63,11 +127,13 @@ impl Arrivals {
             if share.streams >= most {
                 return None;
             }
-            if arrival.peers.is_empty() {
-                self.unproven -= 1;
-            }
             share.streams += 1;
             arrival.peers.push(Arc::clone(peer));
+            let (bucket, network) = (Arc::clone(&share.bucket), arrival.network);
+            if arrival.peers.len() == 1 {
+                self.proven(network);
+            }
+            return Some(bucket);
         }
         Some(Arc::clone(&share.bucket))
     }
@@ -75,7 +141,7 @@ impl Arrivals {
     fn leave(&mut self, id: u64) -> Option<Arrival> {
         let arrival = self.streams.remove(&id)?;
         if arrival.peers.is_empty() {
-            self.unproven -= 1;
+            self.proven(arrival.network);
         }
         for peer in &arrival.peers {
             if let Some(share) = self.peers.get_mut(peer) {
@@ -96,10 +162,17 @@ impl Arrivals {
 
 impl Guest {
     /// One more, unless there are too many of which nothing is proven.
-    pub(super) fn enter(hub: &Hub, mailbox: &Mailbox) -> Option<Self> {
-        let most = hub.limits().peers.arrivals_unproven;
-        let id = hub.links().arrivals.lock().enter(mailbox, most)?;
-        Some(Self { hub: hub.clone(), id })
+    pub(super) fn enter(hub: &Hub, mailbox: &Mailbox, ip: IpAddr) -> Option<Self> {
+        let (most, network) = (hub.limits().peers.arrivals_unproven, network(ip));
+        let id = hub.links().arrivals.lock().enter(mailbox, network, most)?;
+        Some(Self { hub: hub.clone(), id, network })
+    }
+
+    /// Whether a key may be asked about for it now.
+    pub(super) fn ask(&self) -> Option<Asking> {
+        let most = self.hub.limits().peers.verifications;
+        let is_fair = self.hub.links().arrivals.lock().ask(self.network, most);
+        is_fair.then(|| Asking { hub: self.hub.clone(), network: self.network })
     }
 
     /// A domain has proven itself. Gives what is left of its rate, or nothing when it has too many
@@ -141,13 +214,15 @@ mod tests {
     fn who_has_proven_nothing_is_bounded_and_who_has_is_so_for_itself() {
         let (mut arrivals, mailbox) = (Arrivals::default(), Mailbox::patient(1, 1));
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        let one = arrivals.enter(&mailbox, 2).unwrap();
-        let two = arrivals.enter(&mailbox, 2).unwrap();
-        assert!(arrivals.enter(&mailbox, 2).is_none());
+        let from = |last: u8| IpAddr::from([192, 0, 2, last]);
+        let one = arrivals.enter(&mailbox, from(1), 2).unwrap();
+        assert!(arrivals.enter(&mailbox, from(1), 2).is_none(), "the same network has its share");
+        let two = arrivals.enter(&mailbox, from(2), 2).unwrap();
+        assert!(arrivals.enter(&mailbox, from(3), 2).is_none(), "there are two");
         let bucket = arrivals.prove(one, &a, 2).unwrap();
         assert!(arrivals.prove(one, &a, 2).is_some(), "the same again counts once");
         assert!(arrivals.prove(one, &b, 2).is_some(), "several may share a stream");
-        let three = arrivals.enter(&mailbox, 2).unwrap();
+        let three = arrivals.enter(&mailbox, from(1), 2).unwrap();
         assert!(Arc::ptr_eq(&arrivals.prove(two, &a, 2).unwrap(), &bucket));
         assert!(arrivals.prove(three, &a, 2).is_none());
         assert!(arrivals.prove(three, &b, 2).is_some());
@@ -155,5 +230,20 @@ mod tests {
             arrivals.leave(id);
         }
         assert_eq!((arrivals.unproven, arrivals.peers.len(), arrivals.all().count()), (0, 0, 0));
+        assert!(arrivals.networks.is_empty());
+    }
+
+    #[test]
+    fn who_has_many_keys_asked_about_leaves_room_for_others() {
+        let mut arrivals = Arrivals::default();
+        let from = |last: u8| IpAddr::from([192, 0, 2, last]);
+        assert!(arrivals.ask(from(1), 2 * SHARE) && arrivals.ask(from(1), 2 * SHARE));
+        assert!(!arrivals.ask(from(1), 2 * SHARE) && arrivals.ask(from(2), 2 * SHARE));
+        arrivals.answered(from(1));
+        assert!(arrivals.ask(from(1), 2 * SHARE));
+        for last in [1, 1, 2] {
+            arrivals.answered(from(last));
+        }
+        assert!(arrivals.networks.is_empty());
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use waxwing_stanza::Stanza;
+use waxwing_stanza::{Kind, Stanza};
 use waxwing_stream::Pair;
 
 /// Stanzas of a pair that are remembered. More than that are seldom unacknowledged: after every few
@@ -86,9 +86,13 @@ impl Echo {
     }
 }
 
-/// What stands for the whole stanza. Without an id nobody can tell it from another.
+/// What stands for the whole stanza. Without an id nobody can tell it from another. A request is
+/// never taken for a repetition: whoever asks again under the same id waits for an answer.
 fn name(stanza: &Stanza) -> Option<u64> {
     let head = &stanza.head;
+    if !matches!(head.kind, Kind::Message(_)) {
+        return None;
+    }
     let mut hasher = DefaultHasher::new();
     (head.id.as_ref()?, head.kind).hash(&mut hasher);
     for address in [&head.from, &head.to] {

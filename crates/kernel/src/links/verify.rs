@@ -9,6 +9,7 @@ use waxwing_stream::{Dialback, Pair, Purpose, Ticket, Verdict};
 use crate::connection::part;
 use crate::hub::Hub;
 use crate::links::Share;
+use crate::links::arrivals::Asking;
 use crate::links::journey::{Errand, Gained};
 use crate::links::ledger::Failure;
 
@@ -27,9 +28,10 @@ impl Hub {
     /// Asks the server of a domain for the key that somebody gave us who wants to speak for it, by
     /// a connection of its own: an "implementation MAY open a separate connection to the
     /// Authoritative Server for the sole purpose of doing key verification" (§2.1.2).
-    pub(super) fn verify(&self, asked: Dialback) -> Inquiry {
+    pub(super) fn verify(&self, asked: Dialback, asking: Asking) -> Inquiry {
         let hub = self.clone();
         Box::pin(async move {
+            let _asking = asking;
             let Dialback { pair, id, key } = asked;
             let (verdict, failure) = hub.ask_authority(&pair, Purpose::Verify { id, key }).await;
             Learnt::Dialback(pair, verdict, failure)

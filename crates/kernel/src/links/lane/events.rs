@@ -206,9 +206,12 @@ impl Lane {
 
     /// XEP-0220 §2.2.1: somebody wants to speak for a domain. The stream goes on meanwhile.
     fn on_dialback(&mut self, asked: Dialback) {
-        if self.inquiries.len() < INQUIRIES {
-            let inquiry = self.hub.verify(asked);
-            return self.inquiries.push(inquiry);
+        let asking = match &self.kind {
+            Kind::Arrival(guest) if self.inquiries.len() < INQUIRIES => guest.ask(),
+            _ => None,
+        };
+        if let Some(asking) = asking {
+            return self.inquiries.push(self.hub.verify(asked, asking));
         }
         let error = StanzaError::resource_constraint().text("Too many keys are being verified.");
         self.stream.verified(self.hub.clock().now(), &asked.pair, Verdict::Failed(error));
