@@ -1,7 +1,5 @@
 """Two people who get to know each other, as RFC 6121 §3.1 has it."""
 
-from person import CLIENT
-
 ROSTER = "{jabber:iq:roster}"
 
 
@@ -31,7 +29,3 @@ async def contact(one, other):
         if item.get("jid") == other.bare:
             return item.get("subscription"), item.get("ask")
     return "none", None
-
-
-def is_push(stanza):
-    return stanza.tag == CLIENT + "iq" and stanza.find(ROSTER + "query") is not None

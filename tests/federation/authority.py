@@ -9,6 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
+USAGES = {
+    "server": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client": ExtendedKeyUsageOID.CLIENT_AUTH,
+}
 
 
 class Certificate:
@@ -59,7 +63,7 @@ class Authority:
         """A certificate for these domains; negative `days` ago it has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.timezone.utc)
-        begins, ends = (now - DAY, now + days * DAY) if days > 0 else (now - 60 * DAY, now + days * DAY)
+        begins, ends = now - (DAY if days > 0 else 60 * DAY), now + days * DAY
         subject = _name(domains[0])
         issuer, issuer_key = (subject, key) if is_self_signed else (self.name, self.key)
         builder = (
@@ -71,9 +75,8 @@ class Authority:
             )
             .add_extension(_usage(is_authority=False), critical=True)
         )
-        known = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
         builder = builder.add_extension(
-            x509.ExtendedKeyUsage([known[usage] for usage in usages]), critical=False
+            x509.ExtendedKeyUsage([USAGES[usage] for usage in usages]), critical=False
         )
         return Certificate(self.folder, file, builder.sign(issuer_key, hashes.SHA256()), key)
 

@@ -47,7 +47,7 @@ class Party:
         self.room = self.owner.room
         for side, end in zip(self.sides, self.ends):
             person = await end.person(end.fresh(), managed=True)
-            talker = await Talker(person, self.room, side.name).enter()
+            talker = await Talker(person, self.room, side.name, side).enter()
             self.talkers[side.name] = talker
         for talker in self.talkers.values():
             talker.begin()
@@ -71,7 +71,7 @@ class Party:
         if found is not True:
             found.result()
 
-    async def finish(self):
+    async def finish(self, parted=()):
         """Everything that was said is where it belongs."""
         await self.heard_of_all()
         for talker in self.talkers.values():
@@ -92,7 +92,7 @@ class Party:
                 break
             await asyncio.sleep(0.05)
         kept = await archive(self.owner.person, self.room)
-        faults = judge(list(self.talkers.values()), kept)
+        faults = judge(list(self.talkers.values()), kept, parted)
         assert not faults, "\n".join(faults)
         return kept
 
@@ -110,7 +110,7 @@ async def reset(party):
     for _ in range(3):
         for side in party.others:
             ground.reset(party.home.machine, side.machine)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.7)
     await party.finish()
 
 
@@ -153,7 +153,7 @@ async def long(party):
         )
     finally:
         ground.mend(gone.machine, *(side.machine for side in party.sides if side is not gone))
-    await party.finish()
+    await party.finish(parted=(gone.name,))
 
 
 @parting("room on Waxwing: a server is killed, and starts again")
@@ -168,7 +168,7 @@ async def killed(party):
     end = party.ends[party.sides.index(gone)]
     end.people.clear()
     person = await end.person(talker.person.user, managed=True)
-    again = await Talker(person, party.room, gone.name + " again").enter()
+    again = await Talker(person, party.room, gone.name + " again", gone).enter()
     party.talkers[gone.name] = again
     again.begin()
     await party.finish()

@@ -66,7 +66,7 @@ class Person(Wire):
         self.send(f"<presence>{more}{self.caps()}</presence>")
         await self.sees(self.jid)
 
-    # --- what comes ---------------------------------------------------------------------------------
+    # --- what comes -----------------------------------------------------------------------------
 
     def _take(self, element):
         if not self.is_bound or element.tag not in STANZAS:
@@ -81,7 +81,8 @@ class Person(Wire):
         """Answers what any client answers: what it is, and that it is there."""
         if stanza.tag != CLIENT + "iq" or stanza.get("type") != "get":
             return False
-        head = f"type='result' id={quoteattr(stanza.get('id'))} to={quoteattr(stanza.get('from') or self.bare)}"
+        to = stanza.get("from") or self.bare
+        head = f"type='result' id={quoteattr(stanza.get('id'))} to={quoteattr(to)}"
         query = stanza.find(f"{{{DISCO}#info}}query")
         if query is not None:
             self.asked_by.add(bare(stanza.get("from")).rsplit("@")[-1])
@@ -170,7 +171,7 @@ class Person(Wire):
             f"presence {kind or 'available'} from {sender}", seconds,
         )
 
-    # --- what goes ----------------------------------------------------------------------------------
+    # --- what goes ------------------------------------------------------------------------------
 
     def message(self, to, body, kind="chat", more="", id=None):
         """Sends a message; its id."""

@@ -109,7 +109,8 @@ class Line(HostileLine):
 
     async def message(self, sender, to, words, namespace=""):
         await self.say(
-            f"<message from='{sender}' to='{to}' type='chat'{namespace}><body>{words}</body></message>"
+            f"<message from='{sender}' to='{to}' type='chat'{namespace}>"
+            f"<body>{words}</body></message>"
         )
 
 
@@ -123,10 +124,10 @@ class Fake:
     """A server for one domain, as honest as its options say. `heard` has all that Waxwing said."""
 
     def __init__(self, domain, certificate=None, has_tls=True, is_direct=False, verdict="valid",
-                 accepts=True, script=None, offers=()):
+                 script=None, external=False):
         self.domain, self.certificate = domain, certificate
-        self.has_tls, self.is_direct = has_tls, is_direct
-        self.verdict, self.accepts, self.script, self.offers = verdict, accepts, script, offers
+        self.has_tls, self.is_direct, self.external = has_tls, is_direct, external
+        self.verdict, self.script = verdict, script
         self.heard, self.verified, self.calls = "", [], 0
         self.news = asyncio.Event()
         self.tasks = set()
@@ -176,15 +177,20 @@ class Fake:
             await writer.start_tls(self.context)
             is_secure = True
         while True:
+            if "<auth " in rest:
+                writer.write(f"<success xmlns='{SASL}'/>".encode())
+                ours, rest = await self._opened(reader)
+                writer.write(f"{header(ours, self.domain, self.id)}<stream:features/>".encode())
             rest = self._answer(rest, writer)
             rest += await self._read(reader)
 
     def _features(self, is_secure):
-        inner = "".join(self.offers)
         if self.has_tls and not is_secure:
             inner = f"<starttls xmlns='{TLS}'><required/></starttls>"
+        elif self.external:
+            inner = f"<mechanisms xmlns='{SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>"
         else:
-            inner += "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
+            inner = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
         return f"<stream:features>{inner}</stream:features>"
 
     async def _opened(self, reader):
@@ -217,7 +223,7 @@ class Fake:
                         f"<db:verify from='{to}' to='{sender}' id='{attributes.get('id')}' "
                         f"type='{self.verdict}'/>".encode()
                     )
-            elif self.accepts:
+            else:
                 self.key, self.key_id = found[3].strip(), self.id
                 writer.write(f"<db:result from='{to}' to='{sender}' type='valid'/>".encode())
         return text

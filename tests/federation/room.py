@@ -102,7 +102,8 @@ class Occupant:
         to = " ".join(f"{name}='{value}'" for name, value in what.items())
         reason = f"<reason>{reason}</reason>" if reason else ""
         return await self.person.ask(
-            "set", f"<query xmlns='{MUC}#admin'><item {who} {to}>{reason}</item></query>", self.room,
+            "set", f"<query xmlns='{MUC}#admin'><item {who} {to}>{reason}</item></query>",
+            self.room,
         )
 
     async def done(self, **what):

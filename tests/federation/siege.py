@@ -1,4 +1,6 @@
-"""What an attack gets: Waxwing, a person on it whom nobody may deceive, and domains to be evil with."""
+"""What an attack gets: Waxwing, a person on it whom nobody may deceive, and domains to be evil
+with.
+"""
 
 import asyncio
 import contextlib
@@ -42,8 +44,41 @@ def lay_out(world):
     for number in range(DOMAINS):
         for kind in ("evil", "strict"):
             world.names.service(
-                f"{kind}{number}.{kind}.example", "evil.example", PORT + 2 * number + (kind == "strict")
+                f"{kind}{number}.{kind}.example", "evil.example",
+                PORT + 2 * number + (kind == "strict"),
             )
+    _lay_out_places(world)
+
+
+# Domains that are found in their own ways, and the ports of their servers.
+DANE, MISPINNED, SIX, SECOND, DECLINED, FALLBACK = (
+    f"{name}.{kind}.example" for name, kind in (
+        ("dane", "strict"), ("mispinned", "strict"), ("six", "evil"), ("second", "evil"),
+        ("declined", "evil"), ("fallback", "evil"),
+    )
+)
+PLACES = {DANE: 6001, MISPINNED: 6002, SIX: 6003, SECOND: 6004, FALLBACK: 5269}
+FALLBACK_NUMBER = 67
+
+
+def _lay_out_places(world):
+    names, pins = world.names, world.pins
+    for domain in (DANE, MISPINNED):
+        host = f"host.{domain}"
+        pins[domain] = world.authority.issue(domain, domain, is_self_signed=domain == DANE)
+        names.host(host, NUMBER, kinds=("A",))
+        names.service(domain, host, PLACES[domain])
+    names.pin(f"host.{DANE}", PLACES[DANE], pins[DANE])
+    other = world.authority.issue("other-key", MISPINNED)
+    names.pin(f"host.{MISPINNED}", PLACES[MISPINNED], other)
+    names.host(f"host.{SIX}", NUMBER, kinds=("AAAA",))
+    names.service(SIX, f"host.{SIX}", PLACES[SIX])
+    # Nobody is at the first place.
+    names.service(SECOND, "evil.example", 6999, priority=0)
+    names.service(SECOND, "evil.example", PLACES[SECOND], priority=10)
+    names.add(f"_xmpp-server._tcp.{DECLINED}", "SRV", "0 0 0 .")
+    ground.own_address(FALLBACK_NUMBER)
+    names.host(FALLBACK, FALLBACK_NUMBER, kinds=("A",))
 
 
 class Siege:
@@ -73,15 +108,23 @@ class Siege:
 
     def certificate(self, domain, *names, **how):
         """For the domain, unless other names are given."""
-        return self.world.authority.issue(f"{domain}-{time.monotonic_ns()}", *(names or (domain,)), **how)
+        file = f"{domain}-{time.monotonic_ns()}"
+        return self.world.authority.issue(file, *(names or (domain,)), **how)
 
     async def fake(self, domain, certificate=None, **how):
         """A server for this domain, where DNS says that it is."""
-        number = int("".join(c for c in domain.split(".")[0] if c.isdigit()))
-        port = PORT + 2 * number + domain.startswith("strict")
+        address = ground.address(FALLBACK_NUMBER if domain == FALLBACK else NUMBER)
+        if domain in PLACES:
+            port = PLACES[domain]
+            certificate = certificate or self.world.pins.get(domain)
+        else:
+            number = int("".join(c for c in domain.split(".")[0] if c.isdigit()))
+            port = PORT + 2 * number + domain.startswith("strict")
+        if domain == SIX:
+            address = ground.address6(NUMBER)
         if certificate is None and how.get("has_tls", True):
             certificate = self.certificate(domain)
-        fake = await Fake(domain, certificate, **how).listen(ground.address(NUMBER), port)
+        fake = await Fake(domain, certificate, **how).listen(address, port)
         self.fakes.append(fake)
         return fake
 
@@ -128,7 +171,8 @@ class Siege:
             missing = [word for word in words if word.lower() not in told.lower()]
             if not missing:
                 return told
-            assert time.monotonic() < limit, f"the ledger does not say {missing} of {domain}:\n{told}"
+            what = f"the ledger does not say {missing} of {domain}:\n{told}"
+            assert time.monotonic() < limit, what
             await asyncio.sleep(0.1)
 
     def weight(self, key="VmRSS"):

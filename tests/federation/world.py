@@ -48,7 +48,8 @@ class World:
         self.authority = Authority(self.folder / "certificates")
         self.names = Names(self.folder / "names")
         self.sides = []
-        self.ends = []
+        # Certificates that DNS names (DANE), by domain.
+        self.pins = {}
 
     def side(self, kind, number, people=PEOPLE, **options):
         """A server of this kind on the machine with this number."""

@@ -37,10 +37,10 @@ async def forged_receiver(siege):
         await line.say(f"<message {attributes}><body>forged</body></message>")
         found = await line.stream_error()
         assert found in condition, f"{attributes}: {found}"
-    # What is no address is told to whoever wrote it (RFC 6120 §8.3.3.8), and ends no link of others.
+    # What is no address is told to whoever wrote it (RFC 6120 §8.3.3.8); no link of others ends.
     fake = await siege.fake(domain)
     line = await siege.proven(domain)
-    await line.say(f"<message from='{sender}' to='@@' id='malformed'><body>forged</body></message>")
+    await line.say(f"<message from='{sender}' to='@@' id='m'><body>forged</body></message>")
     await fake.hears("jid-malformed")
     await siege.heard_nothing("forged")
 

@@ -15,7 +15,7 @@ async def blocked(one, other):
     nurse = await one.person("nurse")
     await befriend(romeo, juliet)
     await juliet.done("set", f"<block xmlns='urn:xmpp:blocking'>{_item(romeo.bare)}</block>")
-    # §3.3: "the user's server MUST send unavailable presence … to the contact".
+    # §3.3: the contact is told that the user is gone.
     if other.side.has("absence of who blocks"):
         await romeo.sees(juliet.jid, "unavailable")
     juliet.forget()

@@ -46,7 +46,9 @@ async def refused(one, other):
     expected = {
         f"nobody@{other.name}": {"service-unavailable", "item-not-found"},
         f"nobody@nothing.{other.name}": {"remote-server-not-found", "remote-server-timeout"},
-        "somebody@there-is-no-such-domain.example": {"remote-server-not-found", "remote-server-timeout"},
+        "somebody@there-is-no-such-domain.example": {
+            "remote-server-not-found", "remote-server-timeout",
+        },
     }
     for to, conditions in expected.items():
         id = romeo.message(to, "Hello?")

@@ -18,7 +18,8 @@ def _entry(words):
 
 async def _publish(one, service, node, item, words):
     return await one.ask(
-        "set", _pubsub(f"<publish node='{node}'><item id='{item}'>{_entry(words)}</item></publish>"),
+        "set",
+        _pubsub(f"<publish node='{node}'><item id='{item}'>{_entry(words)}</item></publish>"),
         service,
     )
 
@@ -88,7 +89,9 @@ async def others(one, other):
     node, service = f"news-{fresh()}", other.pubsub
     await juliet.done("set", _pubsub(f"<create node='{node}'/>"), service)
     # XEP-0060 §6.1.3.1: "the bare JID portions of the JIDs do not match".
-    answer = await romeo.ask("set", _pubsub(f"<subscribe node='{node}' jid='{juliet.bare}'/>"), service)
+    answer = await romeo.ask(
+        "set", _pubsub(f"<subscribe node='{node}' jid='{juliet.bare}'/>"), service,
+    )
     assert condition(answer) in {"bad-request", "forbidden"}, text(answer)
     answer = await romeo.ask(
         "set", f"<pubsub xmlns='{OWNER}'><delete node='{node}'/></pubsub>", service,

@@ -1,7 +1,7 @@
 """What people publish about themselves (XEP-0163), seen from another server."""
 
 from acquaintance import befriend
-from person import CLIENT, condition, fresh, text
+from person import condition, text
 from world import exchange
 
 PUBSUB = "{http://jabber.org/protocol/pubsub}"
@@ -59,11 +59,11 @@ async def told(one, other):
     await romeo.known_to(juliet)
     await publish(juliet, MOOD, f"<mood xmlns='{MOOD}'><happy/></mood>")
     await publish(juliet, NICK, f"<nick xmlns='{NICK}'>Jule ♥</nick>")
-    await publish(juliet, TUNE, f"<tune xmlns='{TUNE}'><title>Lark &amp; Nightingale</title></tune>")
+    await publish(juliet, TUNE, f"<tune xmlns='{TUNE}'><title>Lark &amp; Co</title></tune>")
     nick = await romeo.wait(event(NICK, juliet.bare), "the nick")
     assert nick.findtext(f".//{{{NICK}}}nick") == "Jule ♥", text(nick)
     tune = await romeo.wait(event(TUNE, juliet.bare), "the tune")
-    assert tune.findtext(f".//{{{TUNE}}}title") == "Lark & Nightingale", text(tune)
+    assert tune.findtext(f".//{{{TUNE}}}title") == "Lark & Co", text(tune)
     assert not romeo.has(event(MOOD)), "the mood was not asked for"
     answer = await items(romeo, juliet.bare, NICK)
     assert answer.findtext(f".//{{{NICK}}}nick") == "Jule ♥", text(answer)

@@ -14,7 +14,9 @@ async def granted(one, other):
     assert await contact(romeo, juliet) == ("to", None)
     assert await contact(juliet, romeo) == ("from", None)
     # A change, a second session, and its end.
-    juliet.send("<presence><show>dnd</show><status>Sleeping ☾</status><priority>3</priority></presence>")
+    juliet.send(
+        "<presence><show>dnd</show><status>Sleeping ☾</status><priority>3</priority></presence>"
+    )
     seen = await romeo.sees(juliet.jid)
     assert seen.findtext(CLIENT + "show") == "dnd"
     assert seen.findtext(CLIENT + "status") == "Sleeping ☾"
@@ -61,7 +63,7 @@ async def come_and_go(one, other):
     assert await contact(romeo, juliet) == ("both", None)
     await romeo.close()
     await juliet.sees(romeo.jid, "unavailable")
-    # RFC 6121 §4.2.2: a server "MUST … send presence probes" – who comes back is told who is here.
+    # RFC 6121 §4.2.2: the server sends probes; who comes back is told who is here.
     romeo = await one.person(romeo.user)
     await romeo.sees(juliet.jid)
     await juliet.sees(romeo.jid)
@@ -80,7 +82,7 @@ async def directed(one, other):
     romeo.presence(juliet.jid, more="<show>chat</show>")
     seen = await juliet.sees(romeo.jid)
     assert seen.findtext(CLIENT + "show") == "chat"
-    # RFC 6121 §4.6.3: "the server … MUST also broadcast that unavailable presence notification".
+    # RFC 6121 §4.6.3: those who got directed presence are told as well.
     romeo.cut()
     await juliet.sees(romeo.jid, "unavailable", seconds=20)
 

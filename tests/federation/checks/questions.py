@@ -40,7 +40,9 @@ async def sessions(one, other):
     version = await romeo.done("get", "<query xmlns='jabber:iq:version'/>", juliet.jid)
     assert version.findtext("{jabber:iq:version}query/{jabber:iq:version}name") == "person"
     # One whose answer is an error, with the id as it was.
-    romeo.send(f"<iq type='set' id='1 &amp; 2' to='{juliet.jid}'><q xmlns='urn:example:q'>é</q></iq>")
+    romeo.send(
+        f"<iq type='set' id='1 &amp; 2' to='{juliet.jid}'><q xmlns='urn:example:q'>é</q></iq>"
+    )
     asked = await juliet.wait(lambda s: s.get("id") == "1 & 2", "the question")
     assert asked.get("from") == romeo.jid and asked[0].text == "é"
     juliet.send(
@@ -57,8 +59,9 @@ async def sessions(one, other):
 async def unanswered(one, other):
     romeo, juliet = await one.person(), await other.person()
     # RFC 6121 §8.5.3.2.3, and RFC 6120 §8.4.
-    places = (f"{juliet.bare}/nowhere", f"nobody@{other.name}/x", f"nobody@{other.name}", other.name)
-    for to in places:
+    for to in (
+        f"{juliet.bare}/nowhere", f"nobody@{other.name}/x", f"nobody@{other.name}", other.name,
+    ):
         answer = await romeo.ask("get", "<q xmlns='urn:example:unknown'/>", to)
         assert answer.get("from") == to
         assert condition(answer) in {
@@ -70,7 +73,7 @@ async def unanswered(one, other):
 async def last(one, other):
     romeo, juliet = await one.person(one.fresh()), await other.person(other.fresh())
     question = "<query xmlns='jabber:iq:last'/>"
-    # XEP-0012 §4: "MUST NOT … unless the requesting entity is authorized".
+    # XEP-0012 §4: only to those who may see the presence.
     refused = await romeo.ask("get", question, juliet.bare)
     assert condition(refused) in {
         "forbidden", "not-authorized", "service-unavailable", "subscription-required",

@@ -1,5 +1,6 @@
-"""How two servers reached and proved each other, as Waxwing's ledger tells it. It is asked last, when
-all has been said."""
+"""How two servers reached and proved each other, as Waxwing's ledger tells it. It is asked last,
+when all has been said.
+"""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Debian's ejabberd, started without `ejabberdctl`, which would have it run as a user of its own."""
+"""Debian's ejabberd, started without `ejabberdctl`, which has it run as a user of its own."""
 
 import asyncio
 import json
@@ -12,9 +12,9 @@ LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 
 class Ejabberd(Side):
     name = "ejabberd"
-    # Bidirectional streams came with 24.10, Debian 12 has 23.01. Contacts on other servers are not
-    # told that who blocks them is gone (XEP-0191 §3.3), nor what was last published when they come,
-    # nor that something was taken back.
+    # Bidirectional streams came with 24.10, Debian 12 has 23.01. Contacts on other servers are
+    # not told that who blocks them is gone (XEP-0191 §3.3), nor what was last published when they
+    # come, nor that something was taken back.
     lacks = frozenset({"bidi", "absence of who blocks", "last items", "retractions"})
     ports = (5223, 5269, 5270, 5280)
 

@@ -7,9 +7,11 @@ from sides.side import PASSWORD, Side
 
 class Prosody(Side):
     name = "prosody"
-    # Goodbyes: RFC 6121 §3.3.3 has the contact's server send unavailable presence to who unsubscribes.
+    # Goodbyes: RFC 6121 §3.3.3 has the contact's server send unavailable presence to whoever
+    # unsubscribes.
     # Clean ids: it leaves ids that others made up in an account's name (XEP-0359 §3.1).
-    lacks = frozenset({"goodbyes", "clean ids"})
+    # Memory of links: links are not resumed, and what comes again on the next is taken as new.
+    lacks = frozenset({"goodbyes", "clean ids", "memory of links"})
 
     def prepare(self):
         if shutil.which("prosody") is None:
@@ -84,10 +86,6 @@ Component "{domain.pubsub}" "pubsub"
 
     async def add_people(self):
         """They are in the files that `prepare` wrote."""
-
-    def proof(self, ours, theirs):
-        """What the log says of how another domain was proven: `certificate`, `dialback` or both."""
-        raise NotImplementedError
 
 
 def _encoded(name):

@@ -55,8 +55,8 @@ class Domain:
 class Side(Server):
     """A server on a machine of its own, with a domain for each mode.
 
-    The classes of the servers know all that is particular to them, as sets of words in `lacks`, too:
-    what a check may need and this server has not.
+    The classes of the servers know all that is particular to them; in `lacks`, too: words for what
+    a check may need and this server has not.
     """
 
     lacks = frozenset()
