@@ -51,6 +51,11 @@ impl Sites {
         self.first.as_ref()
     }
 
+    /// How many domains these are, those of services among them.
+    pub(crate) fn count(&self) -> usize {
+        self.by_domain.len() + self.by_service.len()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Site>> {
         self.by_domain.values()

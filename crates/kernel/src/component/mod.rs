@@ -141,6 +141,11 @@ impl Components {
         self.0.read().get(domain)?.link.as_ref().map(|link| link.mailbox.clone())
     }
 
+    /// How many are declared.
+    pub(crate) fn count(&self) -> usize {
+        self.0.read().len()
+    }
+
     /// Those that are connected, and the ways to them.
     pub fn linked(&self) -> Vec<(Arc<Component>, Mailbox)> {
         let known = self.0.read();

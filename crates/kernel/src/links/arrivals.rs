@@ -176,9 +176,10 @@ impl Guest {
     }
 
     /// A domain has proven itself. Gives what is left of its rate, or nothing when it has too many
-    /// streams already.
+    /// streams already: servers that do not put several pairs on a stream come with one for each
+    /// domain of ours.
     pub(super) fn proved(&self, peer: &Arc<str>) -> Option<Arc<Mutex<Bucket>>> {
-        let most = self.hub.limits().peers.arrivals_per_peer;
+        let most = self.hub.limits().peers.arrivals_per_peer + self.hub.domains();
         self.hub.links().arrivals.lock().prove(self.id, peer, most)
     }
 

@@ -23,6 +23,11 @@ impl Hub {
             && self.service(domain).is_none()
     }
 
+    /// How many domains this server answers for, those of services and components among them.
+    pub(super) fn domains(&self) -> usize {
+        self.guard_sites().count() + self.components().count()
+    }
+
     /// Hands a stanza for another server's domain to the link that leads there, or tells its sender
     /// why that cannot be. Waits for nothing: connecting is the link's.
     pub(crate) fn to_remote(&self, from: &Party, mut stanza: Stanza, effects: &mut Effects) {

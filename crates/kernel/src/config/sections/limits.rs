@@ -104,7 +104,7 @@ crate::section! {
         pub peer_backoff_most_seconds: u32 = 900 in 1..=86400,
         /// Streams of other servers that have not proven who they are, all together.
         pub peer_arrivals: usize = 500 in 1..=1_000_000,
-        /// Streams of one other domain at a time.
+        /// Streams of one other domain at a time, beside one for each domain here.
         pub peer_arrivals_per_domain: usize = 20 in 1..=10_000,
         /// Pairs of domains on one stream of another server.
         pub peer_pairs: usize = 64 in 1..=10_000,
