@@ -12,12 +12,12 @@ from world import until
 PARTINGS = []
 
 
-def parting(title, seconds=90):
-    """Registers `async def play(party)`."""
+def parting(title, seconds=90, home="waxwing"):
+    """Registers `async def play(party)`, whose room is at `home`."""
 
     def register(play):
         async def whole(party):
-            await party.begin()
+            await party.begin(home)
             await play(party)
 
         PARTINGS.append(Scenario(title, seconds, whole))
@@ -29,8 +29,8 @@ def parting(title, seconds=90):
 class Party:
     """A room, and one person of each server in it."""
 
-    def __init__(self, world, sides, home):
-        self.world, self.sides, self.home = world, sides, home
+    def __init__(self, world, sides):
+        self.world, self.sides = world, sides
         self.ends = [world.end(side, MODES[0]) for side in sides]
         self.talkers = {}
 
@@ -38,8 +38,9 @@ class Party:
     def others(self):
         return [side for side in self.sides if side is not self.home]
 
-    async def begin(self):
+    async def begin(self, home):
         """The room is at `home`."""
+        self.home = next(side for side in self.sides if side.name == home)
         end = self.ends[self.sides.index(self.home)]
         # Who watches says nothing, and is on the room's own server.
         watcher = await end.person(end.fresh())
@@ -92,7 +93,8 @@ class Party:
                 break
             await asyncio.sleep(0.05)
         kept = await archive(self.owner.person, self.room)
-        faults = judge(list(self.talkers.values()), kept, parted)
+        forgets = not self.home.has("memory of links")
+        faults = judge(list(self.talkers.values()), kept, parted, forgets)
         assert not faults, "\n".join(faults)
         return kept
 
@@ -104,8 +106,17 @@ class Party:
             await end.leave()
 
 
+@parting("room on Prosody: connections are reset again and again", home="prosody")
+async def elsewhere(party):
+    await reset_all(party)
+
+
 @parting("room on Waxwing: connections are reset again and again")
 async def reset(party):
+    await reset_all(party)
+
+
+async def reset_all(party):
     await party.heard_of_all()
     for _ in range(3):
         for side in party.others:

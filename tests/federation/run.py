@@ -110,7 +110,7 @@ async def part(world, sides, partings, tally):
     members = [side for name, side in sides.items() if name != "ejabberd"]
     for parting in partings:
         begun = time.monotonic()
-        party = Party(world, members, sides["waxwing"])
+        party = Party(world, members)
         try:
             why = await runner.play(parting, party)
         finally:

@@ -113,14 +113,17 @@ def number(line):
     return int(re.search(r"\d+$", line)[0])
 
 
-def judge(talkers, kept, parted=()):
+def judge(talkers, kept, parted=(), forgets=False):
     """Whether nothing was lost, doubled or disordered; `kept` is the room's archive.
 
     Whoever is `parted` for good may be told that a line failed that was on its way when the link
-    ended: nobody can know.
+    ended: nobody can know. A room whose server `forgets` takes what comes again for new.
     """
     faults = []
+    if forgets:
+        kept = list(dict.fromkeys(kept))
     for talker in talkers:
+        talker.may_double |= forgets
         mine = [line for line in kept if line.rsplit(" ", 1)[0] == talker.nick]
         if mine != sorted(set(mine), key=number):
             doubled = sorted({line for line in mine if mine.count(line) > 1}, key=number)
