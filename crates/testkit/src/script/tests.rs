@@ -54,3 +54,25 @@ fn what_is_not_understood_is_refused_with_its_place() {
     let page = "## T\n\n    time + 3 days\n";
     assert!(read("page.md", page).unwrap_err().contains("s, m or h"));
 }
+
+#[test]
+fn other_servers_are_told_from_people() {
+    let page = "## T\n\n    set capulet.example: modules.offline.messages = 1\n    \
+                set modules.push.delay = 'a: b'\n    capulet.example is a server\n    \
+                capulet.example shows the papers of mallory.example\n    \
+                mallory.example#2 calls localhost under TLS\n    road capulet.example is cut\n";
+    let scenario = &read("page.md", page).unwrap()[0];
+    let steps: Vec<String> = scenario.lines.iter().map(|line| format!("{:?}", line.step)).collect();
+    for (step, part) in steps.iter().zip([
+        "SetAt(\"capulet.example\", \"modules.offline.messages = 1\")",
+        "Set(\"modules.push.delay = 'a: b'\")",
+        "Server)",
+        "Show(For(\"mallory.example\"))",
+        "Call { to: \"localhost\", is_secure: true }",
+        "Road(RoadAct { one: \"localhost\", other: \"capulet.example\", change: Cut })",
+    ]) {
+        assert!(step.contains(part), "{step}");
+    }
+    assert!(scenario.is_federated());
+    assert!(read("p", "## T\n\n    mallory.example shows teeth\n").unwrap().is_empty());
+}
