@@ -22,7 +22,16 @@ use crate::mailbox::{Delivery, Mail, Mailbox};
 
 /// How often a stream may end with something unconfirmed, and nothing confirmed at all, before that
 /// goes back: one stanza that the other side cannot bear must not be sent for ever.
-const BREAKS: u32 = 3;
+const BREAKS: u32 = 5;
+
+/// How long nobody calls again after so many breaks: not at all after the first, which is a bad
+/// connection, and then twice as long each time.
+fn pause_after(breaks: u32) -> Duration {
+    match breaks {
+        0 | 1 => Duration::ZERO,
+        _ => Duration::from_secs(1 << (breaks.min(BREAKS) - 2)),
+    }
+}
 
 /// The link of a pair.
 pub(super) struct Link {
@@ -97,6 +106,15 @@ impl Link {
         // Rows of the last run may be of a domain that is served no more.
         if let Some(stop) = self.check_home() {
             return Err(stop);
+        }
+        let pause = pause_after(self.breaks);
+        if !pause.is_zero() {
+            let until = self.hub.clock().now() + pause;
+            tokio::select! {
+                biased;
+                closing = self.told_to_end() => return Err(Stop::Told(closing)),
+                () = self.hub.clock().until(Some(until)) => {}
+            }
         }
         self.line.dialling();
         let errand = Errand { pair: &self.pair, purpose: Purpose::Link, terms: &terms };

@@ -49,7 +49,8 @@ impl Setback {
     pub(super) fn trouble(trouble: &Trouble, peer: &str) -> Self {
         let advice = trouble.advice().unwrap_or_default();
         let failure = Failure::new(reason(trouble), trouble.words(peer), advice);
-        let is_final = matches!(trouble, Trouble::DialbackInvalid | Trouble::Told(_));
+        let is_told = matches!(trouble, Trouble::DialbackInvalid | Trouble::Told(_));
+        let is_final = is_told && !trouble.is_passing();
         match trouble {
             // XEP-0220 §2.1.1: stanzas go back "with an <internal-server-error/> stanza error".
             Trouble::DialbackInvalid => {

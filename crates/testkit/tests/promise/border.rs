@@ -185,6 +185,32 @@ async fn what_a_broken_link_had_is_sent_again() -> Outcome {
     Ok(())
 }
 
+/// A bad connection is no reason to give up, and neither is one that is bad again at once.
+#[tokio::test]
+async fn what_breaks_twice_at_once_is_given_time() -> Outcome {
+    let two = two(PeerLimits::default()).await?;
+    let mut juliet = two.juliet().await?;
+    let mut romeo = managed(&two.here, "romeo").await?;
+    say(&two.here, &mut romeo, 0..1).await?;
+    assert_eq!(messages(&two.there, &mut juliet).await?, numbered(1));
+    two.pass(30).await?;
+    two.roads.silence(HERE, THERE);
+    say(&two.here, &mut romeo, 1..2).await?;
+    for _ in 0..3 {
+        two.roads.restore(HERE, THERE);
+        two.roads.break_off(HERE, THERE);
+        two.here.settle().await?;
+        two.roads.break_off(HERE, THERE);
+        two.here.settle().await?;
+    }
+    two.pass(10).await?;
+    assert_eq!(messages(&two.there, &mut juliet).await?, ["m1"]);
+    assert_eq!(errors(&two.here, &mut romeo).await?, []);
+    two.pass(30).await?;
+    assert_eq!(two.rows().await?, 0);
+    Ok(())
+}
+
 /// A request may have been done, or not: who asked has to look.
 #[tokio::test]
 async fn a_request_that_a_broken_link_had_is_answered_with_a_timeout() -> Outcome {
