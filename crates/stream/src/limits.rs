@@ -42,9 +42,6 @@ pub struct Limits {
     pub ack_every_stanzas: u32,
     /// Seconds after a stanza before its acknowledgement is requested. Default 5.
     pub ack_every_seconds: u32,
-    /// The same between servers, where what is unacknowledged is sent again after a break: the
-    /// shorter, the less comes twice. Default 1.
-    pub server_ack_seconds: u32,
     /// Pairs of domains that another server may prove on one stream (XEP-0220 §2.6). Default 64;
     /// more than that is `resource-constraint`.
     pub server_pairs: usize,
@@ -89,7 +86,6 @@ impl Default for Limits {
             sm_resume_seconds: 600,
             ack_every_stanzas: 10,
             ack_every_seconds: 5,
-            server_ack_seconds: 1,
             server_pairs: 64,
             server_dialbacks: 16,
         }

@@ -12,7 +12,7 @@ use crate::host::{Entropy, Hosts, Security};
 use crate::input::Framing;
 use crate::role::Role;
 use crate::role::client::State;
-use crate::role::server::{Call, Pair, Server, Unsent, Verdict};
+use crate::role::server::{Call, Dialback, Server, Unsent, Verdict};
 
 impl Stream {
     /// A stream of another server on a transport that has just been accepted.
@@ -43,10 +43,11 @@ impl Stream {
         stream
     }
 
-    /// What came of [`crate::Event::Dialback`]. A pair that nobody waits for is ignored.
-    pub fn verified(&mut self, now: Instant, pair: &Pair, verdict: Verdict) {
+    /// What came of [`crate::Event::Dialback`], which is given back as it came. What nobody waits
+    /// for any more is ignored.
+    pub fn verified(&mut self, now: Instant, asked: &Dialback, verdict: Verdict) {
         self.step(|state, io| match state {
-            State::Server(state) => state.verified(io, now, pair, &verdict),
+            State::Server(state) => state.verified(io, now, asked, &verdict),
             state => state,
         });
     }

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use waxwing_jid::BareJid;
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_stream::{
-    Acks, Answer, AuthFailure, Begun, Border, Closing, Closure, Component, Enabled, Event, Framing,
-    Hash, Host, Hosts, Inline, Input, Limits, MarkKind, Need, Pair, Proof, Question, ScramKeys,
-    Security, Stream, StreamError, Tag, Ticket, TokenBinding, TokenKey, Violation,
+    Acks, Answer, AuthFailure, Begun, Border, Closing, Closure, Component, Dialback, Enabled,
+    Event, Framing, Hash, Host, Hosts, Inline, Input, Limits, MarkKind, Need, Pair, Proof,
+    Question, ScramKeys, Security, Stream, StreamError, Tag, Ticket, TokenBinding, TokenKey,
+    Violation,
 };
 
 /// The password of `juliet` and, disabled, of `romeo`.
@@ -122,6 +123,8 @@ pub(crate) struct Stage {
     sessions: HashMap<String, Box<Acks>>,
     /// What another server may write.
     proven: Vec<Pair>,
+    /// The keys that it has shown.
+    shown: Vec<Dialback>,
 }
 
 impl Stage {
@@ -139,6 +142,7 @@ impl Stage {
             open: Vec::new(),
             sessions: HashMap::new(),
             proven: Vec::new(),
+            shown: Vec::new(),
         }
     }
 
@@ -255,7 +259,7 @@ impl Stage {
                 | Event::Linked(_)
                 | Event::Dialback(_)
                 | Event::Verdict(_)) => {
-                    peers::learn(&mut self.proven, &event);
+                    peers::learn((&mut self.proven, &mut self.shown), &event);
                     self.events.push(peers::describe(&event));
                 }
                 Event::Nonza(element) => self.events.push(format!("nonza {}", element.as_str())),

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_stream::{
-    Border, Call, Entropy, Event, Framing, Hosts, Pair, Security, Stream, StreamError, Tag,
-    Verdict, Way,
+    Border, Call, Dialback, Entropy, Event, Framing, Hosts, Pair, Security, Stream, StreamError,
+    Tag, Verdict, Way,
 };
 
 use super::{Stage, text};
@@ -63,12 +63,18 @@ impl Stage {
         let mut words = rest.split(' ');
         let mut next = || words.next().unwrap();
         let (verdict, from, to) = (next(), next(), next());
+        let key = words.next();
         let verdict = match verdict {
             "valid" => Verdict::Valid,
             "invalid" => Verdict::Invalid,
             _ => Verdict::Failed(StanzaError::remote_server_timeout()),
         };
-        self.stream.verified(self.now, &Pair::new(from, to), verdict);
+        let pair = Pair::new(from, to);
+        // The last key that was shown for the pair, or the one that is named.
+        let is_meant = |it: &&Dialback| it.pair == pair && key.is_none_or(|key| it.key == key);
+        let asked = self.shown.iter().rev().find(is_meant).cloned();
+        let made_up = || Dialback { pair: pair.clone(), id: String::new(), key: String::new() };
+        self.stream.verified(self.now, &asked.unwrap_or_else(made_up), verdict);
     }
 }
 
@@ -102,10 +108,10 @@ pub(super) fn check(proven: &[Pair], stanza: &Stanza) {
     assert!(proven.contains(&Pair::new(from.domain(), to.domain())), "{}", text(stanza));
 }
 
-pub(super) fn learn(proven: &mut Vec<Pair>, event: &Event) {
-    if let Event::Linked(linked) = event
-        && linked.way == Way::In
-    {
-        proven.push(linked.pair.clone());
+pub(super) fn learn((proven, shown): (&mut Vec<Pair>, &mut Vec<Dialback>), event: &Event) {
+    match event {
+        Event::Linked(linked) if linked.way == Way::In => proven.push(linked.pair.clone()),
+        Event::Dialback(asked) => shown.push(asked.clone()),
+        _ => {}
     }
 }

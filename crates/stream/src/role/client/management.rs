@@ -91,11 +91,13 @@ pub(crate) fn answer_request(io: &mut Chassis) {
 /// After a stanza: asks for an acknowledgement at once, or starts the clock for it.
 pub(crate) fn schedule_request(io: &mut Chassis, now: Instant) {
     let Some(acks) = io.acks.as_ref().filter(|_| !io.shut) else { return };
-    let limits = io.limits();
-    let (every, after) = match io.role {
-        Role::Incoming | Role::Outgoing => (limits.ack_every_stanzas, limits.server_ack_seconds),
-        Role::Client | Role::Component => (limits.ack_every_stanzas, limits.ack_every_seconds),
+    let every = match io.role {
+        Role::Client | Role::Component => io.limits().ack_every_stanzas,
+        // What another server has not acknowledged is sent again when the stream breaks, and may
+        // come twice: it is asked whenever it owes no answer.
+        Role::Incoming | Role::Outgoing => 1,
     };
+    let after = io.limits().ack_every_seconds;
     // A driver that sees no room waits for the answer.
     let every = if acks.has_room() { every.max(1) } else { 1 };
     if acks.wants_request(every) {

@@ -14,7 +14,7 @@ use crate::input::Framing;
 use crate::role::server::features::{BIDI, Offer, is_dialback, limits_of};
 use crate::role::server::link::{Link, is_stanza, linked, unexpected};
 use crate::role::server::pair::domain;
-use crate::role::server::{Border, By, End, Pair, Step, Way, key, management};
+use crate::role::server::{Border, By, Dialback, End, Step, Way, key, management};
 use crate::sasl::{self, Failure, FailureCondition, Profile};
 use crate::{SASL, SERVER, SM, TLS};
 
@@ -45,8 +45,8 @@ pub(crate) struct Incoming {
     /// EXTERNAL has succeeded, on the stream before this header.
     authenticated: bool,
     failures: u8,
-    /// Pairs whose keys are being verified.
-    pub(super) verifying: Vec<Pair>,
+    /// Keys that are being verified.
+    pub(super) verifying: Vec<Dialback>,
     pub(super) link: Link,
 }
 

@@ -140,11 +140,11 @@ impl Server {
         self: Box<Self>,
         io: &mut Chassis,
         now: Instant,
-        pair: &Pair,
+        asked: &Dialback,
         verdict: &Verdict,
     ) -> State {
         self.run(io, |server, io| match server {
-            Server::Incoming(incoming) => incoming.verified(io, now, pair, verdict),
+            Server::Incoming(incoming) => incoming.verified(io, now, asked, verdict),
             Server::Outgoing(_) => Ok(()),
         })
     }

@@ -28,7 +28,7 @@ impl Incoming {
             say(io, &pair, &Verdict::Valid);
             return Ok(());
         }
-        if self.verifying.contains(&pair) {
+        if self.verifying.iter().any(|asked| asked.pair == pair) {
             return Ok(()); // one answer will do for both
         }
         let key = element.text().trim().to_owned();
@@ -36,9 +36,9 @@ impl Incoming {
             Err(error) => say(io, &pair, &Verdict::Failed(error)),
             Ok(()) if self.is_vouched(&pair.from) => self.admit(io, now, &pair, By::Certificate),
             Ok(()) => {
-                self.verifying.push(pair.clone());
-                let id = self.id.clone();
-                io.events.push_back(Event::Dialback(Dialback { pair, id, key }));
+                let asked = Dialback { pair, id: self.id.clone(), key };
+                self.verifying.push(asked.clone());
+                io.events.push_back(Event::Dialback(asked));
             }
         }
         Ok(())
@@ -67,16 +67,18 @@ impl Incoming {
         Ok(())
     }
 
-    /// What the driver has found out. What nobody waits for "SHOULD be dropped silently" (§2.1.2).
+    /// What the driver has found out. What nobody waits for "SHOULD be dropped silently" (§2.1.2):
+    /// also what was asked before TLS, or before a certificate was shown. The stream of that id is
+    /// over, and the pair may have another key by now.
     pub(super) fn verified(
         &mut self,
         io: &mut Chassis,
         now: Instant,
-        pair: &Pair,
+        asked: &Dialback,
         verdict: &Verdict,
     ) -> Step {
-        let Some(at) = self.verifying.iter().position(|open| open == pair) else { return Ok(()) };
-        self.verifying.swap_remove(at);
+        let Some(at) = self.verifying.iter().position(|open| open == asked) else { return Ok(()) };
+        let Dialback { pair, .. } = &self.verifying.swap_remove(at);
         match verdict {
             Verdict::Valid => self.admit(io, now, pair, By::Dialback),
             // "If no other valid domain pairs exist for this connection … the Receiving Server
