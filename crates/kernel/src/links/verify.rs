@@ -18,8 +18,8 @@ pub(super) type Inquiry = Pin<Box<dyn Future<Output = Learnt> + Send>>;
 
 /// What was learnt.
 pub(super) enum Learnt {
-    /// Of a pair: what to say, and why where that is no.
-    Dialback(Pair, Verdict, Option<Failure>),
+    /// Of a key: what to say, and why where that is no.
+    Dialback(Dialback, Verdict, Option<Failure>),
     /// Of a certificate.
     Vouched(Ticket, Arc<str>, Result<(), Arc<str>>),
 }
@@ -32,9 +32,9 @@ impl Hub {
         let hub = self.clone();
         Box::pin(async move {
             let _asking = asking;
-            let Dialback { pair, id, key } = asked;
-            let (verdict, failure) = hub.ask_authority(&pair, Purpose::Verify { id, key }).await;
-            Learnt::Dialback(pair, verdict, failure)
+            let purpose = Purpose::Verify { id: asked.id.clone(), key: asked.key.clone() };
+            let (verdict, failure) = hub.ask_authority(&asked.pair, purpose).await;
+            Learnt::Dialback(asked, verdict, failure)
         })
     }
 

@@ -214,18 +214,19 @@ impl Lane {
             return self.inquiries.push(self.hub.verify(asked, asking));
         }
         let error = StanzaError::resource_constraint().text("Too many keys are being verified.");
-        self.stream.verified(self.hub.clock().now(), &asked.pair, Verdict::Failed(error));
+        self.stream.verified(self.hub.clock().now(), &asked, Verdict::Failed(error));
     }
 
     pub(super) fn learn(&mut self, learnt: Learnt) {
         let now = self.hub.clock().now();
         match learnt {
-            Learnt::Dialback(pair, verdict, failure) => {
+            Learnt::Dialback(asked, verdict, failure) => {
+                let pair = &asked.pair;
                 if !matches!(verdict, Verdict::Valid) {
-                    let failure = failure.unwrap_or_else(|| disowned(&pair, &verdict));
+                    let failure = failure.unwrap_or_else(|| disowned(pair, &verdict));
                     self.note_refusal(Some(&pair.from), Some(&pair.to), failure);
                 }
-                self.stream.verified(now, &pair, verdict);
+                self.stream.verified(now, &asked, verdict);
             }
             Learnt::Vouched(ticket, domain, verdict) => self.vouched(ticket, &domain, verdict),
         }
