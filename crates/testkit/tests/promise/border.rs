@@ -18,13 +18,13 @@ const THERE: &str = "capulet.example";
 const ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 
 /// This server and that of the Capulets.
-struct Two {
-    here: World,
-    there: World,
-    roads: Roads,
+pub(super) struct Two {
+    pub(super) here: World,
+    pub(super) there: World,
+    pub(super) roads: Roads,
 }
 
-async fn two(limits: PeerLimits) -> Result<Two, String> {
+pub(super) async fn two(limits: PeerLimits) -> Result<Two, String> {
     two_at(Location::Memory, limits).await
 }
 
@@ -46,7 +46,7 @@ fn plan(roads: &Roads, location: Location, peers: PeerLimits) -> Plan {
 
 impl Two {
     /// Juliet, who is online.
-    async fn juliet(&self) -> Result<Client, String> {
+    pub(super) async fn juliet(&self) -> Result<Client, String> {
         let mut juliet = bound(&self.there, "juliet@capulet.example").await?;
         appear(&self.there, &mut juliet).await?;
         juliet.inbox().clear();
@@ -60,17 +60,18 @@ impl Two {
 
     /// This server ends as it does when it is told to.
     async fn drain(&self) -> Outcome {
-        let hub = self.here.hub().clone();
-        let drained = tokio::spawn(async move { hub.drain(Duration::from_secs(10), None).await });
-        for _ in 0..60 {
-            self.here.hub().clock().advance(Duration::from_millis(200));
-            self.here.settle().await?;
-        }
-        drained.await.map(drop).map_err(|error| error.to_string())
+        let time = async {
+            for _ in 0..60 {
+                self.here.hub().clock().advance(Duration::from_millis(200));
+                self.here.settle().await?;
+            }
+            Ok(())
+        };
+        tokio::join!(time, self.here.hub().drain(Duration::from_secs(10), None)).0
     }
 
     /// The clocks of both move on.
-    async fn pass(&self, seconds: u64) -> Outcome {
+    pub(super) async fn pass(&self, seconds: u64) -> Outcome {
         self.here.hub().clock().advance(Duration::from_secs(seconds));
         self.here.settle().await
     }
