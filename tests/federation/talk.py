@@ -117,7 +117,8 @@ def judge(talkers, kept, parted=(), forgets=False):
     """Whether nothing was lost, doubled or disordered; `kept` is the room's archive.
 
     Whoever is `parted` for good may be told that a line failed that was on its way when the link
-    ended: nobody can know. A room whose server `forgets` takes what comes again for new.
+    ended: nobody can know. A room whose server `forgets` takes what comes again
+    for new, or refuses it when it has shown somebody out meanwhile.
     """
     faults = []
     if forgets:
@@ -133,7 +134,7 @@ def judge(talkers, kept, parted=(), forgets=False):
         if gone:
             faults.append(f"{talker.nick}: {len(gone)} acknowledged and lost: {gone[:5]}")
         both = [line for line in talker.refused if line in mine]
-        if both and talker.nick not in parted:
+        if both and talker.nick not in parted and not forgets:
             faults.append(f"{talker.nick}: {len(both)} said and refused as well: {both[:5]}")
         faults += _heard(talker, kept)
     return faults
