@@ -142,6 +142,7 @@ impl Hub {
                 self.close_host(domain);
             }
         }
+        self.enforce_policy();
     }
 
     /// The virtual hosts.

@@ -173,10 +173,10 @@ impl Hub {
         &self.links().ledger
     }
 
-    /// Ends every link and arrival of domains that may not talk to this server any more. What waits
-    /// goes back to its senders.
+    /// Ends every link and arrival of domains that may not talk to this server any more, or that are
+    /// its own by now: nobody else speaks for these. What waits goes back to its senders.
     pub fn enforce_policy(&self) {
-        let is_barred = |peer: &str| self.policy().judge(peer).is_err();
+        let is_barred = |peer: &str| self.policy().judge(peer).is_err() || !self.is_elsewhere(peer);
         for mailbox in self.links().mailboxes(|_, peer| is_barred(peer), is_barred) {
             let error = StreamError::policy_violation();
             let error = error.text("this server does not talk with yours");
@@ -291,15 +291,16 @@ struct Caller {
 const SHARE: usize = 2;
 
 impl Caller {
-    /// None when enough is looked for already for whoever has this bare address. Places where many
-    /// are, such as rooms, have no such bound.
-    fn of(hub: &Hub, sender: &Jid) -> Option<Self> {
+    /// None when enough is looked for already for whoever has this bare address, or for all answers
+    /// together, which nobody here has a say in. Places where many are, such as rooms, have no such
+    /// bound.
+    fn of(hub: &Hub, sender: &Jid, is_answer: bool) -> Option<Self> {
         let is_account = sender.local().is_some() && hub.site(sender.domain()).is_some();
-        let most = match is_account {
+        let most = match is_answer || is_account {
             true => (hub.limits().peers.dials / SHARE).max(1),
             false => usize::MAX,
         };
-        let name = sender.bare_str();
+        let name = if is_answer { "" } else { sender.bare_str() };
         let mut callers = hub.links().callers.lock();
         match callers.get_mut(name) {
             Some(count) if *count >= most => return None,

@@ -2,6 +2,8 @@
 
 #[path = "promise/border.rs"]
 mod border;
+#[path = "promise/names.rs"]
+mod names;
 
 use waxwing_kernel::{Flow, Limits, Rate};
 use waxwing_modules::MODULES;

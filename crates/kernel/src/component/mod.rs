@@ -221,6 +221,7 @@ impl Hub {
             let hub = self.clone();
             self.clock().spawn(async move { hub.greet(&component, occasion).await });
         }
+        self.enforce_policy();
     }
 
     /// Ends the connections of all components: the server ends.

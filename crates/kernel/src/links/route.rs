@@ -1,7 +1,9 @@
 //! What is said to domains of other servers.
 
 use waxwing_jid::Jid;
-use waxwing_stanza::{CLIENT, ErrorKind, Stanza, StanzaError};
+use waxwing_stanza::{
+    CLIENT, ErrorKind, IqType, Kind, MessageType, PresenceType, Stanza, StanzaError,
+};
 use waxwing_store::domains::outgoing::{Outgoing, Sent};
 use waxwing_stream::Tag;
 
@@ -33,7 +35,7 @@ impl Hub {
     pub(crate) fn to_remote(&self, from: &Party, mut stanza: Stanza, effects: &mut Effects) {
         let Some(to) = stanza.head.to.clone() else { return };
         let sender = stanza.head.from.get_or_insert_with(|| from.jid.clone()).clone();
-        match self.way(&sender, to.domain()) {
+        match self.way(&sender, to.domain(), is_answer(&stanza)) {
             Ok(mailbox) => self.cross(from, (&sender, &to), &mailbox, stanza, effects),
             Err(error) => self.refuse_crossing(from, (&stanza, Tag(0)), &error, effects),
         }
@@ -104,7 +106,7 @@ impl Hub {
         let (Some(from), Some(to)) = (stanza.head.from.clone(), stanza.head.to.clone()) else {
             return;
         };
-        let found = match self.way(&from, to.domain()) {
+        let found = match self.way(&from, to.domain(), is_answer(stanza)) {
             Ok(mailbox) if mailbox.is(not_to) => Err(full(to.domain())),
             Ok(mailbox) if !mailbox.takes(&delivery) => Err(full(to.domain())),
             found => found,
@@ -119,8 +121,9 @@ impl Hub {
     }
 
     /// The way from the domain of somebody here to one of another server: an open one, or one that
-    /// is being looked for from now on.
-    fn way(&self, sender: &Jid, peer: &str) -> Result<Mailbox, StanzaError> {
+    /// is being looked for from now on. For an answer, to whoever made us give it, none is looked
+    /// for when few are left.
+    fn way(&self, sender: &Jid, peer: &str, is_answer: bool) -> Result<Mailbox, StanzaError> {
         let ours = sender.domain();
         let (links, now) = (self.links(), self.clock().now());
         match links.pairs.lock().find(ours, peer, now) {
@@ -136,7 +139,7 @@ impl Hub {
         if links.is_closing() {
             return Err(StanzaError::remote_server_timeout().text("The server is shutting down."));
         }
-        let Some(caller) = Caller::of(self, sender) else {
+        let Some(caller) = Caller::of(self, sender, is_answer) else {
             let text = "Too many servers are looked for at your request; try again later.";
             return Err(StanzaError::resource_constraint().kind(ErrorKind::Wait).text(text));
         };
@@ -148,6 +151,7 @@ impl Hub {
                 return Ok(mailbox);
             }
             let most = self.limits().peers.links;
+            let most = if is_answer { most / 4 * 3 } else { most };
             if pairs.begin(&pair, &mailbox, (most, now)).is_err() {
                 let text = "This server is linked with too many others at the moment.";
                 let error = StanzaError::resource_constraint().kind(ErrorKind::Wait);
@@ -156,6 +160,15 @@ impl Hub {
         }
         self.start_link(pair, mailbox.clone(), (None, Some(caller)));
         Ok(mailbox)
+    }
+}
+
+/// Whether somebody elsewhere made us say this.
+fn is_answer(stanza: &Stanza) -> bool {
+    match stanza.head.kind {
+        Kind::Message(kind) => kind == MessageType::Error,
+        Kind::Presence(kind) => matches!(kind, PresenceType::Error | PresenceType::Unsubscribed),
+        Kind::Iq(kind) => matches!(kind, IqType::Result | IqType::Error),
     }
 }
 

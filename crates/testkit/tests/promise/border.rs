@@ -39,7 +39,7 @@ async fn two_at(location: Location, peers: PeerLimits) -> Result<Two, String> {
     Ok(Two { here, there, roads })
 }
 
-fn plan(roads: &Roads, location: Location, peers: PeerLimits) -> Plan {
+pub(super) fn plan(roads: &Roads, location: Location, peers: PeerLimits) -> Plan {
     let limits = Limits { peers, ..Limits::default() };
     Plan { limits, location, roads: Some(roads.clone()), ..Plan::in_memory(MODULES) }
 }

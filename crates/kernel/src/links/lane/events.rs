@@ -124,6 +124,11 @@ impl Lane {
             self.bucket.get_or_insert_default();
             return true;
         };
+        // The rules, and which names are ours, may have changed since it was asked for.
+        if let Err(error) = self.hub.border(&pair.from, Some(&pair.to)) {
+            self.stream.close(self.hub.clock().now(), Closing::Error(error));
+            return false;
+        }
         if let Some(bucket) = guest.proved(&pair.to) {
             self.bucket.get_or_insert(bucket);
             self.wire.trust(self.hub.limits().stream.after_auth.element_bytes);
