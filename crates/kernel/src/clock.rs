@@ -223,6 +223,11 @@ fn machine_millis() -> u64 {
 pub struct Ids(AtomicU64);
 
 impl Ids {
+    /// When an identifier was given, in milliseconds since 1970.
+    pub(crate) fn millis_of(id: u64) -> u64 {
+        id >> 19
+    }
+
     /// Makes every identifier from now on greater than `last`.
     pub fn start_after(&self, last: u64) {
         self.0.fetch_max(last, Ordering::Relaxed);

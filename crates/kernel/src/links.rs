@@ -13,6 +13,7 @@ pub mod dial;
 mod echo;
 mod journey;
 mod lane;
+mod later;
 pub mod ledger;
 mod link;
 mod pairs;

@@ -271,6 +271,14 @@ impl Mailbox {
         inbox.queue.drain(..).map(|letter| letter.mail).collect()
     }
 
+    /// Refuses further letters if nothing lies in it; false when something does. Nobody can put
+    /// anything in between the look and the end.
+    pub(crate) fn close_if_empty(&self) -> bool {
+        let mut inbox = self.0.inbox.lock();
+        inbox.is_closed |= inbox.queue.is_empty();
+        inbox.is_closed
+    }
+
     /// Its session has told everybody that it is gone; whoever has taken its place may speak.
     pub(crate) fn finish(&self) {
         let mut inbox = self.0.inbox.lock();

@@ -1,17 +1,18 @@
 //! A stream that another server opened: one task that ends with its connection.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use waxwing_stanza::StanzaError;
-use waxwing_stream::{Closing, Framing, Security, Stream, StreamError};
+use waxwing_stream::{Closing, Framing, Pair, Security, Stream, StreamError};
 
 use crate::connection::part;
 use crate::hub::Hub;
 use crate::links::Open;
 use crate::links::arrivals::Guest;
 use crate::links::bounce::{BOUNCE, may_be_sent_again};
-use crate::links::lane::{Kind, Lane};
+use crate::links::lane::{Kind, Lane, Leftover};
+use crate::links::link::pair;
 use crate::mailbox::{Delivery, Mail, Mailbox};
 use crate::wire::Wire;
 
@@ -49,26 +50,60 @@ async fn run(hub: Hub, mut lane: Box<Lane>, mailbox: Mailbox, _open: Open) {
     Box::pin(end(hub, lane, &closure, mailbox)).await;
 }
 
-/// What was to be sent back on it finds another way.
+/// What was to be sent back on it goes first on the links that begin in its place.
 async fn end(hub: Hub, lane: Box<Lane>, closure: &waxwing_stream::Closure, mailbox: Mailbox) {
     let peer = lane.peer().to_owned();
-    let leftover = lane.end(closure).await;
-    let letters = mailbox.close().into_iter().filter_map(|letter| match letter {
-        Mail::Deliver(delivery) => Some(delivery),
-        Mail::Resume(_) | Mail::Close(_) => None,
-    });
+    // Whoever holds this is known as a way for our stanzas.
+    let Leftover { sent, unsent, kind, .. } = lane.end(closure).await;
     let (again, lost): (Vec<_>, Vec<_>) =
-        leftover.sent.into_iter().partition(|delivery| may_be_sent_again(&delivery.stanza));
+        sent.into_iter().partition(|delivery| may_be_sent_again(&delivery.stanza));
+    let left = again.into_iter().chain(unsent).collect();
+    let mut others = if hub.links().is_closing() { left } else { hub.succeed(&mailbox, left) };
+    drop(kind);
     let text = format!("The connection to {peer} was lost before there was an answer.");
     hub.bounce(lost, &StanzaError::remote_server_timeout().text(text)).await;
     if hub.links().is_closing() {
         return;
     }
-    let mut all: VecDeque<Delivery> =
-        again.into_iter().chain(leftover.unsent).chain(letters).collect();
-    while !all.is_empty() {
-        let some = all.drain(..all.len().min(BOUNCE)).collect();
+    while !others.is_empty() {
+        let some = others.drain(..others.len().min(BOUNCE)).collect();
         hub.redeliver(some, &mailbox).await;
         tokio::task::yield_now().await;
+    }
+}
+
+impl Hub {
+    /// A stream of another server has ended that took stanzas of ours, too, and these are left. They
+    /// go first on a link of their own, before anybody can find another way for what comes behind
+    /// them (RFC 6120 §10.1: "in the order in which they were sent"). Gives those that have to find
+    /// their way.
+    fn succeed(&self, ended: &Mailbox, left: VecDeque<Delivery>) -> VecDeque<Delivery> {
+        let (most, now) = (self.limits().peers.links, self.clock().now());
+        let mut pairs = self.links().pairs.lock();
+        let letters = ended.close().into_iter().filter_map(|letter| match letter {
+            Mail::Deliver(delivery) => Some(delivery),
+            Mail::Resume(_) | Mail::Close(_) => None,
+        });
+        let mut groups: HashMap<Pair, VecDeque<Delivery>> = HashMap::new();
+        for delivery in left.into_iter().chain(letters) {
+            if let (Some(from), Some(to)) = (&delivery.stanza.head.from, &delivery.stanza.head.to) {
+                groups.entry(pair(from.domain(), to.domain())).or_default().push_back(delivery);
+            }
+        }
+        let (mut begun, mut others) = (Vec::new(), VecDeque::new());
+        for (pair, backlog) in groups {
+            let mailbox = self.link_mailbox();
+            let is_free = pairs.way(&pair.from, &pair.to).is_some_and(|way| way.is(ended));
+            match is_free.then(|| pairs.begin(&pair, &mailbox, (most, now))) {
+                Some(Ok(owed)) => begun.push((pair, mailbox, owed, backlog)),
+                _ => others.extend(backlog),
+            }
+        }
+        drop(pairs);
+        for (pair, mailbox, owed, backlog) in begun {
+            let why = (owed.map(|last| (0, last)), None);
+            self.start_link_behind(pair, mailbox, why, backlog);
+        }
+        others
     }
 }

@@ -104,6 +104,8 @@ pub(super) struct Leftover {
     pub(super) setback: Option<Setback>,
     /// Whether anything has arrived.
     pub(super) has_progress: bool,
+    /// Whose it was.
+    pub(super) kind: Kind,
 }
 
 impl Lane {
@@ -333,9 +335,9 @@ impl Lane {
         let mut unsent = std::mem::take(&mut self.unsent);
         unsent.append(&mut self.backlog);
         turn_back(&self.hub, std::mem::take(&mut self.refused)).await;
-        let Self { hub, stream, wire, has_progress, .. } = *self;
+        let Self { hub, stream, wire, has_progress, kind, .. } = *self;
         crate::connection::part(&hub, stream, wire);
-        Leftover { sent, unsent, setback, has_progress }
+        Leftover { sent, unsent, setback, has_progress, kind }
     }
 }
 

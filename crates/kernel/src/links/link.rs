@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use waxwing_stanza::{Stanza, StanzaError};
 use waxwing_store::domains::outgoing::Outgoing;
@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::links::bounce::{BOUNCE, may_be_sent_again};
 use crate::links::journey::{Errand, Gained, Reached};
 use crate::links::lane::{Kind, Lane, Leftover};
-use crate::links::ledger::Line;
+use crate::links::ledger::{Failure, Line};
 use crate::links::pairs::{Rest, rest_of};
 use crate::links::setback::Setback;
 use crate::links::{Caller, Open, PAGE};
@@ -142,10 +142,11 @@ impl Link {
         .await
     }
 
-    /// Whether the domain on our side is none of ours any more.
+    /// Whether the domain on our side is none of ours any more, or that on the other side is.
     fn check_home(&self) -> Option<Stop> {
         let gone = Closing::Error(StreamError::host_gone());
-        let is_gone = self.hub.is_elsewhere(&self.pair.from);
+        let is_gone =
+            self.hub.is_elsewhere(&self.pair.from) || !self.hub.is_elsewhere(&self.pair.to);
         is_gone.then(|| Stop::Setback(Setback::told(&gone, &self.pair.to)))
     }
 
@@ -201,7 +202,7 @@ impl Link {
 
     /// A stream ended. What did not arrive goes on the next one, if there is to be one.
     async fn after(&mut self, leftover: Leftover) -> Option<Stop> {
-        let Leftover { sent, unsent, setback, has_progress } = leftover;
+        let Leftover { sent, unsent, setback, has_progress, .. } = leftover;
         self.breaks = if has_progress { 0 } else { self.breaks + 1 };
         let (again, lost): (Vec<_>, Vec<_>) =
             sent.into_iter().partition(|delivery| may_be_sent_again(&delivery.stanza));
@@ -255,42 +256,67 @@ impl Link {
     /// All that waits goes back to its senders, and nobody tries for a while.
     async fn give_up(mut self: Box<Self>, setback: Setback) {
         let Setback { error, failure, is_barred, .. } = setback;
-        let (clock, links) = (self.hub.clock(), self.hub.links());
-        let (first, most) = {
-            let limits = &self.hub.limits().peers;
-            (limits.backoff_seconds, limits.backoff_most_seconds)
-        };
-        let mut dice = [0; 2];
-        clock.random(&mut dice);
-        let letters = {
-            let mut pairs = links.pairs.lock();
-            let failures = pairs.failures(&self.pair).saturating_add(1);
-            let (first, most) = (Duration::from_secs(first), Duration::from_secs(most));
-            let pause = match is_barred {
-                // Policy is asked each time, and says the same for as long as it holds.
-                true => Duration::ZERO,
-                false => rest_of(failures, first, most, u16::from_le_bytes(dice)),
-            };
-            self.line.failed(&failure, (!pause.is_zero()).then_some(pause));
-            let rest = Rest { until: clock.now() + pause, failures, error: error.clone() };
-            pairs.rest(&self.pair, &self.mailbox, rest)
-        };
+        let (until, letters) = self.rest(&error, &failure, is_barred);
         let letters = letters.into_iter().filter_map(|letter| match letter {
             Mail::Deliver(delivery) => Some(delivery),
             Mail::Resume(_) | Mail::Close(_) => None,
         });
+        let (how, mut owed) = ((&error, !is_barred), None);
         let mut waiting: VecDeque<_> = self.backlog.drain(..).chain(letters).collect();
         while !waiting.is_empty() {
             let some = waiting.drain(..waiting.len().min(BOUNCE)).collect();
-            self.hub.bounce(some, &error).await;
+            owed = owed.max(self.turn_back(some, how).await);
             // Whoever wrote most of it needs time to take it back.
             tokio::task::yield_now().await;
         }
         while let Some((after, last)) = self.unread.take() {
-            let Some((deliveries, next)) = self.page(after, last).await else { return };
-            self.hub.bounce(deliveries, &error).await;
+            let Some((deliveries, next)) = self.page(after, last).await else {
+                owed = owed.max(Some(last));
+                break;
+            };
+            owed = owed.max(self.turn_back(deliveries, how).await);
             self.unread = next.map(|next| (next, last));
         }
+        if let Some(last) = owed {
+            self.hub.links().pairs.lock().owe(&self.pair, last);
+            self.hub.call_later(self.pair.clone(), until);
+        }
+    }
+
+    /// Nobody tries for a while: until when, and what has come so far.
+    fn rest(
+        &self,
+        error: &StanzaError,
+        failure: &Failure,
+        is_barred: bool,
+    ) -> (Instant, Vec<Mail>) {
+        let clock = self.hub.clock();
+        let (first, most) = {
+            let limits = &self.hub.limits().peers;
+            (limits.backoff_seconds, limits.backoff_most_seconds)
+        };
+        let (first, most) = (Duration::from_secs(first), Duration::from_secs(most));
+        let mut dice = [0; 2];
+        clock.random(&mut dice);
+        let mut pairs = self.hub.links().pairs.lock();
+        let failures = pairs.failures(&self.pair).saturating_add(1);
+        let pause = match is_barred {
+            // Policy is asked each time, and says the same for as long as it holds.
+            true => Duration::ZERO,
+            false => rest_of(failures, first, most, u16::from_le_bytes(dice)),
+        };
+        self.line.failed(failure, (!pause.is_zero()).then_some(pause));
+        let until = clock.now() + pause;
+        let rest = Rest { until, failures, error: error.clone() };
+        (until, pairs.rest(&self.pair, &self.mailbox, rest))
+    }
+
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(super) fn pair(&self) -> &Pair {
+        &self.pair
     }
 }
 
@@ -310,7 +336,19 @@ impl Hub {
         mailbox: Mailbox,
         why: (Option<(i64, i64)>, Option<Caller>),
     ) {
-        let link = Box::new(Link::new(self, pair, mailbox, why));
+        self.start_link_behind(pair, mailbox, why, VecDeque::new());
+    }
+
+    /// The same where something was to be sent before.
+    pub(super) fn start_link_behind(
+        &self,
+        pair: Pair,
+        mailbox: Mailbox,
+        why: (Option<(i64, i64)>, Option<Caller>),
+        backlog: VecDeque<Delivery>,
+    ) {
+        let mut link = Box::new(Link::new(self, pair, mailbox, why));
+        link.backlog = backlog;
         self.clock().spawn(Box::pin(link.run()));
     }
 

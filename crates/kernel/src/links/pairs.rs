@@ -30,6 +30,9 @@ struct Entry {
     /// link.
     bidi: Option<Mailbox>,
     rest: Option<Rest>,
+    /// The last row of what goes on waiting for the next link, because nobody is there to take it
+    /// back.
+    owed: Option<i64>,
 }
 
 /// Nobody tries to reach the other side for a while.
@@ -59,7 +62,7 @@ pub(super) struct TooMany;
 
 impl Entry {
     fn is_used(&self) -> bool {
-        self.link.is_some() || self.bidi.is_some()
+        self.link.is_some() || self.bidi.is_some() || self.owed.is_some()
     }
 
     fn way(&self) -> Option<&Mailbox> {
@@ -91,15 +94,16 @@ impl Pairs {
         }
     }
 
-    /// A link of this pair begins.
+    /// A link of this pair begins. Gives the last row of what waits for it.
     pub(super) fn begin(
         &mut self,
         pair: &Pair,
         mailbox: &Mailbox,
         (most, now): (usize, Instant),
-    ) -> Result<(), TooMany> {
-        self.place(pair, (most, now))?.link = Some(mailbox.clone());
-        Ok(())
+    ) -> Result<Option<i64>, TooMany> {
+        let entry = self.place(pair, (most, now))?;
+        entry.link = Some(mailbox.clone());
+        Ok(entry.owed.take())
     }
 
     /// A stream of the other side takes stanzas of this pair.
@@ -119,6 +123,10 @@ impl Pairs {
         if !is_known {
             self.sweep(now);
             if self.count >= most {
+                // Rests spare calls in vain; they keep nobody from another server.
+                self.retain(|_| false);
+            }
+            if self.count >= most {
                 return Err(TooMany);
             }
             self.count += 1;
@@ -126,7 +134,7 @@ impl Pairs {
         let entries = self.by_peer.entry(Arc::clone(&pair.to)).or_default();
         let at = entries.iter().position(|entry| entry.ours == pair.from).unwrap_or_else(|| {
             let ours = Arc::clone(&pair.from);
-            entries.push(Entry { ours, link: None, bidi: None, rest: None });
+            entries.push(Entry { ours, link: None, bidi: None, rest: None, owed: None });
             entries.len() - 1
         });
         Ok(&mut entries[at])
@@ -139,6 +147,18 @@ impl Pairs {
         }
     }
 
+    /// Something goes on waiting for the next link of this pair, up to this row.
+    pub(super) fn owe(&mut self, pair: &Pair, last: i64) {
+        if let Some(entry) = self.entry_mut(pair) {
+            entry.owed = Some(last);
+        }
+    }
+
+    /// Whether something waits that no link has taken along.
+    pub(super) fn owes(&self, pair: &Pair) -> bool {
+        self.entry(&pair.from, &pair.to).is_some_and(|entry| entry.owed.is_some())
+    }
+
     /// How often the other side was not reached so far, one time after the other.
     pub(super) fn failures(&self, pair: &Pair) -> u32 {
         let entry = self.entry(&pair.from, &pair.to);
@@ -147,9 +167,8 @@ impl Pairs {
 
     /// The link behind `mailbox` ends, if nobody has written to it meanwhile.
     pub(super) fn end(&mut self, pair: &Pair, mailbox: &Mailbox) -> bool {
-        let is_empty = mailbox.is_empty();
+        let is_empty = mailbox.close_if_empty();
         if is_empty {
-            mailbox.close();
             self.forget(pair, mailbox);
         }
         is_empty
@@ -198,11 +217,15 @@ impl Pairs {
             return;
         }
         self.swept = Some(now);
-        let is_fresh =
-            |entry: &Entry| entry.rest.as_ref().is_some_and(|rest| now < rest.until + 10 * SWEEP);
+        let is_fresh = |rest: &Rest| now < rest.until + 10 * SWEEP;
+        self.retain(|entry| entry.rest.as_ref().is_some_and(is_fresh));
+    }
+
+    /// Forgets all that have no way but those to be kept.
+    fn retain(&mut self, is_kept: impl Fn(&Entry) -> bool) {
         let mut count = 0;
         self.by_peer.retain(|_, entries| {
-            entries.retain(|entry| entry.is_used() || is_fresh(entry));
+            entries.retain(|entry| entry.is_used() || is_kept(entry));
             count += entries.len();
             !entries.is_empty()
         });
@@ -296,9 +319,15 @@ mod tests {
         assert!(pairs.begin(&pair("c"), &mailbox(), (2, now)).is_err());
         let held = pairs.way("here.example", "b").unwrap();
         pairs.rest(&pair("b"), &held, rest(now, 1));
+        pairs.owe(&pair("b"), 7);
+        pairs.forgive("b");
         let later = now + 20 * SWEEP;
+        assert!(pairs.begin(&pair("c"), &mailbox(), (2, later)).is_err(), "something waits for b");
+        let held = mailbox();
+        assert_eq!(pairs.begin(&pair("b"), &held, (2, later)).unwrap(), Some(7));
+        pairs.rest(&pair("b"), &held, rest(later + 100 * SWEEP, 2));
         pairs.begin(&pair("c"), &mailbox(), (2, later)).unwrap();
-        assert_eq!(pairs.all().count(), 2);
+        assert_eq!(pairs.all().count(), 2, "who rests makes room");
         assert!(pairs.way("here.example", "a").is_some(), "links stay");
     }
 

@@ -144,7 +144,7 @@ impl Hub {
             return Err(StanzaError::resource_constraint().kind(ErrorKind::Wait).text(text));
         };
         let (pair, mailbox) = (pair(ours, peer), self.link_mailbox());
-        {
+        let owed = {
             let mut pairs = links.pairs.lock();
             // Somebody else may have been faster.
             if let Found::Way(mailbox) = pairs.find(ours, peer, now) {
@@ -152,13 +152,12 @@ impl Hub {
             }
             let most = self.limits().peers.links;
             let most = if is_answer { most / 4 * 3 } else { most };
-            if pairs.begin(&pair, &mailbox, (most, now)).is_err() {
+            pairs.begin(&pair, &mailbox, (most, now)).map_err(|_| {
                 let text = "This server is linked with too many others at the moment.";
-                let error = StanzaError::resource_constraint().kind(ErrorKind::Wait);
-                return Err(error.text(text));
-            }
-        }
-        self.start_link(pair, mailbox.clone(), (None, Some(caller)));
+                StanzaError::resource_constraint().kind(ErrorKind::Wait).text(text)
+            })?
+        };
+        self.start_link(pair, mailbox.clone(), (owed.map(|last| (0, last)), Some(caller)));
         Ok(mailbox)
     }
 }

@@ -90,7 +90,12 @@ impl Hub {
     pub(crate) async fn redeliver(&self, deliveries: Vec<Delivery>, not_to: &Mailbox) {
         let (mut effects, mut kept) = (Effects::default(), Vec::new());
         for delivery in deliveries {
+            let from = delivery.stanza.head.from.clone();
             kept.extend(self.find_way(delivery, not_to, &mut effects).await);
+            // A room hears what became of its word.
+            if let (Some(answer), Some(from)) = (effects.returned.take(), from) {
+                Box::pin(self.bring_back(&from, *answer)).await;
+            }
         }
         let appends = std::mem::take(&mut effects.appends);
         if !appends.is_empty()
