@@ -62,7 +62,27 @@ async fn prepare(server: &Arc<Server>, estate: &Estate, draft: &HostDraft) -> Re
     let config = server.reread(Edit::Put(domain, &text)).map_err(wrong)?;
     estate.prepare(domain, &text).map_err(unwritten)?;
     server.take(config).await.map_err(wrong)?;
-    estate.commit(domain).map_err(unwritten)
+    match estate.commit(domain) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(undo(server, error).await),
+    }
+}
+
+/// What is not kept does not hold either: the server is again as the files say.
+async fn undo(server: &Arc<Server>, error: io::Error) -> Refusal {
+    let undone = match server.reread(Edit::None) {
+        Ok(config) => server.take(config).await.map(drop),
+        Err(reason) => Err(reason),
+    };
+    let refusal = unwritten(error);
+    match undone {
+        Ok(()) => refusal,
+        Err(reason) => {
+            tracing::error!(%reason, "what could not be written could not be undone either");
+            let text = format!("{}; it holds until the next start or reload", refusal.text);
+            Refusal { text, ..refusal }
+        }
+    }
 }
 
 /// Whether this draft is for this domain at all.
@@ -98,7 +118,9 @@ async fn remove(server: &Arc<Server>, domain: &DomainName) -> Result<String, Ref
     }
     let config = server.reread(Edit::Drop(domain)).map_err(wrong)?;
     server.take(config).await.map_err(wrong)?;
-    estate.discard(domain).map_err(unwritten)?;
+    if let Err(error) = estate.discard(domain) {
+        return Err(undo(server, error).await);
+    }
     estate.tidy(domain);
     tracing::info!(%domain, "a domain was removed by a command");
     Ok(format!("{domain} is served no more. Its accounts and rooms stay in the database."))
