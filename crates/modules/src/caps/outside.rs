@@ -1,9 +1,10 @@
 //! What the clients of contacts on other servers want to be told of, learned from the presence that
 //! they show to accounts here (XEP-0163 §4.3.2, "appropriate presence information").
 
-use std::collections::hash_map::Entry;
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use waxwing_jid::Jid;
 use waxwing_kernel::Hub;
 use waxwing_kernel::stage::{Transit, Verdict};
 use waxwing_stanza::{Condition, Kind, MessageType, PresenceType, Stanza};
@@ -78,18 +79,32 @@ fn kind_of(stanza: &Stanza) -> Option<Word> {
     }
 }
 
+/// Sessions elsewhere that are asked at a time, for each domain here, and how many of them those of
+/// one account may be: who shows many has few asked, and the others when they say again what they
+/// are.
+const ASKED: usize = 2_000;
+const ASKED_OF_ONE: usize = 16;
+
+/// Takes in what a session has said; true when nobody is looking at it, and somebody may.
+fn begins(outside: &mut HashMap<Jid, Said>, jid: &Jid, said: &Said) -> bool {
+    if let Some(known) = outside.get_mut(jid) {
+        *known = said.clone();
+        return false;
+    }
+    let of_one = outside.keys().filter(|other| other.bare_str() == jid.bare_str());
+    let may = outside.len() < ASKED && of_one.take(ASKED_OF_ONE).count() < ASKED_OF_ONE;
+    if may {
+        outside.insert(jid.clone(), said.clone());
+    }
+    may
+}
+
 impl Learned {
     /// Finds out what a session elsewhere wants to hear of, in a task of its own, unless one is
     /// looking already.
     fn look_outside(self: &Arc<Self>, learner: Learner, said: Said) {
-        match self.outside.lock().entry(learner.jid.clone()) {
-            Entry::Occupied(mut known) => {
-                known.insert(said);
-                return;
-            }
-            Entry::Vacant(free) => {
-                free.insert(said.clone());
-            }
+        if !begins(&mut self.outside.lock(), &learner.jid, &said) {
+            return;
         }
         let (learned, clock) = (Arc::clone(self), learner.hub.clock().clone());
         clock.spawn(async move { learned.follow_outside(&learner, said).await });
@@ -115,5 +130,25 @@ impl Learned {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caps::NS;
+
+    #[test]
+    fn so_many_are_asked_at_a_time_and_few_of_one_account() {
+        let c = format!("<c xmlns='{NS}' hash='sha-1' node='urn:x' ver='abc='/>");
+        let said = Said::of(&Stanza::presence(PresenceType::Available).with(c)).unwrap();
+        let mut outside = HashMap::new();
+        let mut meet = |text: String| begins(&mut outside, &Jid::new(&text).unwrap(), &said);
+        let flood = (0..100).filter(|number| meet(format!("a@b.example/{number}"))).count();
+        assert_eq!(flood, ASKED_OF_ONE);
+        assert!(!meet("a@b.example/0".to_owned()), "it is asked already");
+        assert!(meet("c@b.example/0".to_owned()), "others are asked meanwhile");
+        let all = (0..2 * ASKED).filter(|number| meet(format!("d{number}@b.example/x"))).count();
+        assert_eq!(all, ASKED - ASKED_OF_ONE - 1);
     }
 }
