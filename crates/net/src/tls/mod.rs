@@ -9,6 +9,8 @@ mod identity;
 mod session;
 mod stand;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod unjudged;
 mod visitor;
 
@@ -72,6 +74,9 @@ pub struct Tls {
     provider: Arc<CryptoProvider>,
     store: RwLock<Arc<Store>>,
     proofs: Arc<Proofs>,
+    /// Held while files are read for `store`, so that what is read by old options is not put in
+    /// the place of what new ones brought.
+    loading: Mutex<()>,
     /// The last complaint of the periodic check, not to be repeated each time.
     complaint: Mutex<String>,
 }
@@ -112,12 +117,13 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let store = RwLock::new(Arc::new(Store::load(&options, &provider)?));
         let options = RwLock::new(options);
-        let (complaint, proofs) = Default::default();
-        Ok(Arc::new(Self { options, provider, store, proofs, complaint }))
+        let (loading, complaint, proofs) = Default::default();
+        Ok(Arc::new(Self { options, provider, store, proofs, loading, complaint }))
     }
 
     /// Takes other options, all or nothing: on an error everything stays as it was.
     pub fn configure(&self, options: TlsOptions) -> Result<(), TlsError> {
+        let _turn = self.loading.lock();
         let store = Store::load(&options, &self.provider)?;
         *self.options.write() = options;
         *self.store.write() = Arc::new(store);
@@ -127,6 +133,7 @@ impl Tls {
     /// Loads the files again if one has changed or a generated certificate nears its end; tells
     /// whether. On an error the certificates in use stay in use.
     pub fn reload(&self) -> Result<bool, TlsError> {
+        let _turn = self.loading.lock();
         if self.store().is_current() {
             return Ok(false);
         }
