@@ -144,10 +144,11 @@ fn canonical(domain: &str) -> Option<String> {
     if rest.is_empty() || rest.len() > 255 {
         return None;
     }
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    let ascii = match plain(rest) {
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let ascii = match is_plain(rest) {
         true => rest.to_ascii_lowercase(),
-        false => idna::domain_to_ascii(rest).ok()?,
+        // This lets control characters through, and names come to logs and to terminals.
+        false => idna::domain_to_ascii(rest).ok().filter(|ascii| is_plain(ascii))?,
     };
     Some(format!("{star}{ascii}"))
 }

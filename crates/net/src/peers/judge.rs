@@ -9,7 +9,7 @@ use webpki::{
 };
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Name;
+use x509_parser::x509::{X509Name, X509Version};
 
 use super::identity::{Match, Names, Reference};
 use super::reproach::Reproach;
@@ -52,13 +52,14 @@ pub(crate) enum Role {
 
 impl Judge {
     /// Knows the authorities of the system, and certificates that the operator has added; those
-    /// that cannot be read are left out.
+    /// that cannot be read are left out. An added certificate that is no authority's stands for
+    /// its own server only: what is signed with its key proves nothing.
     pub(crate) fn new(
         system: &[CertificateDer<'_>],
         added: Vec<CertificateDer<'static>>,
         algorithms: WebPkiSupportedAlgorithms,
     ) -> Self {
-        let known = system.iter().chain(&added);
+        let known = system.iter().chain(added.iter().filter(|one| is_authority(one)));
         let anchors = known.filter_map(|one| Some(anchor_from_trusted_cert(one).ok()?.to_owned()));
         Self { anchors: anchors.collect(), added, algorithms }
     }
@@ -210,6 +211,19 @@ impl ExtendedKeyUsageValidator for Uses {
             })),
         }
     }
+}
+
+/// RFC 5280 §4.2.1.9: "If the basic constraints extension is not present in a version 3 public key
+/// certificate, or the extension is present but the cA boolean is not asserted, then the certified
+/// public key MUST NOT be used to verify certificate signatures."
+fn is_authority(certificate: &CertificateDer<'_>) -> bool {
+    let read = X509Certificate::from_der(certificate);
+    read.is_ok_and(|(_, one)| match one.basic_constraints() {
+        Ok(Some(constraints)) => constraints.value.ca,
+        // Old authorities are of version 1, which has no extensions.
+        Ok(None) => one.version() == X509Version::V1,
+        Err(_) => false,
+    })
 }
 
 /// Whether an authority on the way may speak for certain names only.

@@ -199,6 +199,30 @@ fn the_operator_may_add_the_certificate_of_one_server() {
     }
 }
 
+/// The operator has added it as a server's own, which is no leave to make others.
+#[test]
+fn an_added_server_vouches_for_nobody_else() {
+    let server = authority("server", |params| params.is_ca = IsCa::NoCa);
+    let judge = judge(&[], vec![server.der.clone()]);
+    for names in [&["example.org"][..], &["bank.example"]] {
+        let issued = server.issue(&params(names));
+        let reproach = verdict(&judge, &issued, names[0]).unwrap_err();
+        assert_eq!(reproach, Reproach::UnknownAuthority("server".to_owned()));
+        assert!(verdict(&judge, &issued.under(&server), names[0]).is_err());
+    }
+}
+
+#[test]
+fn names_that_no_domain_can_have_are_not_told() {
+    let root = authority("Root", |_| {});
+    let sly = with(&["example.net"], |params| {
+        let names = ["a\u{1b}[31m.example", "a\0b.example", "a b.example"];
+        params.subject_alt_names.extend(names.map(|name| other_name(5, name)));
+    });
+    let reproach = verdict(&knowing(&root), &root.issue(&sly), "example.org").unwrap_err();
+    assert_eq!(reproach, Reproach::OtherName("example.net".to_owned()));
+}
+
 fn tlsa(usage: u8, selector: u8, matching: u8, der: &[u8]) -> Tlsa {
     let (_, read) = x509_parser::certificate::X509Certificate::from_der(der).unwrap();
     let content = if selector == 0 { der } else { read.public_key().raw };
