@@ -289,7 +289,10 @@ impl Names {
             Ok(reply) => limits.dns_positive(reply.ttl),
             Err(_) => FAILURE,
         };
-        self.0.answers.keep(key, answer.clone(), self.until(keep), self.now());
+        // What was asked of servers that a reload has replaced is no answer of the new ones.
+        if Arc::ptr_eq(&state, &self.state()) {
+            self.0.answers.keep(key, answer.clone(), self.until(keep), self.now());
+        }
         answer
     }
 

@@ -8,10 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::target::{Fingerprint, Posh};
-use super::wellknown::Asking;
+use super::wellknown::{Asking, is_address};
 
 /// Fingerprints of one file that are read.
 const FINGERPRINTS: usize = 64;
+
+/// RFC 7711 §3.1 sets no bound, but who has lost a key wants to be rid of it some day: a week, as
+/// for host-meta.
+const KEEP_MAX: Duration = Duration::from_secs(604_800);
 
 /// What a file of either kind says.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +57,7 @@ fn read(json: &Value) -> Result<(File, Duration), &'static str> {
     // §3.1: "expires" is a number of seconds; without one, nothing here holds.
     let expires = json.get("expires").and_then(Value::as_u64).filter(|seconds| *seconds > 0);
     let expires = Duration::from_secs(expires.ok_or("its \"expires\" is no number of seconds")?);
+    let expires = expires.min(KEEP_MAX);
     if let Some(all) = json.get("fingerprints") {
         let all = all.as_array().ok_or("its \"fingerprints\" is no list")?;
         let fingerprints: Vec<_> = all.iter().take(FINGERPRINTS).filter_map(fingerprint).collect();
@@ -62,7 +67,8 @@ fn read(json: &Value) -> Result<(File, Duration), &'static str> {
         return Ok((File::Fingerprints(Posh { fingerprints }), expires));
     }
     match json.get("url").and_then(Value::as_str) {
-        Some(url) => Ok((File::Reference(url.to_owned()), expires)),
+        Some(url) if is_address(url) => Ok((File::Reference(url.to_owned()), expires)),
+        Some(_) => Err("it refers to something which is no address"),
         None => Err("it has neither \"fingerprints\" nor \"url\""),
     }
 }

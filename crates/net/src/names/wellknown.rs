@@ -8,6 +8,9 @@ use waxwing_kernel::outgoing::{Fetch, FetchError, FetchRequest, Reach, StatusCod
 /// Redirects that are followed, each to an `https:` URL.
 const REDIRECTS: usize = 3;
 
+/// The longest address that a file or a redirect may name. It is repeated to the operator.
+const URL_BYTES: usize = 2048;
+
 /// How files are asked for.
 pub(super) struct Asking<'a> {
     pub(super) fetch: &'a dyn Fetch,
@@ -16,6 +19,11 @@ pub(super) struct Asking<'a> {
     pub(super) time: Duration,
     /// Of each file.
     pub(super) bytes_max: usize,
+}
+
+/// Whether `text` may be an address of the web, to be asked for and to be told.
+pub(super) fn is_address(text: &str) -> bool {
+    text.len() <= URL_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl Asking<'_> {
@@ -39,6 +47,7 @@ impl Asking<'_> {
             };
             if reply.status.is_redirection() {
                 let to = reply.headers.get(header::LOCATION).and_then(|to| to.to_str().ok());
+                let to = to.filter(|to| is_address(to));
                 url = to.ok_or_else(|| format!("{url} redirects to nowhere"))?.to_owned();
                 continue;
             }

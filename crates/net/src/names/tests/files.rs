@@ -61,6 +61,34 @@ fn fingerprints(of: u8, expires: u32) -> Value {
 const POSH: &str = "https://xn--bcher-kva.example/.well-known/posh/xmpp-server.json";
 const META: &str = "https://example.org/.well-known/host-meta.json";
 
+/// RFC 7711 §3.1: any number of seconds may stand there.
+#[tokio::test]
+async fn no_file_is_kept_for_ever() {
+    let clock = Clock::simulated(0, 1);
+    let mut file = fingerprints(1, 1);
+    file["expires"] = u64::MAX.into();
+    let (names, web) = names(&[(POSH, file)], &clock);
+    for asked in [1, 1, 2] {
+        assert!(names.posh("bücher.example").await.is_some());
+        assert_eq!(web.asked.lock().len(), asked);
+        clock.advance(Duration::from_secs(302_400)); // half a week
+    }
+}
+
+/// What is told of a file comes to the operator's terminal, and is kept for a while.
+#[tokio::test]
+async fn an_address_that_is_none_is_not_repeated() {
+    for url in ["https://x/\u{1b}[2J".to_owned(), "https://x/ü".to_owned(), "http://x/".repeat(500)]
+    {
+        let reference = json!({ "url": url, "expires": 10 });
+        let (names, web) = names(&[(POSH, reference)], &Clock::simulated(0, 1));
+        let why = names.posh_file(&"xn--bcher-kva.example".into()).await.unwrap_err();
+        assert!(why.contains("which is no address"), "{why:?}");
+        assert!(!why.contains(&url) && why.len() < 200);
+        assert_eq!(web.asked.lock().len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn posh_is_kept_until_it_expires() {
     let clock = Clock::simulated(0, 1);
