@@ -34,9 +34,8 @@ impl Book {
     /// Reads what is kept for all that there should be.
     pub(super) fn open(options: &AcmeOptions) -> Self {
         let page = |wanted: &Wanted| {
-            let held = Held::read(&options.folder, &wanted.domain);
             let notes = Notes::read(&options.folder, &wanted.domain);
-            (wanted.domain.clone(), Page { held, notes, ..Page::default() })
+            (wanted.domain.clone(), Page::read(&options.folder, &wanted.domain, notes))
         };
         let orders = options.orders.iter().filter(|_| options.is_on);
         Self { pages: orders.map(page).collect(), blank: Page::default() }
@@ -74,17 +73,33 @@ impl Book {
 }
 
 impl Page {
+    /// What is held for a domain, with notes on it.
+    pub(super) fn read(folder: &Path, domain: &str, notes: Notes) -> Self {
+        Self { held: Held::read(folder, domain), notes, ..Self::default() }
+    }
+
     /// When the next order is due (Unix seconds); 0 for now.
     pub(super) fn due(&self, wanted: &Wanted) -> i64 {
-        let is_there = |held: &&Held| {
-            let is_known = |name: &String| held.has(name) || self.notes.left_out.contains_key(name);
-            wanted.names.iter().all(|name| held.has(name)) && wanted.services.iter().all(is_known)
-        };
-        let wish = match self.held.as_ref().filter(is_there) {
-            Some(held) => self.renewal_of(held),
-            None => 0,
-        };
+        let whole = self.held.as_ref().filter(|held| self.missing(held, wanted).is_none());
+        let wish = whole.map_or(0, |held| self.renewal_of(held));
         if self.notes.failures > 0 { wish.max(self.notes.next_at) } else { wish }
+    }
+
+    /// Why what is held, fresh from the authority, would be ordered again at once; None if not.
+    pub(super) fn lack(&self, wanted: &Wanted, now: i64) -> Option<String> {
+        let Some(held) = &self.held else { return Some("it cannot be read".to_owned()) };
+        if let Some(name) = self.missing(held, wanted) {
+            return Some(format!("it does not name {name}"));
+        }
+        let is_due = held.span.renewal(held.draw) <= now;
+        is_due.then(|| "it would have to be renewed at once, if the clock is right".to_owned())
+    }
+
+    /// A name that a certificate should have and has not.
+    fn missing<'a>(&self, held: &Held, wanted: &'a Wanted) -> Option<&'a String> {
+        let is_known = |name: &&String| held.has(name) || self.notes.left_out.contains_key(*name);
+        let name = wanted.names.iter().find(|name| !held.has(name));
+        name.or_else(|| wanted.services.iter().find(|name| !is_known(name)))
     }
 
     /// When there is something to do next: an order, or a question to the authority.
@@ -191,6 +206,23 @@ mod tests {
         let mut without = page(&["a.example"]);
         without.notes.left_out.insert("rooms.a.example".to_owned(), "no address".to_owned());
         assert_eq!(without.due(&wanted()), 60 * DAY);
+    }
+
+    /// Or the same order would be made again each second, until the authority counts too many.
+    #[test]
+    fn a_new_certificate_that_would_be_due_at_once_is_no_success() {
+        let whole = page(&["a.example", "rooms.a.example"]);
+        assert_eq!(whole.lack(&wanted(), 0), None);
+        assert_eq!(whole.lack(&wanted(), 60 * DAY - 1), None);
+        let lack = whole.lack(&wanted(), 60 * DAY).unwrap();
+        assert!(lack.contains("at once"), "{lack}");
+        let lack = page(&["a.example"]).lack(&wanted(), 0).unwrap();
+        assert!(lack.contains("rooms.a.example"), "{lack}");
+        assert!(Page::default().lack(&wanted(), 0).is_some());
+        let mut without = page(&["a.example"]);
+        without.notes.left_out.insert("rooms.a.example".to_owned(), "no address".to_owned());
+        without.notes.failures = 3;
+        assert_eq!(without.lack(&wanted(), 0), None);
     }
 
     #[test]

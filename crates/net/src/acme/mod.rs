@@ -27,7 +27,7 @@ use waxwing_kernel::metrics::Metrics;
 use waxwing_kernel::outgoing::Fetch;
 
 pub use self::account::external_key;
-use self::book::Book;
+use self::book::{Book, Page};
 pub(crate) use self::door::serve;
 use self::files::Notes;
 pub use self::files::certificate_file;
@@ -171,6 +171,7 @@ impl Acme {
         let mut notes = self.book.lock().page(&wanted.domain).notes.clone();
         tracing::info!(domain = wanted.domain, "ordering a certificate");
         let tried = Box::pin(self.attempt(options, wanted, &mut notes)).await;
+        let tried = tried.and_then(|()| self.weigh(options, wanted, &notes));
         self.metrics.certificates().ordered(tried.is_ok());
         let answer = match tried {
             Ok(()) => {
@@ -198,6 +199,15 @@ impl Acme {
         notes.keep(&options.folder, &wanted.domain);
         self.book.lock().turn_page(&options.folder, &wanted.domain, notes);
         answer
+    }
+
+    /// Whether what was got will do for a while. Whoever got less asks again later, as after any
+    /// other failure: authorities count orders.
+    fn weigh(&self, options: &AcmeOptions, wanted: &Wanted, notes: &Notes) -> Result<(), Trouble> {
+        let page = Page::read(&options.folder, &wanted.domain, notes.clone());
+        let Some(why) = page.lack(wanted, self.now()) else { return Ok(()) };
+        let words = format!("The authority gave a certificate that will not do: {why}.");
+        Err(Trouble::new(words, "See that acme.directory is right, and the clock of this machine."))
     }
 
     /// One order, in the ways that there are; a second one when the account is unknown.
