@@ -1,5 +1,7 @@
 //! Nothing that was acknowledged is lost, and nothing comes twice to who has it.
 
+#[path = "promise/absent.rs"]
+mod absent;
 #[path = "promise/border.rs"]
 mod border;
 #[path = "promise/names.rs"]

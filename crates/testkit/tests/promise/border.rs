@@ -13,8 +13,8 @@ use waxwing_testkit::{Plan, World};
 
 use super::{Outcome, appear, bound, managed, messages, numbered};
 
-const HERE: &str = "localhost";
-const THERE: &str = "capulet.example";
+pub(super) const HERE: &str = "localhost";
+pub(super) const THERE: &str = "capulet.example";
 const ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 
 /// This server and that of the Capulets.
@@ -28,7 +28,7 @@ pub(super) async fn two(limits: PeerLimits) -> Result<Two, String> {
     two_at(Location::Memory, limits).await
 }
 
-async fn two_at(location: Location, peers: PeerLimits) -> Result<Two, String> {
+pub(super) async fn two_at(location: Location, peers: PeerLimits) -> Result<Two, String> {
     let roads = Roads::default();
     let plan = plan(&roads, location, peers);
     let settings = "modules.strangers.messages = 1000".to_owned();
@@ -54,12 +54,12 @@ impl Two {
     }
 
     /// How many messages are written down that are on their way.
-    async fn rows(&self) -> Result<usize, String> {
+    pub(super) async fn rows(&self) -> Result<usize, String> {
         rows(&self.here).await
     }
 
     /// This server ends as it does when it is told to.
-    async fn drain(&self) -> Outcome {
+    pub(super) async fn drain(&self) -> Outcome {
         let time = async {
             for _ in 0..60 {
                 self.here.hub().clock().advance(Duration::from_millis(200));
@@ -77,13 +77,13 @@ impl Two {
     }
 }
 
-async fn rows(world: &World) -> Result<usize, String> {
+pub(super) async fn rows(world: &World) -> Result<usize, String> {
     let rows = Outgoing::new(world.hub().db().clone());
     let all = rows.page((HERE, THERE), (0, i64::MAX), 100_000).await;
     all.map(|all| all.len()).map_err(|error| error.to_string())
 }
 
-async fn say(world: &World, from: &mut Client, numbers: std::ops::Range<usize>) -> Outcome {
+pub(super) async fn say(world: &World, from: &mut Client, numbers: std::ops::Range<usize>) -> Outcome {
     for number in numbers {
         let to = "juliet@capulet.example";
         let body = "<body>But, soft!</body>";
@@ -102,7 +102,7 @@ async fn read(world: &World, client: &mut Client) -> Result<Vec<Node>, String> {
 }
 
 /// The ids of the errors that have come, each with its condition.
-async fn errors(world: &World, client: &mut Client) -> Result<Vec<(String, String)>, String> {
+pub(super) async fn errors(world: &World, client: &mut Client) -> Result<Vec<(String, String)>, String> {
     let of = |node: &Node| {
         let error = node.children.iter().find(|child| child.name == "error")?;
         let condition = error.children.iter().find(|child| child.namespace == ERRORS)?;
