@@ -250,3 +250,24 @@ fn an_untrusted_server_hears_nothing() {
     assert_eq!(caller.events, ["closed refused capulet.example has shown no certificate."]);
     assert!(caller.output.iter().all(|said| !matches!(said, stage::Output::Text(_))));
 }
+
+/// Each costs a question to DNS, a call and a line in the log.
+#[test]
+fn who_shows_one_bad_key_after_the_other_is_let_go() {
+    let mut domains = Domains::new(Limits { server_dialbacks: 4, ..Limits::default() });
+    domains.peer = Some(Peer::incoming());
+    let security = Security { tls: true, ..Security::default() };
+    let mut stage = Stage::new(Framing::Tcp, security, domains);
+    stage.receive(Input::Bytes(
+        b"<stream:stream version='1.0' from='0.example' to='montague.example' \
+        xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+        xmlns:stream='http://etherx.jabber.org/streams'>",
+    ));
+    for number in 0..5 {
+        assert!(!stage.events.iter().any(|event| event.starts_with("closed")), "{number}");
+        let pair = format!("from='{number}.example' to='montague.example'");
+        stage.receive(Input::Bytes(format!("<db:result {pair}>1</db:result>").as_bytes()));
+        stage.act(&format!("verified failed {number}.example montague.example"));
+    }
+    assert_eq!(stage.events.last().unwrap(), "closed policy-violation");
+}

@@ -45,6 +45,8 @@ pub(crate) struct Incoming {
     /// EXTERNAL has succeeded, on the stream before this header.
     authenticated: bool,
     failures: u8,
+    /// Pairs that were refused since the last that was let in.
+    pub(super) vain: usize,
     /// Keys that are being verified.
     pub(super) verifying: Vec<Dialback>,
     pub(super) link: Link,
@@ -61,6 +63,7 @@ impl Default for Incoming {
             vouched: None,
             authenticated: false,
             failures: 0,
+            vain: 0,
             verifying: Vec::new(),
             link: Link::default(),
         }

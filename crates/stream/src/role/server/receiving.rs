@@ -33,7 +33,7 @@ impl Incoming {
         }
         let key = element.text().trim().to_owned();
         match self.consider(io, &pair, &key) {
-            Err(error) => say(io, &pair, &Verdict::Failed(error)),
+            Err(error) => return self.refuse(io, &pair, error),
             Ok(()) if self.is_vouched(&pair.from) => self.admit(io, now, &pair, By::Certificate),
             Ok(()) => {
                 let asked = Dialback { pair, id: self.id.clone(), key };
@@ -90,15 +90,29 @@ impl Incoming {
             }
             Verdict::Invalid => {
                 let text = "the authoritative server does not know this key";
-                say(io, pair, &Verdict::Failed(StanzaError::forbidden().text(text)));
+                return self.refuse(io, pair, StanzaError::forbidden().text(text));
             }
-            Verdict::Failed(_) => say(io, pair, verdict),
+            Verdict::Failed(error) => return self.refuse(io, pair, error.clone()),
+        }
+        Ok(())
+    }
+
+    /// Each key may cost a question to DNS, a call and a line in the log, so a stream on which one
+    /// after the other comes to nothing ends; later if it stands for somebody.
+    fn refuse(&mut self, io: &mut Chassis, pair: &Pair, error: StanzaError) -> Step {
+        say(io, pair, &Verdict::Failed(error));
+        self.vain += 1;
+        let patience = if self.link.is_proven() { 4 } else { 1 };
+        if self.vain > patience * io.limits().server_dialbacks {
+            let text = "too many domains that could not be verified";
+            return Err(StreamError::policy_violation().text(text).into());
         }
         Ok(())
     }
 
     fn admit(&mut self, io: &mut Chassis, now: Instant, pair: &Pair, by: By) {
         say(io, pair, &Verdict::Valid);
+        self.vain = 0;
         // Who says no name in its header is who it proves to be first.
         let peer = self.peer.get_or_insert_with(|| pair.from.clone());
         io.server.get_or_insert_with(|| peer.clone());
