@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::timeout;
 use waxwing_kernel::outgoing::{Fetch, FetchError, FetchRequest, Reach, StatusCode, header};
 
 /// Redirects that are followed, each to an `https:` URL.
@@ -15,7 +16,7 @@ const URL_BYTES: usize = 2048;
 pub(super) struct Asking<'a> {
     pub(super) fetch: &'a dyn Fetch,
     pub(super) reach: Reach,
-    /// For each of the answers.
+    /// For each file.
     pub(super) time: Duration,
     /// Of each file.
     pub(super) bytes_max: usize,
@@ -33,6 +34,12 @@ impl Asking<'_> {
     /// # Errors
     /// Words on why it is not known whether there is one, or that it is no JSON.
     pub(super) async fn json(&self, url: &str) -> Result<Option<Value>, String> {
+        // Whoever redirects is not waited for longer.
+        let late = |_| Err(format!("{url}: no answer in time"));
+        timeout(self.time, self.follow(url)).await.unwrap_or_else(late)
+    }
+
+    async fn follow(&self, url: &str) -> Result<Option<Value>, String> {
         let mut url = url.to_owned();
         for _ in 0..=REDIRECTS {
             if !url.starts_with("https://") {

@@ -89,6 +89,28 @@ async fn an_address_that_is_none_is_not_repeated() {
     }
 }
 
+/// Each redirect in time, and all of them not.
+#[tokio::test]
+async fn a_round_of_redirects_takes_no_longer_than_one_answer() {
+    struct Slow;
+    impl Fetch for Slow {
+        fn fetch(&self, request: FetchRequest) -> Answer<'static, Result<FetchReply, FetchError>> {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::LOCATION, HeaderValue::from_str(&request.url).unwrap());
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(600)).await;
+                Ok(FetchReply { status: StatusCode::FOUND, headers, body: Bytes::new() })
+            })
+        }
+    }
+    let servers = vec!["127.0.0.1:9".parse().unwrap()];
+    let options = NamesOptions { servers, dnssec: Dnssec::Off, ..NamesOptions::default() };
+    let limits = Limits { well_known_seconds: 1, ..Limits::default() };
+    let names = Names::new(&options, &limits, Arc::new(Slow), Clock::system()).unwrap();
+    let why = names.posh_file(&"x.example".into()).await.unwrap_err();
+    assert!(why.ends_with("no answer in time"), "{why}");
+}
+
 #[tokio::test]
 async fn posh_is_kept_until_it_expires() {
     let clock = Clock::simulated(0, 1);
