@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use waxwing_jid::{Jid, JidError};
-use waxwing_xml::{Child, write};
+use waxwing_xml::{Child, Content, write};
 
-use crate::{Condition, ErrorKind, STANZA_ERRORS, is_content};
+use crate::body::OWN;
+use crate::{CLIENT, Condition, ErrorKind, STANZA_ERRORS, is_content};
 
 /// The `<error/>` of a stanza of type `error`. Made with the constructor named after its
 /// condition: `StanzaError::not_allowed().text("…")`.
@@ -118,7 +119,7 @@ impl StanzaError {
         let mut error = StanzaError::undefined_condition();
         for part in child.children() {
             if part.namespace() != STANZA_ERRORS {
-                error.app.get_or_insert_with(|| part.as_str().to_owned());
+                error.app = error.app.or_else(|| alone(part));
             } else if part.name() == "text" {
                 error.text = Some(part.text().into_owned().into());
             } else if let Some(condition) = Condition::read(part.name()) {
@@ -132,6 +133,14 @@ impl StanzaError {
         error.by = child.attribute("by").and_then(|by| Jid::new(&by).ok());
         Some(error)
     }
+}
+
+/// An element as it can stand in an error of ours. What uses a prefix that the `<error/>` around it
+/// declares cannot: in another stream it would be no XML.
+fn alone(part: Child<'_>) -> Option<String> {
+    let xml = part.as_str();
+    let content = Content::parse(xml, &OWN, CLIENT).ok()?;
+    content.child(part.name(), part.namespace()).map(|_| xml.to_owned())
 }
 
 impl fmt::Display for StanzaError {

@@ -335,3 +335,22 @@ fn a_large_stored_stanza_is_read() {
     stanza.write(&mut xml, Some(CLIENT));
     assert_eq!(Stanza::parse(&xml).unwrap().body.text_of("body").unwrap(), text);
 }
+
+/// Who passes an error on writes it into another stream, where what its `<error/>` declared is not
+/// declared.
+#[test]
+fn a_condition_that_cannot_stand_alone_is_not_passed_on() {
+    let of = |attributes: &str, app: &str| {
+        let gone = "<gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>";
+        let error = format!("<error {attributes} type='cancel'>{gone}{app}</error>");
+        let stanza = read(&format!("<iq type='error' id='1' from='a@b'>{error}</iq>"));
+        stanza.expect("a stanza").error().expect("an error").app
+    };
+    assert_eq!(of("xmlns:q='urn:q'", "<q:z/>"), None);
+    assert_eq!(of("xmlns:q='urn:q'", "<z xmlns='urn:z' q:a='1'/>"), None);
+    assert_eq!(
+        of("xmlns:q='urn:q'", "<q:z/><z xmlns='urn:z'/>").as_deref(),
+        Some("<z xmlns='urn:z'/>")
+    );
+    assert_eq!(of("", "<q:z xmlns:q='urn:q'/>").as_deref(), Some("<q:z xmlns:q='urn:q'/>"));
+}
