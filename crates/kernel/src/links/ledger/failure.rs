@@ -17,11 +17,17 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Keeps the first 500 bytes of each text.
+    /// Keeps the first 500 bytes of each text, on one line: others had a say in it, and it goes to
+    /// logs and terminals.
     pub fn new(reason: Reason, words: impl AsRef<str>, advice: impl AsRef<str>) -> Self {
-        let clip = |text: &str| Arc::from(clipped(text));
+        let clip = |text: &str| Arc::from(clipped(text).replace(is_unseen, " "));
         Self { reason, words: clip(words.as_ref()), advice: clip(advice.as_ref()) }
     }
+}
+
+/// Whether a character steers terminals, or turns what stands beside it round.
+fn is_unseen(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The beginning of a text, at whole letters.
@@ -75,5 +81,17 @@ impl Reason {
             Self::Resources => "resources",
             Self::Broken => "broken",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_say_steers_no_terminal_and_makes_up_no_line() {
+        let said = "No.\n2026-01-01 INFO all is well\u{9b}2J\u{202e}";
+        let failure = Failure::new(Reason::Dialback, said, "");
+        assert_eq!(&*failure.words, "No. 2026-01-01 INFO all is well 2J ");
     }
 }
