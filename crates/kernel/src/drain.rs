@@ -101,7 +101,6 @@ impl Hub {
 
     /// Ends the sessions of a domain that is not served any more (RFC 6120 §4.9.3.5).
     pub(crate) fn close_host(&self, domain: &str) {
-        self.close_links_of(domain);
         for resource in self.directory().everybody() {
             if resource.jid.domain() == domain {
                 let closing = Closing::Error(StreamError::host_gone());

@@ -135,19 +135,21 @@ impl Links {
         self.open.load(Ordering::Acquire) > 0
     }
 
-    /// The letter boxes of links whose pair is meant, and of arrivals of which a domain is.
+    /// The letter boxes of links and arrivals of which a domain here, or one elsewhere, is meant.
     fn mailboxes(
         &self,
-        is_pair: impl Fn(&str, &str) -> bool,
+        is_ours: impl Fn(&str) -> bool,
         is_peer: impl Fn(&str) -> bool,
     ) -> Vec<Mailbox> {
         let pairs = self.pairs.lock();
-        let links = pairs.all().filter(|(ours, peer, ..)| is_pair(ours, peer));
+        let links = pairs.all().filter(|(ours, peer, ..)| is_ours(ours) || is_peer(peer));
         let mut all: Vec<_> = links.filter_map(|(_, _, way, _)| way.cloned()).collect();
         drop(pairs);
         let arrivals = self.arrivals.lock();
-        let meant = arrivals.all().filter(|(_, peers)| peers.iter().any(|peer| is_peer(peer)));
-        all.extend(meant.map(|(mailbox, _)| mailbox.clone()));
+        let meant = arrivals.all().filter(|(_, peers, ours)| {
+            peers.iter().any(|peer| is_peer(peer)) || ours.iter().any(|ours| is_ours(ours))
+        });
+        all.extend(meant.map(|(mailbox, ..)| mailbox.clone()));
         all
     }
 }
@@ -175,20 +177,19 @@ impl Hub {
     }
 
     /// Ends every link and arrival of domains that may not talk to this server any more, or that are
-    /// its own by now: nobody else speaks for these. What waits goes back to its senders.
+    /// its own by now: nobody else speaks for these; and those of domains that are served here no
+    /// more. What waits goes back to its senders.
     pub fn enforce_policy(&self) {
         let is_barred = |peer: &str| self.policy().judge(peer).is_err() || !self.is_elsewhere(peer);
-        for mailbox in self.links().mailboxes(|_, peer| is_barred(peer), is_barred) {
+        for mailbox in self.links().mailboxes(|_| false, is_barred) {
             let error = StreamError::policy_violation();
             let error = error.text("this server does not talk with yours");
             // One that refuses the letter has ended already.
             let _ = mailbox.send(Mail::Close(Closing::Error(error)));
         }
-    }
-
-    /// Ends the links of a domain of ours that is served no more.
-    pub(crate) fn close_links_of(&self, domain: &str) {
-        for mailbox in self.links().mailboxes(|ours, _| ours == domain, |_| false) {
+        // RFC 6120 §4.9.3.5: "the value of the 'to' attribute … corresponds to an FQDN that is no
+        // longer serviced by the receiving entity". With a domain go its services.
+        for mailbox in self.links().mailboxes(|ours| self.is_elsewhere(ours), |_| false) {
             let _ = mailbox.send(Mail::Close(Closing::Error(StreamError::host_gone())));
         }
     }
@@ -239,7 +240,7 @@ impl Hub {
         let pairs: Vec<Mailbox> =
             links.pairs.lock().all().filter_map(|(_, _, way, _)| way.cloned()).collect();
         let arrivals: Vec<Mailbox> =
-            links.arrivals.lock().all().map(|(mailbox, _)| mailbox.clone()).collect();
+            links.arrivals.lock().all().map(|(mailbox, ..)| mailbox.clone()).collect();
         for mailbox in pairs.into_iter().chain(arrivals) {
             let _ = mailbox.send(Mail::Close(Closing::Clean));
         }

@@ -42,6 +42,8 @@ struct Arrival {
     network: IpAddr,
     /// The domains that have proven themselves on it.
     peers: SmallVec<[Arc<str>; 1]>,
+    /// The domains here that they write to.
+    ours: SmallVec<[Arc<str>; 1]>,
     /// The pairs of which it takes our stanzas as well (XEP-0288).
     open: SmallVec<[Pair; 1]>,
 }
@@ -80,8 +82,9 @@ impl Arrivals {
         self.unproven += 1;
         self.networks.entry(network).or_default().unproven += 1;
         self.last += 1;
-        let (mailbox, peers, open) = (mailbox.clone(), SmallVec::new(), SmallVec::new());
-        self.streams.insert(self.last, Arrival { mailbox, network, peers, open });
+        let (mailbox, peers) = (mailbox.clone(), SmallVec::new());
+        let (ours, open) = (SmallVec::new(), SmallVec::new());
+        self.streams.insert(self.last, Arrival { mailbox, network, peers, ours, open });
         Some(self.last)
     }
 
@@ -117,8 +120,12 @@ impl Arrivals {
         }
     }
 
-    fn prove(&mut self, id: u64, peer: &Arc<str>, most: usize) -> Option<Arc<Mutex<Bucket>>> {
-        let arrival = self.streams.get_mut(&id)?;
+    /// `pair` is ours and theirs.
+    fn prove(&mut self, id: u64, pair: &Pair, most: usize) -> Option<Arc<Mutex<Bucket>>> {
+        let (arrival, peer) = (self.streams.get_mut(&id)?, &pair.to);
+        if !arrival.ours.contains(&pair.from) {
+            arrival.ours.push(Arc::clone(&pair.from));
+        }
         let share = self
             .peers
             .entry(Arc::clone(peer))
@@ -154,9 +161,10 @@ impl Arrivals {
         Some(arrival)
     }
 
-    /// The letter boxes of all, and the domains that have proven themselves there.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&Mailbox, &[Arc<str>])> {
-        self.streams.values().map(|arrival| (&arrival.mailbox, &*arrival.peers))
+    /// The letter boxes of all, the domains that have proven themselves there, and those here that
+    /// they write to.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Mailbox, &[Arc<str>], &[Arc<str>])> {
+        self.streams.values().map(|it| (&it.mailbox, &*it.peers, &*it.ours))
     }
 }
 
@@ -178,9 +186,9 @@ impl Guest {
     /// A domain has proven itself. Gives what is left of its rate, or nothing when it has too many
     /// streams already: servers that do not put several pairs on a stream come with one for each
     /// domain of ours.
-    pub(super) fn proved(&self, peer: &Arc<str>) -> Option<Arc<Mutex<Bucket>>> {
+    pub(super) fn proved(&self, pair: &Pair) -> Option<Arc<Mutex<Bucket>>> {
         let most = self.hub.limits().peers.arrivals_per_peer + self.hub.domains();
-        self.hub.links().arrivals.lock().prove(self.id, peer, most)
+        self.hub.links().arrivals.lock().prove(self.id, pair, most)
     }
 
     /// It takes our stanzas as well. That spares a call and is needed for nothing, so it takes no
@@ -216,7 +224,7 @@ mod tests {
     #[test]
     fn who_has_proven_nothing_is_bounded_and_who_has_is_so_for_itself() {
         let (mut arrivals, mailbox) = (Arrivals::default(), Mailbox::patient(1, 1));
-        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let (a, b) = (Pair::new("here", "a"), Pair::new("here", "b"));
         let from = |last: u8| IpAddr::from([192, 0, 2, last]);
         let one = arrivals.enter(&mailbox, from(1), 2).unwrap();
         assert!(arrivals.enter(&mailbox, from(1), 2).is_none(), "the same network has its share");

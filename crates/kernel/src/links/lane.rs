@@ -72,6 +72,8 @@ pub(super) struct Lane {
     doubt: Option<Failure>,
     /// Who holds it: the link of a pair, or nobody but itself.
     kind: Kind,
+    /// Which rules were in force when it was last compared with them.
+    rules: u32,
     turn: u8,
     _connected: Connected,
 }
@@ -142,6 +144,7 @@ impl Lane {
             setback: None,
             doubt: None,
             kind,
+            rules: hub.policy().version(),
             turn: 0,
             _connected: hub.metrics().connected(wire.transport().name()),
             wire,
@@ -153,6 +156,9 @@ impl Lane {
     /// when that can be sent: then this gives nothing.
     pub(super) async fn run(&mut self, has_more: bool) -> Option<Closure> {
         loop {
+            if let Some(closure) = self.recheck() {
+                return Some(closure);
+            }
             if let Some(closure) = self.work().await {
                 return Some(closure);
             }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use waxwing_stanza::StanzaError;
@@ -101,6 +102,7 @@ pub struct Policy {
     rules: ArcSwap<Rules>,
     orders: ArcSwap<HashMap<Box<str>, Order>>,
     lists: ArcSwapOption<Blocklists>,
+    version: AtomicU32,
 }
 
 impl Rules {
@@ -174,6 +176,7 @@ impl Default for Policy {
             rules: ArcSwap::from_pointee(rules),
             orders: ArcSwap::default(),
             lists: ArcSwapOption::empty(),
+            version: AtomicU32::new(0),
         }
     }
 }
@@ -182,6 +185,12 @@ impl Policy {
     /// Puts what the operator wrote in force.
     pub fn set(&self, rules: Rules) {
         self.rules.store(Arc::new(rules));
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Another one each time that the operator's words change.
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// What the file says.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use waxwing_kernel::PeerLimits;
+use waxwing_kernel::config::sections::{FederationConfig, Trust};
+use waxwing_kernel::links::policy::Rules;
+use waxwing_kernel::{PeerLimits, Sites};
 use waxwing_store::{Durability, Location};
 use waxwing_testkit::client::Client;
+use waxwing_testkit::roads::Papers;
 use waxwing_testkit::{Plan, World};
 
 use super::border::{HERE, THERE, Two, errors, plan, rows, say, two, two_at};
@@ -144,5 +147,52 @@ async fn what_waits_for_a_domain_that_becomes_ours_is_ours_to_answer() -> Outcom
     let told = errors(&two.here, &mut romeo).await?;
     let told: Vec<_> = told.iter().map(|(id, condition)| (&**id, &**condition)).collect();
     assert_eq!(told, [("m0", "remote-server-timeout")]);
+    Ok(())
+}
+
+/// RFC 6120 §4.9.3.5: with a domain that is served no more go its streams, whoever opened them.
+#[tokio::test]
+async fn streams_of_a_domain_that_is_served_no_more_end() -> Outcome {
+    let two = two(PeerLimits::default()).await?;
+    two.here.add_account("friar@verona.example").await?;
+    let mut juliet = two.juliet().await?;
+    let mut friar = bound(&two.here, "friar@verona.example").await?;
+    let message =
+        "<message type='chat' to='friar@verona.example/desk' id='m0'><body>?</body></message>";
+    juliet.send(message).await?;
+    two.there.settle().await?;
+    assert_eq!(messages(&two.here, &mut friar).await?, ["m0"]);
+    let hub = two.here.hub();
+    let left = hub.sites().iter().filter(|site| site.domain() == HERE).cloned().collect();
+    hub.serve(Sites::new(left));
+    two.pass(6).await?;
+    assert_eq!(two.roads.count(HERE, THERE), 0);
+    juliet.send(&message.replace("m0", "m1")).await?;
+    two.there.settle().await?;
+    let told = errors(&two.there, &mut juliet).await?;
+    assert_eq!(told, [("m1".to_owned(), "remote-server-timeout".to_owned())]);
+    Ok(())
+}
+
+/// What proved a domain must be enough for as long as its stream is used.
+#[tokio::test]
+async fn a_stream_whose_proof_is_not_enough_any_more_ends() -> Outcome {
+    let two = two(PeerLimits::default()).await?;
+    two.roads.show(THERE, Papers::Expired);
+    let mut juliet = two.juliet().await?;
+    let mut romeo = bound(&two.here, "romeo").await?;
+    let to = "romeo@localhost/desk";
+    let message = format!("<message type='chat' to='{to}' id='m0'><body>?</body></message>");
+    juliet.send(&message).await?;
+    two.there.settle().await?;
+    assert_eq!(messages(&two.here, &mut romeo).await?, ["m0"]);
+    let strict = FederationConfig { trust: Trust::Certificate, ..FederationConfig::default() };
+    two.here.hub().policy().set(Rules::new(&strict, &[], true));
+    two.here.hub().enforce_policy();
+    juliet.send(&message.replace("m0", "m1")).await?;
+    two.there.settle().await?;
+    two.pass(6).await?;
+    assert_eq!(two.roads.count(HERE, THERE), 0);
+    assert_eq!(messages(&two.here, &mut romeo).await?, [""; 0]);
     Ok(())
 }

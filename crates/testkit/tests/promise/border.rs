@@ -83,7 +83,11 @@ pub(super) async fn rows(world: &World) -> Result<usize, String> {
     all.map(|all| all.len()).map_err(|error| error.to_string())
 }
 
-pub(super) async fn say(world: &World, from: &mut Client, numbers: std::ops::Range<usize>) -> Outcome {
+pub(super) async fn say(
+    world: &World,
+    from: &mut Client,
+    numbers: std::ops::Range<usize>,
+) -> Outcome {
     for number in numbers {
         let to = "juliet@capulet.example";
         let body = "<body>But, soft!</body>";
@@ -102,7 +106,10 @@ async fn read(world: &World, client: &mut Client) -> Result<Vec<Node>, String> {
 }
 
 /// The ids of the errors that have come, each with its condition.
-pub(super) async fn errors(world: &World, client: &mut Client) -> Result<Vec<(String, String)>, String> {
+pub(super) async fn errors(
+    world: &World,
+    client: &mut Client,
+) -> Result<Vec<(String, String)>, String> {
     let of = |node: &Node| {
         let error = node.children.iter().find(|child| child.name == "error")?;
         let condition = error.children.iter().find(|child| child.namespace == ERRORS)?;

@@ -118,6 +118,28 @@ impl Lane {
         self.tracks.push(Track { pair, direction, proof, way, echo });
     }
 
+    /// Ends the stream when what proved a pair is not enough any more, because the rules have changed
+    /// since.
+    pub(super) fn recheck(&mut self) -> Option<Closure> {
+        let version = self.hub.policy().version();
+        if std::mem::replace(&mut self.rules, version) == version {
+            return None;
+        }
+        let is_encrypted = self.stream.security().is_encrypted();
+        let is_enough = |track: &Track| {
+            let is_dialback = matches!(track.proof, Proof::Dialback | Proof::DialbackPlain);
+            self.hub.policy().judge(&track.pair.to).is_ok_and(|terms| {
+                !(terms.certificate_required && is_dialback || terms.tls_required && !is_encrypted)
+            })
+        };
+        if self.tracks.iter().all(is_enough) {
+            return None;
+        }
+        let error = StreamError::policy_violation().text("the rules of this server have changed");
+        self.stream.close(self.hub.clock().now(), Closing::Error(error.clone()));
+        Some(Closure::Error(error))
+    }
+
     /// Whether the other side may send for this pair, on one more stream.
     fn admit(&mut self, pair: &Pair) -> bool {
         let Kind::Arrival(guest) = &self.kind else {
@@ -129,7 +151,7 @@ impl Lane {
             self.stream.close(self.hub.clock().now(), Closing::Error(error));
             return false;
         }
-        if let Some(bucket) = guest.proved(&pair.to) {
+        if let Some(bucket) = guest.proved(pair) {
             self.bucket.get_or_insert(bucket);
             self.wire.trust(self.hub.limits().stream.after_auth.element_bytes);
             return true;
