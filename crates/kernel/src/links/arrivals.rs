@@ -17,6 +17,10 @@ use crate::rate::Bucket;
 /// address, one IPv6 /64) may have who have proven nothing.
 const SHARE: usize = 8;
 
+/// The same for domains that have proven themselves, of as many as there may be links: whoever has a
+/// domain can prove any number of names below it, and each costs memory on every stream.
+const NAMES_SHARE: usize = 4;
+
 /// Those that are open.
 #[derive(Default)]
 pub(super) struct Arrivals {
@@ -35,6 +39,8 @@ struct Crowd {
     unproven: usize,
     /// Keys that are being asked about for them.
     asking: usize,
+    /// Domains that have proven themselves, each counted once for every stream.
+    names: usize,
 }
 
 struct Arrival {
@@ -109,39 +115,44 @@ impl Arrivals {
         if let Some(crowd) = self.networks.get_mut(&network) {
             crowd.unproven -= 1;
         }
-        self.forget(network);
     }
 
     /// Forgets a network that has nothing.
     fn forget(&mut self, network: IpAddr) {
-        let is_idle = |crowd: &Crowd| crowd.unproven == 0 && crowd.asking == 0;
+        let is_idle = |crowd: &Crowd| crowd.unproven + crowd.asking + crowd.names == 0;
         if self.networks.get(&network).is_some_and(is_idle) {
             self.networks.remove(&network);
         }
     }
 
     /// `pair` is ours and theirs.
-    fn prove(&mut self, id: u64, pair: &Pair, most: usize) -> Option<Arc<Mutex<Bucket>>> {
+    fn prove(
+        &mut self,
+        id: u64,
+        pair: &Pair,
+        (most, most_names): (usize, usize),
+    ) -> Option<Arc<Mutex<Bucket>>> {
         let (arrival, peer) = (self.streams.get_mut(&id)?, &pair.to);
         if !arrival.ours.contains(&pair.from) {
             arrival.ours.push(Arc::clone(&pair.from));
         }
-        let share = self
-            .peers
-            .entry(Arc::clone(peer))
-            .or_insert_with(|| Share { streams: 0, bucket: Arc::default() });
-        if !arrival.peers.contains(peer) {
-            if share.streams >= most {
-                return None;
-            }
-            share.streams += 1;
-            arrival.peers.push(Arc::clone(peer));
-            let (bucket, network) = (Arc::clone(&share.bucket), arrival.network);
-            if arrival.peers.len() == 1 {
-                self.proven(network);
-            }
-            return Some(bucket);
+        if arrival.peers.contains(peer) {
+            return self.peers.get(peer).map(|share| Arc::clone(&share.bucket));
         }
+        let crowd = self.networks.entry(arrival.network).or_default();
+        let streams = self.peers.get(peer).map_or(0, |share| share.streams);
+        if streams >= most || crowd.names >= most_names {
+            return None;
+        }
+        crowd.names += 1;
+        arrival.peers.push(Arc::clone(peer));
+        let (is_first, network) = (arrival.peers.len() == 1, arrival.network);
+        if is_first {
+            self.proven(network);
+        }
+        let new = || Share { streams: 0, bucket: Arc::default() };
+        let share = self.peers.entry(Arc::clone(peer)).or_insert_with(new);
+        share.streams += 1;
         Some(Arc::clone(&share.bucket))
     }
 
@@ -150,6 +161,10 @@ impl Arrivals {
         if arrival.peers.is_empty() {
             self.proven(arrival.network);
         }
+        if let Some(crowd) = self.networks.get_mut(&arrival.network) {
+            crowd.names -= arrival.peers.len();
+        }
+        self.forget(arrival.network);
         for peer in &arrival.peers {
             if let Some(share) = self.peers.get_mut(peer) {
                 share.streams -= 1;
@@ -183,11 +198,17 @@ impl Guest {
         is_fair.then(|| Asking { hub: self.hub.clone(), network: self.network })
     }
 
-    /// A domain has proven itself. Gives what is left of its rate, or nothing when it has too many
-    /// streams already: servers that do not put several pairs on a stream come with one for each
+    /// A domain has proven itself. Gives what is left of its rate, or nothing when its network has
+    /// too many names, or it has too many streams already: servers that do not put several pairs on a stream come with one for each
     /// domain of ours.
     pub(super) fn proved(&self, pair: &Pair) -> Option<Arc<Mutex<Bucket>>> {
-        let most = self.hub.limits().peers.arrivals_per_peer + self.hub.domains();
+        let limits = &self.hub.limits().peers;
+        // Who comes from this machine comes by a proxy or a test.
+        let names = match self.network.is_loopback() {
+            true => usize::MAX,
+            false => (limits.links / NAMES_SHARE).max(1),
+        };
+        let most = (limits.arrivals_per_peer + self.hub.domains(), names);
         self.hub.links().arrivals.lock().prove(self.id, pair, most)
     }
 
@@ -230,13 +251,17 @@ mod tests {
         assert!(arrivals.enter(&mailbox, from(1), 2).is_none(), "the same network has its share");
         let two = arrivals.enter(&mailbox, from(2), 2).unwrap();
         assert!(arrivals.enter(&mailbox, from(3), 2).is_none(), "there are two");
-        let bucket = arrivals.prove(one, &a, 2).unwrap();
-        assert!(arrivals.prove(one, &a, 2).is_some(), "the same again counts once");
-        assert!(arrivals.prove(one, &b, 2).is_some(), "several may share a stream");
+        let bucket = arrivals.prove(one, &a, (2, 9)).unwrap();
+        assert!(arrivals.prove(one, &a, (2, 9)).is_some(), "the same again counts once");
+        assert!(arrivals.prove(one, &b, (2, 9)).is_some(), "several may share a stream");
         let three = arrivals.enter(&mailbox, from(1), 2).unwrap();
-        assert!(Arc::ptr_eq(&arrivals.prove(two, &a, 2).unwrap(), &bucket));
-        assert!(arrivals.prove(three, &a, 2).is_none());
-        assert!(arrivals.prove(three, &b, 2).is_some());
+        assert!(Arc::ptr_eq(&arrivals.prove(two, &a, (2, 9)).unwrap(), &bucket));
+        assert!(arrivals.prove(three, &a, (2, 9)).is_none());
+        assert!(arrivals.prove(three, &b, (2, 2)).is_none(), "its network has two names");
+        assert!(arrivals.prove(two, &b, (2, 2)).is_some(), "others have their own");
+        assert!(arrivals.prove(one, &a, (2, 2)).is_some(), "nobody loses what was proven");
+        arrivals.leave(two);
+        assert!(arrivals.prove(three, &b, (2, 9)).is_some());
         for id in [one, two, three, three] {
             arrivals.leave(id);
         }

@@ -156,7 +156,8 @@ impl Lane {
             self.wire.trust(self.hub.limits().stream.after_auth.element_bytes);
             return true;
         }
-        let words = format!("{} opens too many streams.", pair.to);
+        let words =
+            format!("{} opens too many streams, or its network has too many names.", pair.to);
         let failure = Failure::new(Reason::Resources, words, "");
         self.note_refusal(Some(&pair.to), Some(&pair.from), failure);
         let error = StreamError::resource_constraint().text("too many streams of your server");
