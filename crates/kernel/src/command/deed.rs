@@ -52,10 +52,46 @@ impl Site {
         if let Some((caller, values)) = noted {
             let outcome = match &answer {
                 Ok(_) => "done".to_owned(),
-                Err(refusal) => refusal.to_string(),
+                Err(refusal) => refused(about, refusal),
             };
             self.router.note(Deed { caller, about, values, outcome }).await;
         }
         answer
+    }
+}
+
+/// Why it was refused; what is wrong with a field that is left out may be told in its words.
+fn refused(about: &CommandAbout, refusal: &Refusal) -> String {
+    let field = about.fields.iter().find(|field| Some(field.var) == refusal.field);
+    match field.filter(|field| field.kind == FieldKind::Private || field.is_unnoted) {
+        Some(field) => format!("{}: {}", field.var, refusal.kind.condition()),
+        None => refusal.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "forms are public")]
+mod tests {
+    use super::*;
+
+    crate::form! {
+        /// Change something.
+        pub struct Change {
+            /// What.
+            pub domain: String,
+            /// How.
+            [unnoted] pub settings: Option<String>,
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_not_noted_in_its_words() {
+        let Change { domain, settings } = Change { domain: String::new(), settings: None };
+        assert!(domain.is_empty() && settings.is_none(), "both are there");
+        let about = CommandAbout::of::<Change>("urn:x#change", &["change"]);
+        let refusal = Refusal::invalid("settings", "no TOML: password = x");
+        assert_eq!(refused(&about, &refusal), "settings: not-acceptable");
+        let refusal = Refusal::invalid("domain", "no domain");
+        assert_eq!(refused(&about, &refusal), "domain: no domain");
     }
 }
