@@ -64,7 +64,7 @@ async fn prepare(server: &Arc<Server>, estate: &Estate, draft: &HostDraft) -> Re
     server.take(config).await.map_err(wrong)?;
     match estate.commit(domain) {
         Ok(()) => Ok(()),
-        Err(error) => Err(undo(server, error).await),
+        Err(error) => Err(Box::pin(undo(server, error)).await),
     }
 }
 
@@ -119,7 +119,7 @@ async fn remove(server: &Arc<Server>, domain: &DomainName) -> Result<String, Ref
     let config = server.reread(Edit::Drop(domain)).map_err(wrong)?;
     server.take(config).await.map_err(wrong)?;
     if let Err(error) = estate.discard(domain) {
-        return Err(undo(server, error).await);
+        return Err(Box::pin(undo(server, error)).await);
     }
     estate.tidy(domain);
     tracing::info!(%domain, "a domain was removed by a command");
