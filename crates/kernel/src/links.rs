@@ -176,9 +176,9 @@ impl Hub {
         &self.links().ledger
     }
 
-    /// Ends every link and arrival of domains that may not talk to this server any more, or that are
-    /// its own by now: nobody else speaks for these; and those of domains that are served here no
-    /// more. What waits goes back to its senders.
+    /// Ends every link and arrival of domains that may not talk to this server any more, or that
+    /// are its own by now: nobody else speaks for these; and those of domains that are served here
+    /// no more. What waits goes back to its senders.
     pub fn enforce_policy(&self) {
         let is_barred = |peer: &str| self.policy().judge(peer).is_err() || !self.is_elsewhere(peer);
         for mailbox in self.links().mailboxes(|_| false, is_barred) {

@@ -73,10 +73,9 @@ async fn end(hub: Hub, lane: Box<Lane>, closure: &waxwing_stream::Closure, mailb
 }
 
 impl Hub {
-    /// A stream of another server has ended that took stanzas of ours, too, and these are left. They
-    /// go first on a link of their own, before anybody can find another way for what comes behind
-    /// them (RFC 6120 §10.1: "in the order in which they were sent"). Gives those that have to find
-    /// their way.
+    /// A stream of another server has ended that took stanzas of ours, too, and these are left.
+    /// They go first on a link of their own, before anybody can find another way for what comes
+    /// behind them (RFC 6120 §10.1). Gives those that have to find their way.
     fn succeed(&self, ended: &Mailbox, left: VecDeque<Delivery>) -> VecDeque<Delivery> {
         let (most, now) = (self.limits().peers.links, self.clock().now());
         let mut pairs = self.links().pairs.lock();

@@ -2,8 +2,8 @@
 //! safe, while nobody is there who could be told otherwise.
 //!
 //! Somebody who is there gets an error at once. But a machine that begins before its network does,
-//! or a phone that sleeps, must not lose what was acknowledged: that is tried again when the rest is
-//! over, for two days.
+//! or a phone that sleeps, must not lose what was acknowledged: that is tried again when the rest
+//! is over, for two days.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! What was promised to somebody who is not there any more, and other servers that are not there yet.
+//! What was promised to somebody who is not there any more, and other servers that are not there
+//! yet.
 
 use std::time::Duration;
 

@@ -118,8 +118,8 @@ impl Lane {
         self.tracks.push(Track { pair, direction, proof, way, echo });
     }
 
-    /// Ends the stream when what proved a pair is not enough any more, because the rules have changed
-    /// since.
+    /// Ends the stream when what proved a pair is not enough any more, because the rules have
+    /// changed since.
     pub(super) fn recheck(&mut self) -> Option<Closure> {
         let version = self.hub.policy().version();
         if std::mem::replace(&mut self.rules, version) == version {
