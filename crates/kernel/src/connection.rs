@@ -152,9 +152,8 @@ impl Connection {
                     }
                     Event::Closed(closure) => return self.over(&closure),
                     Event::Stanza(..) | Event::Nonza(_) | Event::Confirmed(_) => {}
-                    // These belong to streams between servers.
-                    Event::Reply(_) | Event::Linked(_) | Event::Dialback(_) | Event::Verdict(_) => {
-                    }
+                    // The others belong to streams between servers.
+                    _ => {}
                 }
             }
             let clock = (self.hub.clock(), self.hub.started());

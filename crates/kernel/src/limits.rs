@@ -51,9 +51,9 @@ pub struct Limits {
 #[derive(Clone, Debug)]
 pub struct PeerLimits {
     /// Pairs of a domain here and one elsewhere with a link; one more is refused with
-    /// `resource-constraint`. What others only make us answer begins no link when a quarter is left,
-    /// their streams that go both ways take no more than half, and one network proves no more
-    /// domains than a quarter.
+    /// `resource-constraint`. What others only make us answer begins no link when a quarter is
+    /// left, their streams that go both ways take no more than half, and one network proves no
+    /// more domains than a quarter.
     pub links: usize,
     /// Connections to other servers that may be under way at a time; more wait.
     pub dials: usize,

@@ -17,8 +17,8 @@ use crate::rate::Bucket;
 /// address, one IPv6 /64) may have who have proven nothing.
 const SHARE: usize = 8;
 
-/// The same for domains that have proven themselves, of as many as there may be links: whoever has a
-/// domain can prove any number of names below it, and each costs memory on every stream.
+/// The same for domains that have proven themselves, of as many as there may be links: whoever has
+/// a domain can prove any number of names below it, and each costs memory on every stream.
 const NAMES_SHARE: usize = 4;
 
 /// Those that are open.
@@ -199,8 +199,8 @@ impl Guest {
     }
 
     /// A domain has proven itself. Gives what is left of its rate, or nothing when its network has
-    /// too many names, or it has too many streams already: servers that do not put several pairs on a stream come with one for each
-    /// domain of ours.
+    /// too many names, or it has too many streams already: servers that do not put several pairs
+    /// on a stream come with one for each domain of ours.
     pub(super) fn proved(&self, pair: &Pair) -> Option<Arc<Mutex<Bucket>>> {
         let limits = &self.hub.limits().peers;
         // Who comes from this machine comes by a proxy or a test.

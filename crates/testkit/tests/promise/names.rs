@@ -44,8 +44,8 @@ async fn who_spoke_for_a_domain_that_becomes_ours_is_let_go() -> Outcome {
     Ok(())
 }
 
-/// Streams that take stanzas of ours as well (XEP-0288) spare calls; nobody has to go without a link
-/// for them.
+/// Streams that take stanzas of ours as well (XEP-0288) spare calls; nobody has to go without a
+/// link for them.
 #[tokio::test]
 async fn who_has_many_names_leaves_room_for_what_people_here_say() -> Outcome {
     let two = two(PeerLimits { links: 2, ..PeerLimits::default() }).await?;
