@@ -152,8 +152,8 @@ impl Connection {
                     }
                     Event::Closed(closure) => return self.over(&closure),
                     Event::Stanza(..) | Event::Nonza(_) | Event::Confirmed(_) => {}
-                    // The others belong to streams between servers.
-                    _ => {}
+                    Event::Reply(_) | Event::Linked(_) | Event::Dialback(_) | Event::Verdict(_) => {
+                    }
                 }
             }
             let clock = (self.hub.clock(), self.hub.started());
