@@ -56,6 +56,9 @@ async fn look(config: &Config, is_running: bool) -> Vec<Finding> {
     let mut all = Vec::new();
     for host in &config.hosts {
         all.extend(outside.host(host).await);
+        if outside.is_silent(host).await {
+            break;
+        }
     }
     all
 }
@@ -64,6 +67,9 @@ impl Outside<'_> {
     async fn host(&self, host: &Host) -> Vec<Finding> {
         let domain = host.config.domain.as_str();
         let mut all = vec![self.clients(domain).await];
+        if self.is_silent(host).await {
+            return all;
+        }
         let federates = self.config.federates();
         if federates {
             let survey = self.names.survey(domain).await;
@@ -88,6 +94,13 @@ impl Outside<'_> {
             ))),
         ));
         all
+    }
+
+    /// Whether nobody answers what is asked of DNS: each further question would be waited for as
+    /// long, and say the same. Asked for at once after [`Outside::clients`], this is known.
+    async fn is_silent(&self, host: &Host) -> bool {
+        let asked = self.names.clients(host.config.domain.as_str()).await;
+        matches!(asked, Err(NameTrouble::NoAnswer(_)))
     }
 
     /// SRV records for clients. Without any, clients take the domain itself and the usual ports.
