@@ -12,9 +12,7 @@ pub use acme::{AcmeConfig, Challenge, KeyKind};
 pub use component::{
     Access, ComponentConfig, Delegation, IqAccess, MessageAccess, PresenceAccess, Secret,
 };
-pub use federation::{
-    Dnssec, FederationConfig, NameServer, Need, PeerAddress, PeerConfig, Trust,
-};
+pub use federation::{Dnssec, FederationConfig, NameServer, Need, PeerAddress, PeerConfig, Trust};
 pub use http::{HttpConfig, Network, PublicAddress, PublicUrl};
 pub use limits::LimitsConfig;
 pub use listen::{Address, ListenConfig, Port};
