@@ -78,9 +78,16 @@ fn a_public_server_is_told_what_it_lacks() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir().expect("a folder");
-    let config = "[server]\npublic = true\n[listen]\nxmpp = []\nxmpp_tls = []\nhttp = []\n\
-        https = []\n[http]\npublic_url = \"http://localhost\"\n[[host]]\n\
-        domain = \"localhost\"\n";
+    // Nobody answers there, whatever the name servers of this machine know.
+    let names = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = names.local_addr().expect("an address").port();
+    drop(names);
+    let config = format!(
+        "[server]\npublic = true\n[listen]\nxmpp = []\nxmpp_tls = []\nhttp = []\nhttps = []\n\
+         server = [\"127.0.0.1:0\"]\nserver_tls = []\n[http]\n\
+         public_url = \"http://localhost\"\n[federation]\ndns = [\"127.0.0.1:{port}\"]\n\
+         [[host]]\ndomain = \"localhost\"\n"
+    );
     fs::write(folder.path().join("w.toml"), config).expect("written");
     let data = folder.path().join("d");
     fs::create_dir(&data).expect("made");
@@ -92,8 +99,9 @@ fn a_public_server_is_told_what_it_lacks() {
         "careful  data folder d\n         everybody on this machine",
         "careful  http.public_url http://localhost\n",
         "careful  certificate of localhost: self-signed",
-        "note     records of localhost\n         SRV records are not looked up",
-        "https://localhost/.well-known/host-meta\n",
+        "note     records of localhost\n         these lead everybody to the ports",
+        "_xmpp-server._tcp.localhost. 3600 IN SRV 5 0 0 localhost.\n",
+        "browsers ask https://localhost/.well-known/host-meta\n",
     ] {
         assert!(told.contains(line), "no {line:?} in {told}");
     }

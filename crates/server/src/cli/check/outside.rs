@@ -68,6 +68,7 @@ impl Outside<'_> {
         let domain = host.config.domain.as_str();
         let mut all = vec![self.clients(domain).await];
         if self.is_silent(host).await {
+            all.push(self.wanted(domain, None));
             return all;
         }
         let federates = self.config.federates();
@@ -84,16 +85,19 @@ impl Outside<'_> {
         for name in certificates::services(host, self.config).iter().filter(|_| federates) {
             all.push(self.service(domain, name).await);
         }
-        let wanted = self.records(domain, domain, key).join("\n");
-        all.push(Finding::new(
-            format!("records of {domain}"),
-            Err(note(format!(
-                "these lead everybody to the ports that are open here:\n{wanted}\n\
-             and browsers ask https://{}/.well-known/host-meta",
-                host_in_url(domain)
-            ))),
-        ));
+        all.push(self.wanted(domain, key));
         all
+    }
+
+    /// What to write into the zone of a domain, for whoever is to find it.
+    fn wanted(&self, domain: &str, key: Option<[u8; 32]>) -> Finding {
+        let mut lines = self.records(domain, domain, key);
+        if !lines.is_empty() {
+            lines.insert(0, "these lead everybody to the ports that are open here:".to_owned());
+        }
+        let page = format!("https://{}/.well-known/host-meta", host_in_url(domain));
+        lines.push(format!("browsers ask {page}"));
+        Finding::new(format!("records of {domain}"), Err(note(lines.join("\n"))))
     }
 
     /// Whether nobody answers what is asked of DNS: each further question would be waited for as
