@@ -1,8 +1,8 @@
 //! Other servers: the links that lead to them, and the streams that they open to this one.
 //!
-//! A stanza for a domain that is nobody's here goes to the [`link`] of its pair of domains, which
+//! A stanza for a domain that is nobody's here goes to the link of its pair of domains, which
 //! is made when it is first needed: a task with a bounded letter box and at most one stream.
-//! Whoever sends never waits for it. What other servers open is served by an [`arrival`] each. Who
+//! Whoever sends never waits for it. What other servers open is served by an arrival each. Who
 //! may talk to us is [`policy`], what is known of them the [`ledger`].
 
 mod arrival;
